@@ -1,0 +1,62 @@
+"""What eligibility decided about a household, with every line, reason and input named."""
+
+from datetime import date
+from typing import Annotated
+
+from pydantic import Field
+
+from contracts.household import AreaType, CommuneCode, HouseholdId, Level, Revision
+from contracts.model import UNRECOGNISED as _UNRECOGNISED
+from contracts.model import Contract, OpenEnum
+from contracts.money import Currency, Riel
+from contracts.sealed import Sealed
+
+Period = Annotated[str, Field(pattern=r"^\d{4}-\d{2}$", description="the month paid for, YYYY-MM")]
+
+
+class Outcome(OpenEnum):
+    ELIGIBLE = "eligible"
+    REFUSED = "refused"
+    UNRECOGNISED = _UNRECOGNISED
+
+
+class Line(Contract):
+    """One line of an amount: component x count x rate, in riel. Never says which condition counted."""
+
+    component: str
+    count: Annotated[int, Field(ge=0)]
+    rate: Riel
+    amount: Riel
+
+
+class ProgrammeDecision(Contract):
+    """One programme's answer, judged on `as_of`: the open cycle's reference date, else the cause's day."""
+
+    programme: str
+    programme_hash: str
+    purpose: str
+    as_of: date
+    cycle_id: str | None = None
+    period: Period | None = None
+    outcome: Outcome
+    amount: Riel = 0
+    lines: tuple[Line, ...] = ()
+    reasons: tuple[str, ...] = ()
+
+
+class EligibilityScored(Contract):
+    """Every programme's decision for one revision of a household; replaces all earlier ones.
+
+    `sensitive` seals the decisions of sensitive programmes; there are none of them in `decisions`.
+    """
+
+    household_id: HouseholdId
+    revision: Revision
+    commune: CommuneCode
+    area_type: AreaType
+    level: Level
+    currency: Currency = "KHR"
+    decisions: tuple[ProgrammeDecision, ...]
+    shocks: tuple[str, ...] = ()
+    payee: Sealed
+    sensitive: Sealed | None = None

@@ -1,0 +1,82 @@
+"""The flow on one screen: every topic, what it carries, who says it and who listens."""
+
+from dataclasses import dataclass
+
+from contracts.cycle import CycleChanged, EnvelopeChanged
+from contracts.eligibility import EligibilityScored
+from contracts.household import HouseholdExited, HouseholdKey, HouseholdRegistered
+from contracts.model import Contract
+from contracts.payment import PaymentInstruction, PaymentIssued, PaymentReport, PaymentUpdated
+from contracts.sms import SmsSent, SmsUpdated
+
+
+@dataclass(frozen=True)
+class Topic:
+    """`<noun>.<past-tense verb>.v<major>`; `name` is also the events' `ce_type`."""
+
+    name: str
+    contract: type[Contract]
+    producer: str
+    consumers: tuple[str, ...]
+    key: str = "household_id"
+    compacted: bool = False
+
+
+HOUSEHOLD_REGISTERED = Topic(
+    "household.registered.v1", HouseholdRegistered, "registration", ("eligibility", "notifications", "audit")
+)
+HOUSEHOLD_EXITED = Topic(
+    "household.exited.v1",
+    HouseholdExited,
+    "registration",
+    ("eligibility", "payments", "notifications", "audit"),
+)
+HOUSEHOLD_KEY = Topic(
+    "household.key.v1",
+    HouseholdKey,
+    "registration",
+    ("eligibility", "payments", "notifications"),
+    key="household_id/key_id",
+    compacted=True,
+)
+ELIGIBILITY_SCORED = Topic(
+    "eligibility.scored.v1", EligibilityScored, "eligibility", ("payments", "notifications", "audit")
+)
+CYCLE_CHANGED = Topic("cycle.changed.v1", CycleChanged, "payments", ("eligibility", "audit"), key="cycle_id")
+ENVELOPE_CHANGED = Topic("envelope.changed.v1", EnvelopeChanged, "payments", ("audit",), key="envelope_id")
+PAYMENT_ISSUED = Topic(
+    "payment.issued.v1", PaymentIssued, "payments", ("notifications", "registration", "audit")
+)
+PAYMENT_UPDATED = Topic(
+    "payment.updated.v1", PaymentUpdated, "payments", ("notifications", "registration", "audit")
+)
+SMS_SENT = Topic("sms.sent.v1", SmsSent, "notifications", ("payments", "audit"))
+SMS_UPDATED = Topic("sms.updated.v1", SmsUpdated, "notifications", ("payments", "audit"))
+
+TOPICS = (
+    HOUSEHOLD_KEY,
+    HOUSEHOLD_REGISTERED,
+    HOUSEHOLD_EXITED,
+    CYCLE_CHANGED,
+    ENVELOPE_CHANGED,
+    ELIGIBILITY_SCORED,
+    PAYMENT_ISSUED,
+    PAYMENT_UPDATED,
+    SMS_SENT,
+    SMS_UPDATED,
+)
+
+
+def partner_instruction(partner: str) -> Topic:
+    """The topic one payment partner reads: signed by payments, encrypted to that partner alone."""
+    return Topic(f"partner.{partner}.instruction.v1", PaymentInstruction, "payments", (partner,))
+
+
+def partner_report(partner: str) -> Topic:
+    """The topic one payment partner writes, signed by it, keyed as the instruction was."""
+    return Topic(f"partner.{partner}.report.v1", PaymentReport, partner, ("payments", "audit"))
+
+
+def dead_letter(service: str) -> str:
+    """Where a service puts what it could not handle: the original bytes, reasons in headers."""
+    return f"{service}.dead-letter.v1"

@@ -1,0 +1,197 @@
+"""Model <-> CloudEvents 1.0 record, Kafka binary mode (CloudEvents Kafka binding, section 3.2)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, NamedTuple, TypeVar
+from uuid import UUID, uuid5
+
+from pydantic import ValidationError
+
+from contracts.model import UNRECOGNISED, Contract
+from contracts.topics import Topic
+
+M = TypeVar("M", bound=Contract)
+Headers = Sequence[tuple[str, bytes | None]]
+
+NAMESPACE = UUID("6f1a5f0e-2f0e-5b6a-9b1e-7f0d3c1f4a10")
+JSON = b"application/json"
+JOSE = b"application/jose"
+_UNRECOGNISED = f'"{UNRECOGNISED}"'.encode()
+
+
+class WireError(ValueError):
+    """A record that is no event of this contract. Says which field and why, never the value."""
+
+    handling = "park"
+
+
+class Record(NamedTuple):
+    """What is put on a topic. `partition_by` places it where another key's events are (co-location)."""
+
+    topic: str
+    key: bytes
+    value: bytes
+    headers: tuple[tuple[str, bytes], ...]
+    partition_by: bytes | None = None
+
+
+@dataclass(slots=True)
+class Received(Generic[M]):
+    """One decoded event: its contract in `data`, its CloudEvents attributes beside it."""
+
+    data: M
+    id: str
+    type: str
+    key: str
+    time: datetime
+    sequence: int
+    correlation_id: str
+    traceparent: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What made something happen when no event did: an HTTP request, an import row, a job."""
+
+    id: str
+    correlation_id: str
+    traceparent: str
+
+
+def event_id(topic: Topic, *business_key: object) -> str:
+    """The same business key gives the same id for ever (UUIDv5), so a republished event is recognised."""
+    return str(uuid5(NAMESPACE, "/".join((topic.name, *map(str, business_key)))))
+
+
+def emit(
+    topic: Topic,
+    data: Contract,
+    *,
+    id: str,
+    key: str,
+    sequence: int,
+    time: datetime,
+    cause: Received[M] | Cause,
+    partition_by: str | None = None,
+) -> Record:
+    """An event as a record; `sequence` is its aggregate's version, given under lock."""
+    return emit_bytes(
+        topic,
+        dump(data),
+        JSON,
+        id=id,
+        key=key,
+        sequence=sequence,
+        time=time,
+        cause=cause,
+        partition_by=partition_by,
+    )
+
+
+def emit_bytes(
+    topic: Topic,
+    value: bytes,
+    content_type: bytes,
+    *,
+    id: str,
+    key: str,
+    sequence: int,
+    time: datetime,
+    cause: Received[M] | Cause,
+    partition_by: str | None = None,
+) -> Record:
+    """A record whose value is already encoded (a JOSE token, say)."""
+    headers = (
+        ("ce_specversion", b"1.0"),
+        ("ce_id", id.encode()),
+        ("ce_type", topic.name.encode()),
+        ("ce_source", b"/tonle/" + topic.producer.encode()),
+        ("ce_time", time.isoformat().encode()),
+        ("ce_subject", key.encode()),
+        ("ce_sequence", b"%d" % sequence),
+        ("ce_correlationid", cause.correlation_id.encode()),
+        ("ce_causationid", cause.id.encode()),
+        ("traceparent", cause.traceparent.encode()),
+        ("content-type", content_type),
+    )
+    return Record(
+        topic.name, key.encode(), value, headers, partition_by.encode() if partition_by is not None else None
+    )
+
+
+def dump(data: Contract) -> bytes:
+    """Compact JSON; refuses a word this version does not know (enums are closed on write)."""
+    value = data.__pydantic_serializer__.to_json(data, exclude_none=True)
+    if _UNRECOGNISED in value:
+        raise WireError(f"{type(data).__name__} holds a word this version does not know")
+    return value
+
+
+def load(contract: type[M], value: bytes) -> M:
+    """JSON to model. Raises `WireError` with the first offending field, without its value."""
+    try:
+        return contract.__pydantic_validator__.validate_json(value)  # type: ignore[no-any-return]
+    except ValidationError as error:
+        raise WireError(_first(error)) from None
+
+
+def decode(
+    contract: type[M], topic: str, key: bytes | None, value: bytes | None, headers: Headers
+) -> Received[M]:
+    """A JSON record to an event. Raises `WireError` for anything that is not one of `topic`."""
+    if value is None:
+        raise WireError("value: null")
+    return envelope(load(contract, value), topic, key, headers)
+
+
+def envelope(data: M, topic: str, key: bytes | None, headers: Headers) -> Received[M]:
+    """The CloudEvents attributes around data that was opened already (a JOSE token, say)."""
+    attributes = _attributes(headers)
+    if attributes.get("ce_specversion") != "1.0":
+        raise WireError("ce_specversion: 1.0 expected")
+    type_ = attributes.get("ce_type", "")
+    if type_ != topic:
+        raise WireError("ce_type: not this topic's, or an unknown version")
+    try:
+        return Received(
+            data=data,
+            id=attributes["ce_id"],
+            type=type_,
+            key=_key(key),
+            time=_time(attributes["ce_time"]),
+            sequence=int(attributes.get("ce_sequence", "0")),
+            correlation_id=attributes.get("ce_correlationid", ""),
+            traceparent=attributes.get("traceparent", ""),
+        )
+    except KeyError as missing:
+        raise WireError(f"{missing.args[0]}: missing") from None
+    except ValueError:
+        raise WireError("key, ce_time or ce_sequence: missing or malformed") from None
+
+
+def _attributes(headers: Headers) -> dict[str, str]:
+    try:
+        return {name: value.decode() for name, value in headers}  # type: ignore[union-attr]
+    except AttributeError:
+        raise WireError("header: null") from None
+    except UnicodeDecodeError:
+        raise WireError("header: not UTF-8") from None
+
+
+def _key(key: bytes | None) -> str:
+    if not key:
+        raise ValueError("missing")
+    return key.decode()
+
+
+def _time(text: str) -> datetime:
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is None:
+        raise ValueError("no offset")
+    return time
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    return f"{'.'.join(map(str, first['loc'])) or 'value'}: {first['type']}"

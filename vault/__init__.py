@@ -1,0 +1,1 @@
+"""Who may read it: data keys per household and purpose, sealing and opening."""
