@@ -1,0 +1,46 @@
+"""The master key that wraps data keys: a file on one machine, a KMS behind the same calls elsewhere."""
+
+import hashlib
+import stat
+from pathlib import Path
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from vault.sealing import KEY_BYTES, decrypt, encrypt
+
+
+class MasterKeyUnusable(Exception):
+    """The master key's file can't be used; the text says what to do."""
+
+
+class MasterKey:
+    """32 bytes that never leave the process. `id` is a fingerprint, so that a wrong file is recognised."""
+
+    def __init__(self, key: bytes) -> None:
+        self.id = hashlib.sha256(b"tonle master key\n" + key).hexdigest()[:16]
+        self._cipher = AESGCM(key)
+
+    @classmethod
+    def from_file(cls, path: Path) -> "MasterKey":
+        """Read 64 hexadecimal digits. Raises `MasterKeyUnusable` when others than the owner can read them."""
+        try:
+            mode = path.stat().st_mode
+            text = path.read_text(encoding="ascii").strip()
+            key = bytes.fromhex(text)
+        except OSError as error:
+            raise MasterKeyUnusable(f"{path}: {error.strerror}; set TONLE_MASTER_KEY_FILE to it") from None
+        except ValueError:
+            raise MasterKeyUnusable(f"{path}: holds something else than 64 hexadecimal digits") from None
+        if len(key) != KEY_BYTES:
+            raise MasterKeyUnusable(f"{path}: 64 hexadecimal digits expected, found {len(text)}")
+        if mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise MasterKeyUnusable(f"{path}: others can reach it; run: chmod 600 {path}")
+        return cls(key)
+
+    def wrap(self, key: bytes, *, bound_to: str) -> bytes:
+        """A data key, encrypted; `bound_to` is `<household id>/<key id>`, so it can't pass for another's."""
+        return encrypt(self._cipher, key, bound_to.encode())
+
+    def unwrap(self, wrapped: bytes, *, bound_to: str) -> bytes:
+        """The data key. Raises `SealBroken` for another master key, household, key id or damaged bytes."""
+        return decrypt(self._cipher, wrapped, bound_to.encode())

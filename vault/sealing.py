@@ -1,0 +1,105 @@
+"""Sealing and opening what is said about persons: AES-256-GCM, bound to the event that carries it."""
+
+import os
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from typing import ClassVar, Literal
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+KEY_BYTES = 32
+_NONCE_BYTES = 12
+_TAG_BYTES = 16
+
+
+class KeyMissing(Exception):
+    """key-missing"""
+
+    handling: ClassVar[Literal["wait"]] = "wait"
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(f"key-missing: {detail}" if detail else "key-missing")
+
+
+class KeyDestroyed(Exception):
+    """key-destroyed"""
+
+    handling: ClassVar[Literal["park"]] = "park"
+
+    def __init__(self) -> None:
+        super().__init__("key-destroyed")
+
+
+class SealBroken(Exception):
+    """seal-broken"""
+
+    handling: ClassVar[Literal["park"]] = "park"
+
+    def __init__(self) -> None:
+        super().__init__("seal-broken")
+
+
+def new_key() -> tuple[str, bytes]:
+    """An opaque key id and 32 random bytes."""
+    return secrets.token_hex(16), secrets.token_bytes(KEY_BYTES)
+
+
+def encrypt(cipher: AESGCM, plain: bytes, bound_to: bytes) -> bytes:
+    """12-byte random nonce, ciphertext, 16-byte tag."""
+    nonce = os.urandom(_NONCE_BYTES)
+    return nonce + cipher.encrypt(nonce, plain, bound_to)
+
+
+def decrypt(cipher: AESGCM, blob: bytes, bound_to: bytes) -> bytes:
+    """What `encrypt` was given. Raises `SealBroken` where key, blob or what it is bound to differ."""
+    if len(blob) < _NONCE_BYTES + _TAG_BYTES:
+        raise SealBroken
+    try:
+        return cipher.decrypt(blob[:_NONCE_BYTES], blob[_NONCE_BYTES:], bound_to)
+    except InvalidTag:
+        raise SealBroken from None
+
+
+class Keys:
+    """The keys one batch needs, loaded in one query; lives no longer than the batch's transaction.
+
+    `wrapped` gives for each active key how to unwrap it, which happens at its first use.
+    """
+
+    def __init__(self, wrapped: Mapping[str, Callable[[], bytes]], destroyed: Iterable[str] = ()) -> None:
+        self._wrapped = wrapped
+        self._destroyed = frozenset(destroyed)
+        self._ciphers: dict[str, AESGCM] = {}
+
+    def add(self, key_id: str, key: bytes) -> None:
+        """A key just made, so that it can seal before it is kept."""
+        self._ciphers[key_id] = AESGCM(key)
+
+    def state(self, key_id: str) -> Literal["active", "destroyed", "missing"]:
+        """Ask this first where a destroyed key means *forgotten*."""
+        if key_id in self._destroyed:
+            return "destroyed"
+        return "active" if key_id in self._ciphers or key_id in self._wrapped else "missing"
+
+    def seal(self, key_id: str, plain: bytes, *, event_id: str, event_type: str) -> bytes:
+        """A blob for that one event: nonce, ciphertext, tag. Raises `KeyMissing` or `KeyDestroyed`."""
+        return encrypt(self._cipher(key_id), plain, _event(event_id, event_type))
+
+    def open(self, key_id: str, blob: bytes, *, event_id: str, event_type: str) -> bytes:
+        """What was sealed for that event. Raises `KeyMissing`, `KeyDestroyed` or `SealBroken`."""
+        return decrypt(self._cipher(key_id), blob, _event(event_id, event_type))
+
+    def _cipher(self, key_id: str) -> AESGCM:
+        if key_id in self._destroyed:
+            raise KeyDestroyed
+        cipher = self._ciphers.get(key_id)
+        if cipher is None:
+            if key_id not in self._wrapped:
+                raise KeyMissing
+            cipher = self._ciphers[key_id] = AESGCM(self._wrapped[key_id]())
+        return cipher
+
+
+def _event(event_id: str, event_type: str) -> bytes:
+    return f"{event_id}\n{event_type}".encode()
