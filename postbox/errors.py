@@ -6,7 +6,27 @@ deadline). Anything else that a rule raises parks too, with the class's name as 
 
 from typing import ClassVar, Literal
 
-Handling = Literal["park", "wait"]
+import asyncpg
+from aiokafka.errors import KafkaError
+
+Handling = Literal["park", "wait", "behind"]
+
+BEHIND = "behind a parked message"
+
+_PASSING = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.InternalClientError,
+    asyncpg.ReadOnlySQLTransactionError,
+)
 
 
 class Park(Exception):
@@ -21,6 +41,11 @@ class Wait(Exception):
     handling: ClassVar[Handling] = "wait"
 
 
+def is_transient(error: BaseException) -> bool:
+    """Whether the same work may succeed a little later: connections, locks, time-outs, full disks."""
+    return isinstance(error, _PASSING) or (isinstance(error, KafkaError) and error.retriable)
+
+
 def handling_of(error: Exception) -> Handling:
     """What an error class declares; undeclared ones park."""
     return "wait" if getattr(error, "handling", "park") == "wait" else "park"
@@ -28,4 +53,7 @@ def handling_of(error: Exception) -> Handling:
 
 def reason_of(error: Exception) -> str:
     """The reason to write down: the text where the class declares its handling, else the class's name."""
-    return str(error) if hasattr(error, "handling") else f"error: {type(error).__name__}"
+    if hasattr(error, "handling"):
+        return str(error)
+    constraint = getattr(error, "constraint_name", None)
+    return f"error: {type(error).__name__}" + (f" ({constraint})" if constraint else "")

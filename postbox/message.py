@@ -8,7 +8,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from asyncpg import Connection as _Connection
 from asyncpg.pool import PoolConnectionProxy
 
-from postbox.errors import Handling, handling_of, reason_of
+from postbox.errors import BEHIND, Handling, handling_of, reason_of
 
 Connection = _Connection | PoolConnectionProxy
 Headers = Sequence[tuple[str, bytes | None]]
@@ -75,7 +75,7 @@ class Batch(Generic[E]):
         held: set[str] = set()
         for index, message in enumerate(self.messages):
             if message.key in held:
-                self.parked.append(Parking(index, "wait", "behind a parked message"))
+                self.parked.append(Parking(index, "behind", BEHIND))
                 continue
             try:
                 state = decide(current.get(message.key), message)
@@ -103,7 +103,7 @@ class Subscription:
     """One topic a service reads: how its records are decoded and which function handles them.
 
     `holds`: parking a message holds back later ones of its key (money's path). `compacted`: gaps in the
-    offsets are natural. `contract` is only for the AsyncAPI document.
+    offsets are natural, and it is read ahead of the topics that refer to it. `contract` is documentation.
     """
 
     topic: str
@@ -112,3 +112,7 @@ class Subscription:
     contract: type[Any]
     holds: bool = False
     compacted: bool = False
+
+    def key_is_held(self, handling: Handling) -> bool:
+        """Whether a message parked like this holds back later ones of its key."""
+        return handling == "wait" or (handling == "park" and self.holds)

@@ -1,0 +1,307 @@
+"""The loop: consume a batch, decide in one transaction, publish, and only then tell the broker."""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import asyncpg
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import IllegalStateError
+
+from postbox import outbox, parking, positions
+from postbox.errors import BEHIND, handling_of, is_transient, reason_of
+from postbox.message import Batch, Connection, Event, Outgoing, Subscription
+from postbox.parking import Raw, Set
+from postbox.positions import Place
+from postbox.telemetry import Metrics, Tracing
+
+log = logging.getLogger(__name__)
+
+AHEAD_ROUNDS_MOST = 20
+AHEAD_RECORDS_MOST = 5000
+# A stopped process must not block its successor: the server ends its transaction before others give up.
+GUARDS = {"idle_in_transaction_session_timeout": "8000", "lock_timeout": "12000", "application_name": "loop"}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long the loop waits and tries, in seconds; every wait is bounded."""
+
+    retry_s: float = 1.0
+    deadline_s: float = 900.0
+    backoff_s_max: float = 5.0
+    stall_s: float = 20.0
+
+
+@dataclass(slots=True)
+class Work:
+    """What one transaction did: where its partitions stand, what is set aside, and what goes out."""
+
+    next_offsets: dict[Place, int] = field(default_factory=dict)
+    seeks: dict[Place, int] = field(default_factory=dict)
+    lost: dict[Place, int] = field(default_factory=dict)
+    outgoing: list[Outgoing] = field(default_factory=list)
+    lane_of_key: dict[bytes, str] = field(default_factory=dict)
+    sets: list[Set] = field(default_factory=list)
+    holds: dict[str, str] = field(default_factory=dict)
+    handled: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What the loop and the replayer work with."""
+
+    service: str
+    subscriptions: Mapping[str, Subscription]
+    dsn: str
+    publisher: outbox.Publisher
+    tracing: Tracing
+    metrics: Metrics
+    limits: Limits
+
+    async def publish(self, lanes: Sequence[str]) -> None:
+        """Publish lanes after their transaction; what fails here is left to the relay."""
+        try:
+            self.metrics.published.inc(await self.publisher.publish(*lanes))
+        except Exception as error:
+            log.warning("publishing failed; the relay will publish it", exc_info=error)
+
+    def dead_letters(self, letters: Sequence[tuple[Raw, str]]) -> list[Outgoing]:
+        """Records and reasons as dead letters of this service."""
+        now = datetime.now(UTC)
+        topic = f"{self.service}.dead-letter.v1"
+        return [parking.dead_letter(topic, record, reason, now) for record, reason in letters]
+
+
+class Loop:
+    """Handles the records of one service's subscriptions, exactly once in effect.
+
+    Positions in the database are the truth; Kafka's committed offsets are a hint. A zombie finds its work
+    done, or does it once.
+    """
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+        self._order = {topic: index for index, topic in enumerate(tools.subscriptions)}
+        self._db: asyncpg.Connection | None = None
+        self._sought: dict[Place, int] = {}
+        self._publish_too: set[str] = set()
+
+    async def close(self) -> None:
+        """Close the loop's own connection."""
+        if self._db is not None and not self._db.is_closed():
+            await self._db.close(timeout=5)
+
+    async def handle(self, polled: Sequence[ConsumerRecord], consumer: AIOKafkaConsumer) -> None:
+        """Do one polled batch to its end: effects, publication, positions. Does not raise.
+
+        What fails for a passing reason is tried again with a bounded backoff; if that does not help within
+        `stall_s`, the partitions are rewound and polled again, so that the group keeps this member.
+        """
+        metrics, limits = self._tools.metrics, self._tools.limits
+        records = [*await self._read_ahead(consumer), *polled]
+        wait, waited = 0.05, 0.0
+        while True:
+            try:
+                with metrics.seconds.time():
+                    work = await self._attempt(records)
+                break
+            except Exception as error:
+                # The commit may have happened: its lanes are published even if the next try finds all done.
+                self._publish_too |= {_lane(Place(r.topic, r.partition)) for r in records}
+                metrics.retries.labels(type(error).__name__).inc()
+                metrics.stalled.set(1)
+                log.warning("batch failed, trying again", exc_info=error)
+                if waited >= limits.stall_s:
+                    _rewind(consumer, records)
+                    return
+                await asyncio.sleep(wait)
+                waited, wait = waited + wait, min(wait * 2, limits.backoff_s_max)
+        metrics.stalled.set(0)
+        for topic, count in work.handled.items():
+            metrics.handled.labels(topic).inc(count)
+        self._turn(consumer, work)
+        lanes = sorted({_lane(place) for place in work.next_offsets} | self._publish_too)
+        self._publish_too = set()
+        await self._tools.publish(lanes)
+
+    async def _read_ahead(self, consumer: AIOKafkaConsumer) -> list[ConsumerRecord]:
+        # A compacted topic is a table that events refer to: what is there of it is read before them.
+        tables = [
+            place for place in consumer.assignment() if self._tools.subscriptions[place.topic].compacted
+        ]
+        ahead: list[ConsumerRecord] = []
+        for _ in range(AHEAD_ROUNDS_MOST if tables else 0):
+            found = await consumer.getmany(*tables, timeout_ms=2, max_records=AHEAD_RECORDS_MOST)
+            if not found or len(ahead) >= AHEAD_RECORDS_MOST:
+                break
+            ahead.extend(record for records in found.values() for record in records)
+        return ahead
+
+    async def _attempt(self, records: Sequence[ConsumerRecord]) -> Work:
+        try:
+            return await self._transact(records, singly=False)
+        except Exception as error:
+            if is_transient(error):
+                raise
+            log.warning("batch failed for good, trying its messages one by one", exc_info=error)
+            return await self._transact(records, singly=True)
+
+    async def _transact(self, records: Sequence[ConsumerRecord], *, singly: bool) -> Work:
+        db = await self._connection()
+        work = Work()
+        async with db.transaction():
+            fresh = await self._claim(db, records, work)
+            for topic in sorted(fresh, key=self._order.__getitem__):
+                await self._topic(db, self._tools.subscriptions[topic], fresh[topic], work, singly=singly)
+            if work.sets:
+                await self._set_aside(db, work)
+            if work.next_offsets:
+                await positions.advance(db, work.next_offsets)
+                next_offsets = {_lane(place): offset for place, offset in work.next_offsets.items()}
+                await outbox.write_lanes(db, outbox.lanes_of(work.outgoing, work.lane_of_key, next_offsets))
+        return work
+
+    async def _claim(
+        self, db: Connection, records: Sequence[ConsumerRecord], work: Work
+    ) -> dict[str, list[ConsumerRecord]]:
+        by_place: dict[Place, list[ConsumerRecord]] = {}
+        for record in records:
+            by_place.setdefault(Place(record.topic, record.partition), []).append(record)
+        fresh: dict[str, list[ConsumerRecord]] = {}
+        for place, next_offset in (await positions.lock(db, by_place)).items():
+            left, gap = positions.undone(by_place[place], next_offset)
+            self._tools.metrics.absorbed.labels("position").inc(len(by_place[place]) - len(left))
+            if gap and self._sought.get(place) != next_offset:
+                work.seeks[place] = next_offset
+            elif gap and not self._tools.subscriptions[place.topic].compacted:
+                work.lost[place] = next_offset
+            elif left:
+                fresh.setdefault(place.topic, []).extend(left)
+                work.next_offsets[place] = left[-1].offset + 1
+        return fresh
+
+    async def _topic(
+        self, db: Connection, to: Subscription, records: Sequence[Raw], work: Work, *, singly: bool
+    ) -> None:
+        held = await parking.held(db, sorted({key for record in records if (key := _key(record))}))
+        events: list[Event] = []
+        sources: list[Raw] = []
+        for record in records:
+            if _key(record) in held:
+                work.sets.append(Set(record, _key(record), "behind", BEHIND))
+                continue
+            try:
+                events.append(to.decode(to.topic, record.key, record.value, record.headers))
+                sources.append(record)
+                work.lane_of_key[record.key or b""] = _lane(Place(record.topic, record.partition))
+            except Exception as error:
+                self._park(work, to, record, error, held)
+        work.handled[to.topic] = len(events)
+        if not events:
+            return
+        with self._tools.tracing.batch(to.topic, events):
+            if singly:
+                await self._one_by_one(db, to, list(zip(events, sources, strict=True)), work, held)
+                return
+            batch = Batch(events, datetime.now(UTC), holds=to.holds)
+            work.outgoing.extend(await to.handler(batch, db))
+            self._take_parked(work, to, batch, sources)
+
+    async def _one_by_one(
+        self,
+        db: Connection,
+        to: Subscription,
+        pairs: Sequence[tuple[Event, Raw]],
+        work: Work,
+        held: set[str],
+    ) -> None:
+        for event, record in pairs:
+            if event.key in held:
+                work.sets.append(Set(record, event.key, "behind", BEHIND))
+                continue
+            batch = Batch([event], datetime.now(UTC), holds=to.holds)
+            try:
+                async with db.transaction():
+                    outgoing = await to.handler(batch, db)
+            except Exception as error:
+                if is_transient(error):
+                    raise
+                self._park(work, to, record, error, held)
+                continue
+            work.outgoing.extend(outgoing)
+            self._take_parked(work, to, batch, [record])
+            held |= work.holds.keys() & {event.key}
+
+    def _take_parked(self, work: Work, to: Subscription, batch: Batch[Event], sources: Sequence[Raw]) -> None:
+        for parked in sorted(batch.parked, key=lambda each: each.index):
+            event = batch.messages[parked.index]
+            work.sets.append(
+                Set(sources[parked.index], event.key, parked.handling, parked.reason, event.traceparent)
+            )
+            self._tools.metrics.parked.labels(to.topic, parked.handling).inc()
+            if to.key_is_held(parked.handling):
+                work.holds.setdefault(event.key, parked.reason)
+
+    def _park(self, work: Work, to: Subscription, record: Raw, error: Exception, held: set[str]) -> None:
+        key, handling = _key(record), handling_of(error)
+        work.sets.append(Set(record, key, handling, reason_of(error)))
+        self._tools.metrics.parked.labels(to.topic, handling).inc()
+        if key is None:
+            log.error("a message with an unusable key was parked; it holds nobody back")
+        elif to.key_is_held(handling):
+            work.holds.setdefault(key, reason_of(error))
+            held.add(key)
+
+    async def _set_aside(self, db: Connection, work: Work) -> None:
+        limits = self._tools.limits
+        await parking.park(db, work.sets, retry_s=limits.retry_s, deadline_s=limits.deadline_s)
+        await parking.hold(db, work.holds)
+        dead = [(each.record, each.reason) for each in work.sets if each.handling == "park"]
+        work.outgoing.extend(self._tools.dead_letters(dead))
+
+    def _turn(self, consumer: AIOKafkaConsumer, work: Work) -> None:
+        self._sought = {p: at for p, at in self._sought.items() if p not in work.next_offsets} | work.seeks
+        _seek(consumer, work.seeks)
+        for place, offset in work.lost.items():
+            stop(consumer, place, self._tools.metrics)
+            log.critical("%s/%d stopped: its log lacks offset %d, which was not done yet", *place, offset)
+
+    async def _connection(self) -> asyncpg.Connection:
+        if self._db is None or self._db.is_closed():
+            self._db = await asyncpg.connect(self._tools.dsn, server_settings=GUARDS, command_timeout=60)
+        return self._db
+
+
+def stop(consumer: AIOKafkaConsumer, place: Place, metrics: Metrics) -> None:
+    """Stop one partition until a person has looked: it is no longer fetched, and the metric says so."""
+    consumer.pause(TopicPartition(*place))
+    metrics.stopped.labels(place.topic, place.partition).set(1)
+
+
+def _rewind(consumer: AIOKafkaConsumer, records: Sequence[ConsumerRecord]) -> None:
+    first: dict[Place, int] = {}
+    for record in records:
+        first.setdefault(Place(record.topic, record.partition), record.offset)
+    _seek(consumer, first)
+
+
+def _seek(consumer: AIOKafkaConsumer, offsets: Mapping[Place, int]) -> None:
+    for place, offset in offsets.items():
+        try:
+            consumer.seek(TopicPartition(*place), offset)
+        except IllegalStateError:  # no longer ours: its next owner reads the position itself
+            continue
+
+
+def _lane(place: Place) -> str:
+    return f"{place.topic}/{place.partition}"
+
+
+def _key(record: Raw) -> str | None:
+    try:
+        return record.key.decode() if record.key else None
+    except UnicodeDecodeError:
+        return None

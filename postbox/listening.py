@@ -1,0 +1,105 @@
+"""The FastStream batch subscriber: raw records, every default that would lose or double one set otherwise."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from time import monotonic
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.errors import KafkaError
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker, KafkaMessage
+from faststream.kafka.message import FAKE_CONSUMER
+
+HINT_EVERY_S = 1.0
+Records = tuple[ConsumerRecord, ...]
+Handle = Callable[[Sequence[ConsumerRecord], AIOKafkaConsumer], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Polling:
+    """How a service reads: group, batch size in records, and time-outs in milliseconds."""
+
+    kafka: str
+    client_id: str
+    group_id: str
+    batch_records: int
+    batch_timeout_ms: int
+    session_timeout_ms: int
+    max_poll_interval_ms: int
+
+
+class Listener:
+    """One consumer for all topics of a service; a batch is handled to its end before the next is polled."""
+
+    def __init__(self, topics: Sequence[str], polling: Polling, handle: Handle) -> None:
+        self._handle = handle
+        self._hinted = 0.0
+        self._broker = KafkaBroker(
+            polling.kafka,
+            client_id=polling.client_id,
+            consumer_only=True,
+            allow_auto_create_topics=False,
+            apply_types=False,
+            graceful_timeout=15.0,
+            logger=None,
+        )
+        self._subscriber = self._broker.subscriber(
+            *topics,
+            batch=True,
+            group_id=polling.group_id,
+            ack_policy=AckPolicy.MANUAL,
+            auto_offset_reset="earliest",
+            max_records=polling.batch_records,
+            batch_timeout_ms=polling.batch_timeout_ms,
+            session_timeout_ms=polling.session_timeout_ms,
+            heartbeat_interval_ms=polling.session_timeout_ms // 3,
+            max_poll_interval_ms=polling.max_poll_interval_ms,
+            partition_assignment_strategy=(RangePartitionAssignor,),
+            fetch_max_wait_ms=100,
+            parser=_parse,
+            decoder=_decode,
+        )
+        self._subscriber(self._consume)
+
+    @property
+    def consumer(self) -> AIOKafkaConsumer | None:
+        """The consumer, while it runs."""
+        return self._subscriber.consumer
+
+    async def start(self) -> None:
+        """Join the group and begin to poll."""
+        await self._broker.start()
+
+    async def stop(self) -> None:
+        """Finish the batch in hand and leave the group."""
+        await self._broker.stop()
+
+    async def _consume(self, records: Records) -> None:
+        consumer = self._subscriber.consumer
+        if consumer is None:
+            return
+        await self._handle(records, consumer)
+        # Committed offsets only tell monitors, and a new owner, where to look first.
+        if monotonic() - self._hinted >= HINT_EVERY_S:
+            self._hinted = monotonic()
+            with suppress(KafkaError):
+                await consumer.commit()
+
+
+async def _parse(records: Records) -> KafkaMessage:
+    # FastStream's own parser decodes headers, and one that is null or not UTF-8 would lose the whole batch.
+    first = records[0]
+    return KafkaMessage(
+        body=b"",
+        headers={},
+        raw_message=records,
+        message_id=f"{first.topic}-{first.partition}-{first.offset}",
+        correlation_id="batch",
+        consumer=FAKE_CONSUMER,
+    )
+
+
+async def _decode(message: KafkaMessage) -> Records:
+    return message.raw_message

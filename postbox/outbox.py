@@ -1,0 +1,140 @@
+"""Outgoing records: written in the caller's transaction, published after it, in order within their lane."""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import msgpack
+from aiokafka import AIOKafkaProducer
+from aiokafka.partitioner import murmur2
+from asyncpg import Pool
+
+from postbox.message import Connection, Outgoing
+
+_Packed = tuple[str, bytes, bytes, Sequence[tuple[str, bytes]], bytes | None]
+
+
+class Lane(NamedTuple):
+    """Records that must stay in order: those one source partition caused, or one kind of API write."""
+
+    name: str
+    next_offset: int | None
+    records: Sequence[Outgoing]
+
+
+async def write(db: Connection, lane: str, records: Sequence[Outgoing]) -> None:
+    """Put records in the outbox on the caller's connection; publish after its transaction committed."""
+    await write_lanes(db, [Lane(lane, None, records)])
+
+
+async def write_lanes(db: Connection, lanes: Iterable[Lane]) -> None:
+    """One row per lane that has records, in one statement."""
+    full = [lane for lane in lanes if lane.records]
+    if full:
+        await db.execute(
+            "insert into outbox (lane, next_offset, message_count, messages) "
+            "select * from unnest($1::text[], $2::bigint[], $3::int[], $4::bytea[])",
+            [lane.name for lane in full],
+            [lane.next_offset for lane in full],
+            [len(lane.records) for lane in full],
+            [_pack(lane.records) for lane in full],
+        )
+
+
+async def backlog(db: Connection) -> int:
+    """How many messages wait to be published."""
+    count = await db.fetchval(
+        "select coalesce(sum(message_count), 0)::bigint from outbox where published_at is null"
+    )
+    return int(count)
+
+
+class Publisher:
+    """Publishes lanes: holds the lane's rows locked, sends everything unpublished in order, marks it."""
+
+    def __init__(
+        self, pool: Pool, producer: AIOKafkaProducer, topic_prefix: str, ahead: frozenset[str]
+    ) -> None:
+        """`ahead`: topics whose records must be on the broker before the rest of their row is sent."""
+        self._pool = pool
+        self._producer = producer
+        self._prefix = topic_prefix
+        self._ahead = ahead
+        self._partitions: dict[str, int] = {}
+
+    async def publish(self, *lanes: str) -> int:
+        """Publish what the lanes hold; returns how many messages. Safe to call from several processes."""
+        sent = 0
+        async with self._pool.acquire() as db, db.transaction():
+            rows = await db.fetch(
+                "select id, messages from outbox where lane = any($1) and published_at is null "
+                "order by id for update",
+                sorted(set(lanes)),
+            )
+            for row in rows:
+                sent += await self._send(msgpack.unpackb(row["messages"], use_list=False))
+            if rows:
+                await db.execute(
+                    "update outbox set published_at = now() where id = any($1)", [row["id"] for row in rows]
+                )
+        return sent
+
+    async def sweep(self, older_than_s: float) -> int:
+        """Publish what a crash left behind: every lane with a row older than that."""
+        rows = await self._pool.fetch(
+            "select distinct lane from outbox where published_at is null "
+            "and created_at < now() - make_interval(secs => $1) order by lane",
+            older_than_s,
+        )
+        return sum([await self.publish(row["lane"]) for row in rows])
+
+    async def forget_published(self, older_than_s: float) -> None:
+        """Delete rows that were published long enough ago."""
+        await self._pool.execute(
+            "delete from outbox where id in (select id from outbox "
+            "where published_at < now() - make_interval(secs => $1) limit 1000)",
+            older_than_s,
+        )
+
+    async def _send(self, messages: Sequence[_Packed]) -> int:
+        ahead = [message for message in messages if message[0] in self._ahead]
+        rest = [message for message in messages if message[0] not in self._ahead]
+        for part in (ahead, rest):
+            futures = [
+                await self._producer.send(
+                    self._prefix + topic,
+                    value=value,
+                    key=key,
+                    headers=list(headers),
+                    partition=None if place is None else await self._partition(self._prefix + topic, place),
+                )
+                for topic, key, value, headers, place in part
+            ]
+            await asyncio.gather(*futures)
+        return len(messages)
+
+    async def _partition(self, topic: str, key: bytes) -> int:
+        count = self._partitions.get(topic)
+        if count is None:
+            count = len(await self._producer.partitions_for(topic))
+            self._partitions[topic] = count
+        return int((murmur2(key) & 0x7FFFFFFF) % count)
+
+
+def lanes_of(
+    records: Sequence[Outgoing], lane_of_key: Mapping[bytes, str], next_offsets: Mapping[str, int]
+) -> list[Lane]:
+    """Sort a batch's records into the lanes of the partitions that caused them, by their key.
+
+    `next_offsets` names every lane of the batch; a record of another key goes into the first of them.
+    """
+    default = min(next_offsets)
+    lanes: dict[str, list[Outgoing]] = {}
+    for record in records:
+        lanes.setdefault(lane_of_key.get(record.key, default), []).append(record)
+    return [Lane(name, next_offsets.get(name), lanes[name]) for name in sorted(lanes)]
+
+
+def _pack(records: Sequence[Outgoing]) -> bytes:
+    rows = [(r.topic, r.key, r.value, r.headers, r.partition_by) for r in records]
+    return msgpack.packb(rows)  # type: ignore[no-any-return]

@@ -1,0 +1,243 @@
+"""Messages set aside with their reason, and the keys they hold back; all can be replayed."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple, Protocol
+
+import msgpack
+from asyncpg import Record as Row
+
+from postbox.errors import Handling
+from postbox.message import Connection, Headers
+
+
+class Raw(Protocol):
+    """A record as the broker gave it."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Headers: ...
+
+
+class Set(NamedTuple):
+    """One record to set aside: `key` is None where the record's own is unusable."""
+
+    record: Raw
+    key: str | None
+    handling: Handling
+    reason: str
+    traceparent: str | None = None
+
+
+@dataclass(slots=True)
+class Parked:
+    """A parked message as it is read back; it has the shape of a record, so that it can run again."""
+
+    id: int
+    key_text: str | None
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    handling: str
+    reason: str
+    attempts: int
+    parked_at: datetime
+    deadline: datetime | None
+
+
+class Change(NamedTuple):
+    """What another try of a parked message brought."""
+
+    id: int
+    handling: Handling
+    reason: str
+
+
+class DeadLetter(NamedTuple):
+    """A parked message as a record: the original bytes, why and where in headers."""
+
+    topic: str
+    key: bytes
+    value: bytes
+    headers: tuple[tuple[str, bytes], ...]
+    partition_by: bytes | None = None
+
+
+async def held(db: Connection, keys: Sequence[str]) -> set[str]:
+    """Which of these keys are held; the holds can't be released until the transaction ends."""
+    rows = await db.fetch("select key from hold where key = any($1) order by key for share", keys)
+    return {row["key"] for row in rows}
+
+
+async def park(db: Connection, sets: Sequence[Set], *, retry_s: float, deadline_s: float) -> None:
+    """Write parked messages, in one statement; `wait` ones are tried again after `retry_s`."""
+    if not sets:
+        return
+    await db.execute(
+        """
+        insert into parked (key, topic, partition, "offset", record_key, record_value, headers,
+                            handling, reason, traceparent, retry_at, deadline)
+        select t.*,
+               case when t.handling = 'wait' then now() + make_interval(secs => $11) end,
+               case when t.handling = 'wait' then now() + make_interval(secs => $12) end
+        from unnest($1::text[], $2::text[], $3::int[], $4::bigint[], $5::bytea[], $6::bytea[], $7::bytea[],
+                    $8::text[], $9::text[], $10::text[])
+             as t(key, topic, partition, "offset", record_key, record_value, headers,
+                  handling, reason, traceparent)
+        on conflict (topic, partition, "offset") do nothing
+        """,
+        [s.key for s in sets],
+        [s.record.topic for s in sets],
+        [s.record.partition for s in sets],
+        [s.record.offset for s in sets],
+        [s.record.key for s in sets],
+        [s.record.value for s in sets],
+        [msgpack.packb(list(s.record.headers)) for s in sets],
+        [s.handling for s in sets],
+        [s.reason for s in sets],
+        [s.traceparent for s in sets],
+        retry_s,
+        deadline_s,
+    )
+
+
+async def hold(db: Connection, reasons: dict[str, str]) -> None:
+    """Hold keys back, with the reason; a key already held keeps its first reason."""
+    if reasons:
+        keys = sorted(reasons)
+        await db.execute(
+            "insert into hold (key, reason) select * from unnest($1::text[], $2::text[]) "
+            "on conflict do nothing",
+            keys,
+            [reasons[key] for key in keys],
+        )
+
+
+async def retry_now(db: Connection, keys: Sequence[str]) -> None:
+    """Let what waits under these keys be tried again at once: what it waited for has arrived."""
+    if keys:
+        await db.execute(
+            "update parked set retry_at = now() where key = any($1) and handling = 'wait'", list(keys)
+        )
+
+
+async def due(db: Connection, most: int) -> list[str]:
+    """Keys of which a waiting message should be tried again now."""
+    rows = await db.fetch(
+        "select key, min(retry_at) from parked where retry_at <= now() and key is not null "
+        "group by key order by 2 limit $1",
+        most,
+    )
+    return sorted(row["key"] for row in rows)
+
+
+async def lock_holds(db: Connection, keys: Sequence[str]) -> list[str]:
+    """Lock the holds of these keys, so that live batches of them wait; returns those that exist."""
+    rows = await db.fetch("select key from hold where key = any($1) order by key for update", list(keys))
+    return [row["key"] for row in rows]
+
+
+async def of_keys(db: Connection, keys: Sequence[str]) -> list[Parked]:
+    """Everything parked under these keys, in the order it was parked."""
+    return [
+        _parked(row)
+        for row in await db.fetch("select * from parked where key = any($1) order by id", list(keys))
+    ]
+
+
+async def one(db: Connection, parked_id: int) -> Parked | None:
+    """One parked message, its row locked."""
+    row = await db.fetchrow("select * from parked where id = $1 for update", parked_id)
+    return _parked(row) if row else None
+
+
+async def listed(db: Connection, after: int, most: int) -> list[Parked]:
+    """A page of parked messages by id."""
+    rows = await db.fetch("select * from parked where id > $1 order by id limit $2", after, most)
+    return [_parked(row) for row in rows]
+
+
+async def remove(db: Connection, ids: Iterable[int]) -> None:
+    """Forget messages that were handled after all."""
+    await db.execute("delete from parked where id = any($1)", sorted(ids))
+
+
+async def release(db: Connection, keys: Iterable[str]) -> None:
+    """Lift the holds of these keys."""
+    await db.execute("delete from hold where key = any($1)", sorted(keys))
+
+
+async def again(db: Connection, changes: Sequence[Change], *, retry_s: float) -> None:
+    """Write what another try brought; waiting ones back off by attempts."""
+    await db.execute(
+        """
+        update parked p set attempts = attempts + 1, handling = t.handling, reason = t.reason,
+            retry_at = case when t.handling = 'wait'
+                then now() + make_interval(secs => least(60, $4 * power(2, least(attempts, 16)))) end
+        from unnest($1::bigint[], $2::text[], $3::text[]) as t(id, handling, reason) where p.id = t.id
+        """,
+        [change.id for change in changes],
+        [change.handling for change in changes],
+        [change.reason for change in changes],
+        retry_s,
+    )
+
+
+async def counts(db: Connection) -> dict[str, int]:
+    """How many messages are parked, by handling, and how many keys are held (`held`)."""
+    rows = await db.fetch("select handling, count(*) as n from parked group by handling")
+    found = {row["handling"]: row["n"] for row in rows}
+    return {name: found.get(name, 0) for name in ("wait", "behind", "park")} | {
+        "held": await db.fetchval("select count(*) from hold")
+    }
+
+
+def dead_letter(topic: str, record: Raw, reason: str, at: datetime) -> DeadLetter:
+    """The dead letter of a record: raw bytes untouched, its own headers kept where they are readable."""
+    own = tuple((name, value) for name, value in record.headers if value is not None)
+    return DeadLetter(
+        topic=topic,
+        key=record.key or b"",
+        value=record.value or b"",
+        headers=(
+            *own,
+            ("dead_letter_reason", reason.encode()),
+            ("dead_letter_topic", record.topic.encode()),
+            ("dead_letter_partition", b"%d" % record.partition),
+            ("dead_letter_offset", b"%d" % record.offset),
+            ("dead_letter_time", at.isoformat().encode()),
+            ("dead_letter_null_value", b"1" if record.value is None else b"0"),
+        ),
+    )
+
+
+def _parked(row: Row) -> Parked:
+    headers = msgpack.unpackb(row["headers"], use_list=False)
+    return Parked(
+        id=row["id"],
+        key_text=row["key"],
+        topic=row["topic"],
+        partition=row["partition"],
+        offset=row["offset"],
+        key=row["record_key"],
+        value=row["record_value"],
+        headers=headers,
+        handling=row["handling"],
+        reason=row["reason"],
+        attempts=row["attempts"],
+        parked_at=row["parked_at"],
+        deadline=row["deadline"],
+    )

@@ -1,0 +1,126 @@
+"""Running parked messages again: by themselves when what they wait for may have come, or when asked."""
+
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import asyncpg
+
+from postbox import outbox, parking
+from postbox.batch import GUARDS, Tools
+from postbox.errors import Handling, handling_of, is_transient, reason_of
+from postbox.message import Batch, Connection, Outgoing
+from postbox.parking import Change, Parked
+
+log = logging.getLogger(__name__)
+
+LANE = "replay"
+KEYS_MOST = 500
+
+
+class StillParked(Exception):
+    """What a handler set aside again."""
+
+    def __init__(self, handling: Handling, reason: str) -> None:
+        super().__init__(reason)
+        self.handling = handling
+
+
+class Replayer:
+    """Runs parked messages through the handlers they came from, in order, one transaction a call."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+
+    async def run_due(self) -> bool:
+        """Try again what waits and is due; True when there may be more."""
+        async with self._transaction() as db:
+            keys = await parking.due(db, KEYS_MOST)
+            if keys:
+                await self._run_keys(db, keys, asked=False)
+        if keys:
+            await self._tools.publish([LANE])
+        return len(keys) == KEYS_MOST
+
+    async def replay(self, parked_id: int) -> bool:
+        """Run a parked message again with all that is parked under its key; False if it is not there."""
+        async with self._transaction() as db:
+            found = await parking.one(db, parked_id)
+            if found is None:
+                return False
+            if found.key_text is None:
+                await self._run(db, [found], asked=True)
+            else:
+                await self._run_keys(db, [found.key_text], asked=True)
+        await self._tools.publish([LANE])
+        return True
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[Connection]:
+        db = await asyncpg.connect(self._tools.dsn, server_settings=GUARDS, command_timeout=60)
+        try:
+            async with db.transaction():
+                yield db
+        finally:
+            await db.close(timeout=5)
+
+    async def _run_keys(self, db: Connection, keys: Sequence[str], *, asked: bool) -> None:
+        # With the holds locked, a live batch of these keys waits, and then sees what became of them.
+        await parking.lock_holds(db, keys)
+        stuck = await self._run(db, await parking.of_keys(db, keys), asked=asked)
+        await parking.release(db, set(keys) - stuck)
+
+    async def _run(self, db: Connection, found: Sequence[Parked], *, asked: bool) -> set[str]:
+        done: list[int] = []
+        changes: list[Change] = []
+        outgoing: list[Outgoing] = []
+        stuck: set[str] = set()
+        for parked in found:
+            to = self._tools.subscriptions[parked.topic]
+            if parked.key_text in stuck or (parked.handling == "park" and not (asked or to.holds)):
+                continue
+            error = await self._run_one(db, parked, outgoing)
+            if error is None:
+                done.append(parked.id)
+                continue
+            change = Change(parked.id, _handling_after(parked, error), reason_of(error))
+            changes.append(change)
+            if parked.key_text is not None and to.key_is_held(change.handling):
+                stuck.add(parked.key_text)
+        await parking.remove(db, done)
+        await parking.again(db, changes, retry_s=self._tools.limits.retry_s)
+        await outbox.write(db, LANE, [*outgoing, *self._newly_dead(found, changes)])
+        return stuck
+
+    async def _run_one(self, db: Connection, parked: Parked, outgoing: list[Outgoing]) -> Exception | None:
+        to = self._tools.subscriptions[parked.topic]
+        try:
+            event = to.decode(to.topic, parked.key, parked.value, parked.headers)
+            batch = Batch([event], datetime.now(UTC), holds=to.holds)
+            with self._tools.tracing.batch(to.topic, [event]):
+                async with db.transaction():
+                    records = await to.handler(batch, db)
+                    for again in batch.parked:
+                        raise StillParked(again.handling, again.reason)
+        except Exception as error:
+            if is_transient(error):
+                raise
+            return error
+        outgoing.extend(records)
+        return None
+
+    def _newly_dead(self, found: Sequence[Parked], changes: Sequence[Change]) -> list[Outgoing]:
+        was = {parked.id: parked for parked in found}
+        return self._tools.dead_letters(
+            [
+                (was[change.id], change.reason)
+                for change in changes
+                if change.handling == "park" and was[change.id].handling != "park"
+            ]
+        )
+
+
+def _handling_after(parked: Parked, error: Exception) -> Handling:
+    expired = parked.deadline is not None and parked.deadline <= datetime.now(UTC)
+    return "park" if expired else handling_of(error)

@@ -1,0 +1,291 @@
+"""Start and stop a service: settings, pool, migrations, broker, loop, jobs, HTTP, health."""
+
+import asyncio
+import gc
+import logging
+import signal
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+import uvicorn
+import uvloop
+from aiokafka import AIOKafkaProducer
+from fastapi import APIRouter, FastAPI
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from postbox import callers, migrate, operations, parking, positions, problems
+from postbox.batch import Limits, Loop, Tools, stop
+from postbox.listening import Listener, Polling
+from postbox.message import Subscription
+from postbox.outbox import Publisher, backlog
+from postbox.positions import Place
+from postbox.replaying import Replayer
+from postbox.telemetry import Metrics, Tracing, log_to_stderr, new_traceparent
+
+log = logging.getLogger(__name__)
+
+
+class ServiceSettings(BaseSettings):
+    """What every service is told, as `TONLE_…` environment variables; each extends it in its `app.py`."""
+
+    model_config = SettingsConfigDict(env_prefix="TONLE_", extra="ignore")
+
+    kafka: str
+    database: str
+    data_dir: Path
+    host: str = "127.0.0.1"
+    port: int = 0
+    topic_prefix: str = ""
+    admin_token_file: Path | None = None
+    master_key_file: Path | None = None
+    pool_size: int = 6
+    batch_records: int = 1000
+    batch_timeout_ms: int = 20
+    session_timeout_ms: int = 10_000
+    max_poll_interval_ms: int = 300_000
+    relay_older_than_s: float = 2.0
+    keep_published_s: float = 86_400.0
+    park_retry_s: float = 1.0
+    park_deadline_s: float = 900.0
+    stall_s: float = 20.0
+    sample_ratio: float = 0.01
+    otlp_endpoint: str | None = None
+    log_level: str = "INFO"
+
+
+@dataclass(frozen=True)
+class Job:
+    """Work beside the stream: `run` is called every `every_s` seconds, and at once while it returns True."""
+
+    name: str
+    run: Callable[["Service"], Awaitable[bool]]
+    every_s: float = 1.0
+
+
+class Service:
+    """One service process. `db`, `publisher` and `replayer` are there while it runs."""
+
+    db: asyncpg.Pool
+    publisher: Publisher
+    replayer: Replayer
+
+    def __init__(
+        self,
+        name: str,
+        settings: ServiceSettings,
+        *,
+        subscriptions: Sequence[Subscription] = (),
+        router: APIRouter | None = None,
+        jobs: Sequence[Job] = (),
+        migrations: Sequence[Path] = (),
+        publish_first: Sequence[str] = (),
+        state: object = None,
+    ) -> None:
+        """`state` is what the service's own API and jobs need; they find it as `service.state`.
+
+        Records of the topics in `publish_first` are on the broker before others of their outbox row.
+        """
+        self.name = name
+        self.settings = settings
+        self.state = state
+        self.metrics = Metrics()
+        self.url = ""
+        self._subscriptions = {settings.topic_prefix + each.topic: each for each in subscriptions}
+        self._router = router
+        self._jobs = [*jobs, Job("relay", _relay), Job("replay", _replay, 0.25), Job("watch", _watch, 5.0)]
+        self._migrations = migrations
+        self._publish_first = frozenset(publish_first)
+        self._listener: Listener | None = None
+        self._wake: dict[str, asyncio.Event] = {job.name: asyncio.Event() for job in self._jobs}
+
+    def new_traceparent(self) -> str:
+        """A trace that begins here, sampled by the service's setting."""
+        return new_traceparent(self.settings.sample_ratio)
+
+    def wake(self, job: str) -> None:
+        """Let a job run now instead of at its next time."""
+        self._wake[job].set()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["Service"]:
+        """Start everything, and stop it in the opposite order."""
+        settings = self.settings
+        async with AsyncExitStack() as stack:
+            self.db = await stack.enter_async_context(
+                asyncpg.create_pool(settings.database, min_size=1, max_size=settings.pool_size)
+            )
+            async with self.db.acquire() as db:
+                await migrate.apply_all(db, self._migrations)
+            traces = settings.data_dir / "traces" / f"{self.name}.jsonl"
+            tracing = Tracing(self.name, traces, settings.otlp_endpoint)
+            stack.callback(tracing.close)
+            self.publisher = await self._publisher(stack)
+            limits = Limits(settings.park_retry_s, settings.park_deadline_s, stall_s=settings.stall_s)
+            tools = Tools(
+                self.name,
+                self._subscriptions,
+                settings.database,
+                self.publisher,
+                tracing,
+                self.metrics,
+                limits,
+            )
+            self.replayer = Replayer(tools)
+            await self._serve(stack)
+            await self._listen(stack, Loop(tools))
+            for job in self._jobs:
+                task = asyncio.create_task(self._repeat(job), name=job.name)
+                stack.push_async_callback(_cancel, task)
+            yield self
+
+    async def unready(self) -> list[str]:
+        """Why the service can't work now; empty when it can."""
+        reasons = []
+        try:
+            await asyncio.wait_for(self.db.fetchval("select 1"), 2)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            reasons.append("the database does not answer")
+        reasons.extend(self.metrics.alarms())
+        consumer = self._listener.consumer if self._listener else None
+        if self._subscriptions and (consumer is None or not consumer.assignment()):
+            reasons.append("no partition is assigned yet")
+        return reasons
+
+    async def measure(self) -> None:
+        """Bring the gauges that are read from the database up to date."""
+        async with self.db.acquire() as db:
+            self.metrics.outbox.set(await backlog(db))
+            for handling, count in (await parking.counts(db)).items():
+                self.metrics.waiting.labels(handling).set(count)
+
+    async def _publisher(self, stack: AsyncExitStack) -> Publisher:
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self.settings.kafka,
+            client_id=f"tonle-{self.name}",
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=2,
+            max_batch_size=256 * 1024,
+            max_request_size=4 * 1024 * 1024,
+        )
+        await producer.start()
+        stack.push_async_callback(producer.stop)
+        return Publisher(self.db, producer, self.settings.topic_prefix, self._publish_first)
+
+    async def _listen(self, stack: AsyncExitStack, loop: Loop) -> None:
+        if not self._subscriptions:
+            return
+        settings = self.settings
+        polling = Polling(
+            kafka=settings.kafka,
+            client_id=f"tonle-{self.name}",
+            group_id=f"{settings.topic_prefix}{self.name}",
+            batch_records=settings.batch_records,
+            batch_timeout_ms=settings.batch_timeout_ms,
+            session_timeout_ms=settings.session_timeout_ms,
+            max_poll_interval_ms=settings.max_poll_interval_ms,
+        )
+        self._listener = Listener(list(self._subscriptions), polling, loop.handle)
+        await self._listener.start()
+        stack.push_async_callback(loop.close)
+        stack.push_async_callback(self._listener.stop)
+
+    async def _serve(self, stack: AsyncExitStack) -> None:
+        app = FastAPI(title=f"Tonle {self.name}", version="0.1.0")
+        app.state.service = self
+        app.state.callers = callers.Callers(self.db, self.settings.admin_token_file)
+        problems.install(app)
+        for router in (operations.router, callers.router, self._router):
+            if router is not None:
+                app.include_router(router)
+        listener = socket.create_server((self.settings.host, self.settings.port))
+        host, port = listener.getsockname()[:2]
+        self.url = f"http://{host}:{port}"
+        server = _Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
+        task = asyncio.create_task(server.serve([listener]))
+        stack.push_async_callback(_stop_server, server, task)
+
+    async def _repeat(self, job: Job) -> None:
+        wait = job.every_s
+        wake = self._wake[job.name]
+        while True:
+            try:
+                more = await job.run(self)
+                wait = 0.0 if more else job.every_s
+            except Exception as error:
+                log.warning("job %s failed, trying again", job.name, exc_info=error)
+                wait = min(max(wait, 0.5) * 2, 30.0)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(wake.wait(), wait)
+            wake.clear()
+
+    async def stop_where_the_log_got_shorter(self) -> None:
+        """A position past its log's end means that the broker lost records: stop there and say so."""
+        consumer = self._listener.consumer if self._listener else None
+        assigned = consumer.assignment() if consumer is not None else ()
+        if consumer is None or not assigned:
+            return
+        async with self.db.acquire() as db:
+            stood = await positions.read_all(db)
+        ends = await consumer.end_offsets(list(assigned))
+        for place, end in ends.items():
+            if stood.get(Place(*place), 0) > end:
+                stop(consumer, Place(*place), self.metrics)
+                log.critical("%s/%d stopped: its log ends at %d, before what was done", *place, end)
+
+
+class _Server(uvicorn.Server):
+    """Leaves the signals to `run`."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def run(service: Service) -> None:
+    """Run a service until it is told to stop (SIGTERM, SIGINT)."""
+    log_to_stderr(service.name, service.settings.log_level)
+
+    async def main() -> None:
+        stopping = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+        async with service.running():
+            # Long-lived objects are never collected: halves what the collector costs the loop.
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(50_000, 20, 100)
+            log.info("%s listens at %s", service.name, service.url)
+            await stopping.wait()
+
+    uvloop.run(main())
+
+
+async def _relay(service: Service) -> bool:
+    published = await service.publisher.sweep(service.settings.relay_older_than_s)
+    await service.publisher.forget_published(service.settings.keep_published_s)
+    return published > 0
+
+
+async def _replay(service: Service) -> bool:
+    return await service.replayer.run_due()
+
+
+async def _watch(service: Service) -> bool:
+    await service.stop_where_the_log_got_shorter()
+    return False
+
+
+async def _cancel(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def _stop_server(server: uvicorn.Server, task: "asyncio.Task[None]") -> None:
+    server.should_exit = True
+    await task
