@@ -1,0 +1,257 @@
+"""What a row must hold to be registered, and what to do where it does not. Pure."""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from datetime import date
+from typing import TypeVar
+
+import phonenumbers
+
+from contracts.household import (
+    Account,
+    AreaType,
+    Condition,
+    ContactPreference,
+    Dwelling,
+    EquityCard,
+    Language,
+    Level,
+    Purpose,
+    Relation,
+    School,
+    SchoolLevel,
+    Sex,
+)
+from contracts.model import UNRECOGNISED, OpenEnum
+from services.registration.cells import Cells, Flaw, Row, split
+from services.registration.columns import MEMBER, MEMBERS_MOST, member_column
+from services.registration.household import Household, Person, household_id
+from services.registration.places import Gazetteer, Place
+
+E = TypeVar("E", bound=OpenEnum)
+
+OLDEST_BIRTH_YEAR = 1900
+"""Nobody alive was born before; an earlier year is a slip."""
+
+
+def _writable(words: type[E]) -> dict[str, E]:
+    return {word.value: word for word in words if word.value != UNRECOGNISED}
+
+
+_LEVELS = _writable(Level)
+_SEXES = _writable(Sex)
+_RELATIONS = _writable(Relation)
+_CONDITIONS = _writable(Condition)
+_SCHOOLS = _writable(SchoolLevel)
+_PURPOSES = _writable(Purpose)
+_CONTACTS = _writable(ContactPreference)
+_LANGUAGES = _writable(Language)
+_YES_NO = {"yes": True, "no": False}
+_NOWHERE = Place("", "", "", AreaType.RURAL)
+_NO_DWELLING = Dwelling()
+
+_MEMBER_COLUMNS = [tuple(member_column(n, name) for name in MEMBER) for n in range(MEMBERS_MOST + 1)]
+_KHMER = re.compile(r"[\u1780-\u17ff]")
+_LATIN = re.compile(r"[A-Za-z]")
+_REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9/_.-]{0,63}")
+_CARD = re.compile(r"[A-Z0-9][A-Z0-9/-]{2,31}")
+_NATIONAL_ID = re.compile(r"\d{9,12}", re.ASCII)
+_PROVIDER = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+_ACCOUNT = re.compile(r"[A-Z0-9-]{4,34}")
+
+
+def examine(row: Row, gazetteer: Gazetteer, today: date) -> Household | list[Flaw]:
+    """Check every cell of a row. Gives the household, or all of its flaws, each with what to do."""
+    cells = Cells(row)
+    cells.refuse_unreadable()
+    if cells.flaws:
+        return cells.flaws
+    place = _place(cells, gazetteer)
+    members = _members(cells, today)
+    reference = cells.matching(
+        "reference", _REFERENCE, "letters, digits and / _ . -, at most 64", required=True
+    )
+    consents = cells.words("consents", _PURPOSES)
+    _check_consent(cells, members, consents)
+    found = Household(
+        reference=reference or "",
+        household_id=household_id(reference or ""),
+        place=place or _NOWHERE,
+        level=cells.word("level", _LEVELS, required=True) or Level.NONE,
+        members=tuple(members),
+        collector=cells.number("collector", 1, max(1, len(members))) or 1,
+        card=_card(cells),
+        phone=_phone(cells),
+        account=_account(cells),
+        contact=cells.word("contact", _CONTACTS) or ContactPreference.NEUTRAL,
+        language=cells.word("language", _LANGUAGES) or Language.KHMER,
+        consents=consents,
+        dwelling=_dwelling(cells),
+        assets=tuple(sorted(set(split(row.get("assets"))))),
+    )
+    return cells.flaws or found
+
+
+def _place(cells: Cells, gazetteer: Gazetteer) -> Place | None:
+    code = cells.required("village")
+    if code is None:
+        return None
+    place = gazetteer.get(code)
+    if place is None:
+        restored = code.zfill(8)
+        lost_zero = len(code) == 7 and restored in gazetteer
+        cells.flaw(
+            "village",
+            "is no village of the gazetteer",
+            f"Write {restored} (the spreadsheet dropped its leading zero)."
+            if lost_zero
+            else "Look up the village's 8-digit code in the gazetteer and write it as text.",
+        )
+    return place
+
+
+def _members(cells: Cells, today: date) -> list[Person]:
+    members: list[Person] = []
+    for n in range(1, MEMBERS_MOST + 1):
+        if not any(field in cells.row for field in _MEMBER_COLUMNS[n]):
+            break
+        members.append(_person(cells, n, today))
+    if not members:
+        cells.flaw("member_1_name_km", "is empty", "Name the head of the household as member 1.")
+    _check_gap(cells, len(members))
+    _check_national_ids(cells, members)
+    return members
+
+
+def _person(cells: Cells, n: int, today: date) -> Person:
+    name_km, name_latin, sex, birth_date, relation, conditions, school, attendance, national_id = (
+        _MEMBER_COLUMNS[n]
+    )
+    person = Person(
+        name_km=_name(cells, name_km, _KHMER, "Khmer"),
+        name_latin=_name(cells, name_latin, _LATIN, "Latin"),
+        sex=cells.word(sex, _SEXES, required=True) or Sex.FEMALE,
+        birth_date=cells.day(birth_date, required=True) or today,
+        relation=cells.word(relation, _RELATIONS, required=True) or _relation_of(n),
+        conditions=cells.words(conditions, _CONDITIONS),
+        school=_school(cells, school, attendance),
+        national_id=cells.matching(national_id, _NATIONAL_ID, "9 to 12 digits, without spaces"),
+    )
+    if person.birth_date.year < OLDEST_BIRTH_YEAR or person.birth_date > today:
+        cells.flaw(
+            birth_date, "lies in the future or too far back", "Correct the year (not the Buddhist era)."
+        )
+    if (person.relation is Relation.HEAD) != (n == 1):
+        cells.flaw(relation, "the head is member 1 and nobody else", "Write head for member 1 only.")
+    if Condition.PREGNANCY in person.conditions and person.sex is Sex.MALE:
+        cells.flaw(conditions, "pregnancy of a male member", "Correct the sex or the condition.")
+    return person
+
+
+def _relation_of(n: int) -> Relation:
+    return Relation.HEAD if n == 1 else Relation.OTHER
+
+
+def _name(cells: Cells, field: str, script: re.Pattern[str], called: str) -> str:
+    value = cells.required(field)
+    if value is None:
+        return ""
+    if script.search(value) is None:
+        cells.flaw(field, f"holds no {called} letter", f"Write the name in {called} script, Unicode encoded.")
+    return unicodedata.normalize("NFC", " ".join(value.split()))
+
+
+def _school(cells: Cells, level_field: str, attendance_field: str) -> School | None:
+    level = cells.word(level_field, _SCHOOLS)
+    attendance = cells.number(attendance_field, 0, 100)
+    if level is not None:
+        return School(level=level, attendance_percent=attendance)
+    if attendance is not None and level_field not in cells.row:
+        cells.flaw(level_field, "is empty, but attendance is given", "Write the school level too.")
+    return None
+
+
+def _check_gap(cells: Cells, count: int) -> None:
+    used = {field for fields in _MEMBER_COLUMNS[1 : count + 1] for field in fields}
+    for field in cells.row:
+        if field.startswith("member_") and field not in used:
+            cells.flaw(field, f"member {count + 1} is missing", "Number the members 1, 2, 3 … without a gap.")
+            return
+
+
+def _check_national_ids(cells: Cells, members: Sequence[Person]) -> None:
+    ids = [person.national_id for person in members if person.national_id]
+    if len(set(ids)) < len(ids):
+        field = next(f for f, v in cells.row.items() if f.endswith("_national_id") and ids.count(v) > 1)
+        cells.flaw(field, "two members have this national id", "Correct one of them.")
+
+
+def _check_consent(cells: Cells, members: Sequence[Person], consents: Sequence[Purpose]) -> None:
+    for n, person in enumerate(members, 1):
+        if Condition.HIV in person.conditions and Purpose.HEALTH_DATA not in consents:
+            cells.flaw(
+                member_column(n, "conditions"),
+                "hiv is recorded only with consent",
+                "Ask the household, then add health_data to consents; or leave the condition out.",
+            )
+
+
+def _card(cells: Cells) -> EquityCard | None:
+    expires_on = cells.day("card_expires_on")
+    if "card_number" not in cells.row:
+        if expires_on is not None:
+            cells.flaw("card_number", "is empty, but a date of expiry is given", "Write the card's number.")
+        return None
+    number = cells.row["card_number"].replace(" ", "").upper()
+    if _CARD.fullmatch(number) is None:
+        cells.flaw("card_number", "is no card number", "Write it as printed on the Equity Card.")
+        return None
+    return EquityCard(number=number, expires_on=expires_on)
+
+
+def _phone(cells: Cells) -> str | None:
+    value = cells.row.get("phone")
+    if value is None:
+        return None
+    try:
+        number = phonenumbers.parse(value, "KH")
+        if number.country_code == 855 and phonenumbers.is_valid_number(number):
+            return f"+855{number.national_number}"
+    except phonenumbers.NumberParseException:
+        pass
+    cells.flaw("phone", "is no Cambodian telephone number", "Write it like 012 345 678, or leave it empty.")
+    return None
+
+
+def _account(cells: Cells) -> Account | None:
+    provider = cells.matching(
+        "account_provider", _PROVIDER, "the provider's id in small letters, such as wing"
+    )
+    if ("account_number" in cells.row) != ("account_provider" in cells.row):
+        lacking = "account_provider" if "account_number" in cells.row else "account_number"
+        cells.flaw(lacking, "is empty", "Give provider and number of the account together, or neither.")
+        return None
+    if provider is None:
+        return None
+    number = cells.row["account_number"].replace(" ", "").upper()
+    if _ACCOUNT.fullmatch(number) is None:
+        cells.flaw(
+            "account_number", "is no account number", "Write 4 to 34 letters or digits, as the provider does."
+        )
+        return None
+    return Account(provider=provider, number=number)
+
+
+def _dwelling(cells: Cells) -> Dwelling | None:
+    electricity = cells.word("electricity", _YES_NO)
+    row = cells.row
+    dwelling = Dwelling(
+        roof=row.get("roof"),
+        walls=row.get("walls"),
+        floor=row.get("floor"),
+        toilet=row.get("toilet"),
+        water=row.get("water"),
+        electricity=electricity,
+    )
+    return dwelling if dwelling != _NO_DWELLING else None
