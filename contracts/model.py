@@ -3,7 +3,9 @@
 from enum import StrEnum
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 UNRECOGNISED = "__unrecognised__"
 
@@ -20,3 +22,13 @@ class OpenEnum(StrEnum):
     @classmethod
     def _missing_(cls, value: object) -> Self | None:
         return cls.__members__.get("UNRECOGNISED") if isinstance(value, str) else None
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Known words as `x-extensible-enum`: whoever validates must let later words through."""
+        written = handler(schema)
+        enum = handler.resolve_ref_schema(written)
+        enum["x-extensible-enum"] = [word for word in enum.pop("enum") if word != UNRECOGNISED]
+        return written

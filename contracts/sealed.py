@@ -8,7 +8,7 @@ from contracts.model import Contract
 
 
 class Sealed(Contract):
-    """AES-256-GCM over one JSON document: 12-byte nonce, ciphertext, 16-byte tag; base64 on the wire.
+    """AES-256-GCM over one JSON document: 12-byte nonce, ciphertext, 16-byte tag; base64url on the wire.
 
     Associated data is `<event id>\\n<event type>`, so a blob cannot be moved to another event.
     """

@@ -129,9 +129,9 @@ def dump(data: Contract) -> bytes:
 
 
 def load(contract: type[M], value: bytes) -> M:
-    """JSON to model. Raises `WireError` with the first offending field, without its value."""
+    """JSON to model, no type coerced. Raises `WireError` with the first offending field, never its value."""
     try:
-        return contract.__pydantic_validator__.validate_json(value)  # type: ignore[no-any-return]
+        return contract.__pydantic_validator__.validate_json(value, strict=True)  # type: ignore[no-any-return]
     except ValidationError as error:
         raise WireError(_first(error)) from None
 

@@ -1,0 +1,434 @@
+"""What today's models write: one full and one minimal event per contract.
+
+`python tests/contracts/examples.py` freezes those that have no sample yet; a sample, once there, is never
+written again.
+"""
+
+import json
+from datetime import UTC, date, datetime
+from typing import Any
+
+from contracts import wire
+from contracts.cycle import CycleChanged, CycleState, EnvelopeChanged
+from contracts.eligibility import EligibilityScored, Line, Outcome, ProgrammeDecision
+from contracts.household import (
+    Account,
+    AreaType,
+    Condition,
+    ContactPreference,
+    Dwelling,
+    EquityCard,
+    ExitReason,
+    HouseholdExited,
+    HouseholdKey,
+    HouseholdRegistered,
+    KeyPurpose,
+    KeyState,
+    Language,
+    Level,
+    Member,
+    Payee,
+    Persons,
+    Purpose,
+    Relation,
+    School,
+    SchoolLevel,
+    Sex,
+)
+from contracts.model import Contract
+from contracts.payment import (
+    InstructionKind,
+    PaymentInstruction,
+    PaymentIssued,
+    PaymentReport,
+    PaymentState,
+    PaymentUpdated,
+    PayTo,
+    ReportStatus,
+)
+from contracts.release import INSTRUCTION, REPORT, SAMPLES, SEALED_PAYEE, SEALED_PERSONS
+from contracts.sealed import Sealed
+from contracts.sms import SmsEncoding, SmsSent, SmsStatus, SmsUpdated
+from contracts.topics import TOPICS, Topic, partner_instruction, partner_report
+from vault.sealing import Keys
+
+HOUSEHOLD = "3f0d5a52-7c1e-5a57-9a55-0f3a4b9c2d11"
+PROGRAMME = "covid-19-cash-transfer"
+CYCLE = "covid-19-cash-transfer-2023-06"
+HASH = "9c56cc51b374c3ba189210d5b6d4bf57790d351c96c47c02190ecf1e430635ab"
+DECISION = "0b8f4a3e-6f2c-5d6e-8f11-1c2d3e4f5a6b"
+PAYMENT = "5d2c7b1a-1111-5222-8333-944455566677"
+SMS = "77777777-8888-5999-8aaa-bbbbccccdddd"
+PERSON = "8e8f2b0c-4a51-4c5d-9b7e-2f6f3f0a1b2c"
+TIME = datetime(2023, 6, 1, 2, 30, 0, 123456, tzinfo=UTC)
+SAMPLE_KEYS = {"person-key-1": bytes(range(32)), "payee-key-1": bytes(range(32, 64))}
+
+TOPIC: dict[str, Topic] = {topic.name: topic for topic in TOPICS} | {
+    INSTRUCTION: partner_instruction("wing"),
+    REPORT: partner_report("wing"),
+}
+
+PERSONS = Persons(
+    members=(
+        Member(
+            person_id=PERSON,
+            name_km="សុខ ដារ៉ា",
+            name_latin="Sok Dara",
+            sex=Sex.FEMALE,
+            birth_date=date(1986, 4, 13),
+            relation=Relation.HEAD,
+            conditions=(Condition.DISABILITY, Condition.PREGNANCY),
+            school=School(level=SchoolLevel.PRIMARY, attendance_percent=85),
+            national_id="010203040",
+        ),
+    ),
+    village="12010101",
+    equity_card=EquityCard(number="EC-1201-000001", expires_on=date(2024, 12, 31)),
+    dwelling=Dwelling(roof="tin", walls="wood", floor="earth", toilet="none", water="well", electricity=True),
+    assets=("bicycle", "radio"),
+    consents=(Purpose.DELIVERY, Purpose.HEALTH_DATA),
+)
+MINIMAL_PERSONS = Persons(
+    members=(
+        Member(
+            person_id=PERSON,
+            name_km="សុខ ដារ៉ា",
+            name_latin="Sok Dara",
+            sex=Sex.FEMALE,
+            birth_date=date(1986, 4, 13),
+            relation=Relation.HEAD,
+        ),
+    ),
+    village="12010101",
+)
+PAYEE = Payee(
+    person_id=PERSON,
+    name_km="សុខ ដារ៉ា",
+    name_latin="Sok Dara",
+    phone="+85512345678",
+    account=Account(provider="wing", number="00123456"),
+    language=Language.KHMER,
+    contact=ContactPreference.FULL,
+)
+MINIMAL_PAYEE = Payee(person_id=PERSON, name_km="សុខ ដារ៉ា", name_latin="Sok Dara")
+
+
+def event_id(name: str, kind: str) -> str:
+    return wire.event_id(TOPIC[name], HOUSEHOLD, kind)
+
+
+def seal(key_id: str, what: bytes, name: str, kind: str) -> Sealed:
+    keys = Keys({})
+    for known, key in SAMPLE_KEYS.items():
+        keys.add(known, key)
+    blob = keys.seal(key_id, what, event_id=event_id(name, kind), event_type=TOPIC[name].name)
+    return Sealed(key_id=key_id, blob=blob)
+
+
+def persons(name: str, kind: str) -> Sealed:
+    return seal("person-key-1", wire.dump(PERSONS if kind == "full" else MINIMAL_PERSONS), name, kind)
+
+
+def payee(name: str, kind: str) -> Sealed:
+    return seal("payee-key-1", wire.dump(PAYEE if kind == "full" else MINIMAL_PAYEE), name, kind)
+
+
+FULL: dict[str, Contract] = {
+    "household.registered.v1": HouseholdRegistered(
+        household_id=HOUSEHOLD,
+        revision=2,
+        replaces=1,
+        commune="120101",
+        area_type=AreaType.PHNOM_PENH,
+        level=Level.POOR_1,
+        registered_by="registrar-1",
+        persons=persons("household.registered.v1", "full"),
+        payee=payee("household.registered.v1", "full"),
+    ),
+    "household.exited.v1": HouseholdExited(
+        household_id=HOUSEHOLD, revision=3, reason=ExitReason.GRADUATED, exited_by="registrar-1"
+    ),
+    "household.key.v1": HouseholdKey(
+        household_id=HOUSEHOLD,
+        key_id="person-key-1",
+        purpose=KeyPurpose.PERSON,
+        state=KeyState.ACTIVE,
+        master_key_id="0123456789abcdef",
+        wrapped=bytes(range(60)),
+    ),
+    "cycle.changed.v1": CycleChanged(
+        cycle_id=CYCLE,
+        programme=PROGRAMME,
+        programme_hash=HASH,
+        purpose="social-transfer",
+        period="2023-06",
+        reference_date=date(2023, 6, 1),
+        state=CycleState.APPROVED,
+        cap_household=1_000_000,
+        cap_payments=10_000,
+        actor="officer-2",
+        reason="as budgeted",
+    ),
+    "envelope.changed.v1": EnvelopeChanged(
+        envelope_id=CYCLE,
+        cycle_id=CYCLE,
+        currency="KHR",
+        funded=24_000_000_000,
+        actor="officer-1",
+        reason="first tranche",
+    ),
+    "eligibility.scored.v1": EligibilityScored(
+        household_id=HOUSEHOLD,
+        revision=2,
+        commune="120101",
+        area_type=AreaType.PHNOM_PENH,
+        level=Level.POOR_1,
+        currency="KHR",
+        decisions=(
+            ProgrammeDecision(
+                programme=PROGRAMME,
+                programme_hash=HASH,
+                purpose="social-transfer",
+                as_of=date(2023, 6, 1),
+                cycle_id=CYCLE,
+                period="2023-06",
+                outcome=Outcome.ELIGIBLE,
+                amount=212_000,
+                lines=(
+                    Line(component="household", count=1, rate=120_000, amount=120_000),
+                    Line(component="member", count=1, rate=52_000, amount=52_000),
+                    Line(component="vulnerable_member", count=1, rate=40_000, amount=40_000),
+                ),
+                reasons=("level-covered",),
+            ),
+        ),
+        shocks=("flood-2022-10",),
+        payee=payee("eligibility.scored.v1", "full"),
+        sensitive=seal("payee-key-1", b"[]", "eligibility.scored.v1", "full"),
+    ),
+    "payment.issued.v1": PaymentIssued(
+        payment_id=PAYMENT,
+        programme=PROGRAMME,
+        period="2023-06",
+        household_id=HOUSEHOLD,
+        purpose="social-transfer",
+        attempt=1,
+        cycle_id=CYCLE,
+        amount=212_000,
+        currency="KHR",
+        partner="wing",
+        commune="120101",
+        revision=2,
+        decision_id=DECISION,
+        payee=payee("payment.issued.v1", "full"),
+    ),
+    "payment.updated.v1": PaymentUpdated(
+        payment_id=PAYMENT,
+        household_id=HOUSEHOLD,
+        cycle_id=CYCLE,
+        state=PaymentState.CORRECTED,
+        amount=212_000,
+        currency="KHR",
+        partner="wing",
+        reason="newer-decision",
+        correction=-52_000,
+    ),
+    "sms.sent.v1": SmsSent(
+        sms_id=SMS,
+        household_id=HOUSEHOLD,
+        payment_id=PAYMENT,
+        template="payment-issued",
+        language=Language.KHMER,
+        encoding=SmsEncoding.UCS_2,
+        segments=2,
+        gateway="kannel",
+    ),
+    "sms.updated.v1": SmsUpdated(
+        sms_id=SMS,
+        household_id=HOUSEHOLD,
+        payment_id=PAYMENT,
+        status=SmsStatus.UNKNOWN,
+        reason="gateway timed out",
+    ),
+    INSTRUCTION: PaymentInstruction(
+        instruction_id="9e1f0c4b-2222-5333-8444-a55566677788",
+        kind=InstructionKind.PAY,
+        payment_id=PAYMENT,
+        partner="wing",
+        amount=212_000,
+        currency="KHR",
+        commune="120101",
+        withdraw_until=date(2023, 7, 1),
+        pay_to=PayTo(
+            name_km="សុខ ដារ៉ា",
+            name_latin="Sok Dara",
+            phone="+85512345678",
+            account=Account(provider="wing", number="00123456"),
+        ),
+    ),
+    REPORT: PaymentReport(
+        report_id="wing-r-1",
+        payment_id=PAYMENT,
+        instruction_id="9e1f0c4b-2222-5333-8444-a55566677788",
+        partner="wing",
+        status=ReportStatus.SETTLED,
+        amount=212_000,
+        currency="KHR",
+        partner_reference="W-000001",
+        reason_code="00",
+        occurred_at=TIME,
+    ),
+    SEALED_PERSONS: PERSONS,
+    SEALED_PAYEE: PAYEE,
+}
+
+MINIMAL: dict[str, Contract] = {
+    "household.registered.v1": HouseholdRegistered(
+        household_id=HOUSEHOLD,
+        revision=1,
+        commune="120101",
+        area_type=AreaType.PHNOM_PENH,
+        level=Level.NONE,
+        registered_by="registrar-1",
+        persons=persons("household.registered.v1", "minimal"),
+        payee=payee("household.registered.v1", "minimal"),
+    ),
+    "household.exited.v1": FULL["household.exited.v1"],
+    "household.key.v1": HouseholdKey(
+        household_id=HOUSEHOLD, key_id="person-key-1", purpose=KeyPurpose.PERSON, state=KeyState.DESTROYED
+    ),
+    "cycle.changed.v1": CycleChanged(
+        cycle_id=CYCLE,
+        programme=PROGRAMME,
+        programme_hash=HASH,
+        purpose="social-transfer",
+        period="2023-06",
+        reference_date=date(2023, 6, 1),
+        state=CycleState.OPENED,
+        cap_household=1_000_000,
+        cap_payments=10_000,
+        actor="officer-1",
+    ),
+    "envelope.changed.v1": EnvelopeChanged(envelope_id=CYCLE, cycle_id=CYCLE, funded=0, actor="officer-1"),
+    "eligibility.scored.v1": EligibilityScored(
+        household_id=HOUSEHOLD,
+        revision=1,
+        commune="120101",
+        area_type=AreaType.PHNOM_PENH,
+        level=Level.NONE,
+        decisions=(
+            ProgrammeDecision(
+                programme=PROGRAMME,
+                programme_hash=HASH,
+                purpose="social-transfer",
+                as_of=date(2023, 6, 1),
+                outcome=Outcome.REFUSED,
+            ),
+        ),
+        payee=payee("eligibility.scored.v1", "minimal"),
+    ),
+    "payment.issued.v1": PaymentIssued(
+        payment_id=PAYMENT,
+        programme=PROGRAMME,
+        period="2023-06",
+        household_id=HOUSEHOLD,
+        purpose="social-transfer",
+        attempt=1,
+        cycle_id=CYCLE,
+        amount=212_000,
+        partner="wing",
+        commune="120101",
+        revision=1,
+        decision_id=DECISION,
+        payee=payee("payment.issued.v1", "minimal"),
+    ),
+    "payment.updated.v1": PaymentUpdated(
+        payment_id=PAYMENT,
+        household_id=HOUSEHOLD,
+        cycle_id=CYCLE,
+        state=PaymentState.SETTLED,
+        amount=212_000,
+        partner="wing",
+    ),
+    "sms.sent.v1": SmsSent(
+        sms_id=SMS,
+        household_id=HOUSEHOLD,
+        template="payment-issued",
+        language=Language.ENGLISH,
+        encoding=SmsEncoding.GSM_7,
+        segments=1,
+        gateway="kannel",
+    ),
+    "sms.updated.v1": SmsUpdated(sms_id=SMS, household_id=HOUSEHOLD, status=SmsStatus.DELIVERED),
+    INSTRUCTION: PaymentInstruction(
+        instruction_id="9e1f0c4b-2222-5333-8444-a55566677789",
+        kind=InstructionKind.INQUIRE,
+        payment_id=PAYMENT,
+        partner="wing",
+        amount=212_000,
+        commune="120101",
+    ),
+    REPORT: PaymentReport(
+        report_id="wing-r-2",
+        payment_id=PAYMENT,
+        partner="wing",
+        status=ReportStatus.NOT_FOUND,
+        amount=212_000,
+        occurred_at=TIME,
+    ),
+    SEALED_PERSONS: MINIMAL_PERSONS,
+    SEALED_PAYEE: MINIMAL_PAYEE,
+}
+EXAMPLES = {"full": FULL, "minimal": MINIMAL}
+
+
+def key_of(topic: Topic, data: Contract) -> str:
+    """The record's key, from the fields that `topic.key` names; partner topics are keyed by household."""
+    fields = data.model_dump()
+    return "/".join(str(fields.get(field, HOUSEHOLD)) for field in topic.key.split("/"))
+
+
+def record(name: str, kind: str) -> wire.Record:
+    """Today's record of that example. A partner topic's value is the document inside its JOSE token."""
+    topic, data = TOPIC[name], EXAMPLES[kind][name]
+    cause = wire.Cause(
+        id="7d0b3a41-0000-5000-8000-000000000001",
+        correlation_id="7d0b3a41-0000-5000-8000-000000000000",
+        traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+    )
+    content_type = wire.JOSE if name in {INSTRUCTION, REPORT} else wire.JSON
+    return wire.emit_bytes(
+        topic,
+        wire.dump(data),
+        content_type,
+        id=event_id(name, kind),
+        key=key_of(topic, data),
+        sequence=2 if kind == "full" else 1,
+        time=TIME,
+        cause=cause,
+    )
+
+
+def sample(name: str, kind: str) -> dict[str, Any]:
+    """The example as it is frozen: a sealed document has a value only."""
+    if name not in TOPIC:
+        return {"value": json.loads(wire.dump(EXAMPLES[kind][name]))}
+    made = record(name, kind)
+    return {
+        "topic": made.topic,
+        "key": made.key.decode(),
+        "headers": {header: value.decode() for header, value in made.headers},
+        "value": json.loads(made.value),
+    }
+
+
+def freeze() -> None:
+    for kind, examples in EXAMPLES.items():
+        for name in examples:
+            path = SAMPLES / f"{name}.{kind}.json"
+            if not path.exists():
+                path.write_text(json.dumps(sample(name, kind), indent=2, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    freeze()

@@ -1,0 +1,34 @@
+import json
+
+import pytest
+from cloudevents.core.bindings.kafka import KafkaMessage, from_kafka
+from cloudevents.core.formats.json import JSONFormat
+
+from contracts import wire
+from contracts.release import INSTRUCTION, REPORT
+from contracts.topics import PAYMENT_ISSUED
+from tests.contracts.examples import TIME, TOPIC, record
+
+
+@pytest.mark.parametrize("kind", ["full", "minimal"])
+@pytest.mark.parametrize("name", TOPIC)
+def test_another_sdk_reads_our_records_with_every_attribute(name: str, kind: str) -> None:
+    made = record(name, kind)
+    headers = dict(made.headers)
+    event = from_kafka(KafkaMessage(headers, made.key, made.value), JSONFormat())
+    assert event.get_specversion() == "1.0"
+    assert event.get_id() == headers["ce_id"].decode()
+    assert event.get_type() == made.topic
+    assert event.get_source() == f"/tonle/{TOPIC[name].producer}"
+    assert event.get_time() == TIME
+    assert event.get_subject() == event.get_extension("partitionkey") == made.key.decode()
+    for extension in ("sequence", "correlationid", "causationid"):
+        assert event.get_extension(extension) == headers[f"ce_{extension}"].decode()
+    jose = name in {INSTRUCTION, REPORT}
+    assert event.get_datacontenttype() == ("application/jose" if jose else "application/json")
+    assert event.get_data() == (made.value.decode() if jose else json.loads(made.value))
+
+
+def test_the_id_of_an_event_is_the_same_for_ever() -> None:
+    made = wire.event_id(PAYMENT_ISSUED, "covid-19-cash-transfer", "2023-06", "h-1", "social-transfer", 1)
+    assert made == "334a3705-df2e-523c-b3c6-a14e5cbcdfc7"
