@@ -1,0 +1,136 @@
+"""One real Kafka and one real PostgreSQL per test session; a cloned database and own topics per test."""
+
+import itertools
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from postbox import migrate
+from postbox.service import ServiceSettings
+from tonle.stack import topics
+from tonle.stack.postgres import AUDITOR, SUPERUSER, close_to_others
+from tonle.stack.secrets import Secrets
+from tonle.stack.supervisor import Stack, StackSettings
+
+PARTITIONS = 2
+SESSION_TIMEOUT_MS = 6000
+
+Settings = TypeVar("Settings", bound=ServiceSettings)
+MakeDatabase = Callable[..., Awaitable[str]]
+_numbers = itertools.count(1)
+
+
+@pytest_asyncio.fixture(scope="session")
+async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
+    """Kafka and PostgreSQL, started once; no service runs in it."""
+    settings = StackSettings(data_dir=tmp_path_factory.mktemp("stack"), durable=False, partitions=PARTITIONS)
+    async with Stack(settings, services=()) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def secrets(stack: Stack) -> Secrets:
+    """The keys and tokens of the session's stack, as files."""
+    return stack.secrets
+
+
+@pytest_asyncio.fixture
+async def topic_prefix(stack: Stack) -> AsyncIterator[str]:
+    """A prefix of this test's own, with every topic of the flow made under it."""
+    prefix = f"t{next(_numbers)}."
+    names = await topics.create(stack.state.kafka.bootstrap, prefix=prefix, partitions=PARTITIONS)
+    yield prefix
+    await topics.delete(stack.state.kafka.bootstrap, names)
+
+
+@pytest_asyncio.fixture(scope="session")
+async def templates(stack: Stack) -> dict[tuple[str, tuple[Path, ...]], str]:
+    """The migrated template databases made so far in this session."""
+    return {}
+
+
+@pytest_asyncio.fixture
+async def database(
+    stack: Stack, templates: dict[tuple[str, tuple[Path, ...]], str]
+) -> AsyncIterator[MakeDatabase]:
+    """`dsn = await database("payments", [folder, …])`: a fresh database, cloned from a migrated template."""
+    admin = await asyncpg.connect(stack.state.postgres.dsn[SUPERUSER])
+    made: list[str] = []
+
+    async def make(service: str, migrations: Sequence[Path] = ()) -> str:
+        key = (service, tuple(migrations))
+        if key not in templates:
+            templates[key] = await _template(stack, admin, service, migrations)
+        name = f"{service}_{next(_numbers)}"
+        await admin.execute(f"create database {name} template {templates[key]} owner {service}")
+        await close_to_others(admin, name)
+        made.append(name)
+        return _dsn(stack, service, name)
+
+    yield make
+    for name in made:
+        await admin.execute(f"drop database {name} with (force)")
+    await admin.close()
+
+
+@pytest.fixture
+def service_settings(stack: Stack, database: MakeDatabase, topic_prefix: str, tmp_path: Path) -> object:
+    """`settings = await service_settings(PaymentsSettings, "payments", [MIGRATIONS], partners=…)`.
+
+    Gives the settings class everything a service process is told, on a fresh database and this test's
+    topics; further keywords are its own settings, or replace the usual ones.
+    """
+
+    async def make(
+        kind: type[Settings], service: str, migrations: Sequence[Path] = (), **changes: object
+    ) -> Settings:
+        usual: dict[str, object] = {
+            "kafka": stack.state.kafka.bootstrap,
+            "topic_prefix": topic_prefix,
+            "data_dir": tmp_path / service,
+            "port": 0,
+            "admin_token_file": stack.secrets.admin_token_file,
+            "master_key_file": stack.secrets.master_key,
+            "session_timeout_ms": SESSION_TIMEOUT_MS,
+        }
+        if "database" not in changes:
+            usual["database"] = await database(service, migrations)
+        (tmp_path / service).mkdir(exist_ok=True)
+        return kind(**{**usual, **changes})
+
+    return make
+
+
+@pytest.fixture
+def auditor_dsn(stack: Stack) -> Callable[[str], str]:
+    """From a service's DSN to the read-only auditor's on the same database."""
+    return lambda dsn: _dsn(stack, AUDITOR, dsn.rpartition("/")[2])
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of shared source data; the test is skipped where it is not."""
+    folder = Path(os.environ.get("TONLE_SHARED_DATA", Path(__file__).parents[1] / "../shared/data"))
+    if not folder.is_dir():
+        pytest.skip("the shared data folder is not here (set TONLE_SHARED_DATA to it)")
+    return folder.resolve()
+
+
+async def _template(stack: Stack, admin: asyncpg.Connection, service: str, migrations: Sequence[Path]) -> str:
+    name = f"template_{service}_{next(_numbers)}"
+    await admin.execute(f"create database {name} owner {service}")
+    db = await asyncpg.connect(_dsn(stack, service, name))
+    try:
+        await migrate.apply_all(db, migrations)
+    finally:
+        await db.close()
+    return name
+
+
+def _dsn(stack: Stack, role: str, database: str) -> str:
+    return stack.state.postgres.dsn[role].rpartition("/")[0] + f"/{database}"

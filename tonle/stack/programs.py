@@ -1,0 +1,120 @@
+"""The programs that run on Kafka and PostgreSQL: the outside world's simulators, then the services."""
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from tonle.stack.secrets import Secrets
+from tonle.stack.topics import PARTNERS, SERVICES
+
+GATEWAY_USER = "tonle"
+SMS_SENDER = "IDPoor"
+
+
+@dataclass(frozen=True)
+class Place:
+    """What every program may need to know about the stack it runs in."""
+
+    kafka: str
+    topic_prefix: str
+    data_dir: Path
+    secrets: Secrets
+    dsn: Mapping[str, str]
+    urls: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Program:
+    """One program: its command line, its settings besides TONLE_PORT, and the path that says it is ready.
+
+    Without a `ready_path` it is ready once its port accepts connections.
+    """
+
+    name: str
+    kind: Literal["service", "simulator"]
+    command: tuple[str, ...]
+    environment: Callable[[Place], Mapping[str, str]]
+    ready_path: str | None = "/health/ready"
+
+
+def programs() -> tuple[Program, ...]:
+    """All of them, in the order they are started."""
+    simulators = (
+        Program("gateway", "simulator", _python("simulators.gateway"), _gateway, None),
+        *(
+            Program(f"partner-{name}", "simulator", _python("simulators.partner"), _partner(name), None)
+            for name in PARTNERS
+        ),
+    )
+    services = tuple(
+        Program(name, "service", _python(f"services.{name}.app"), _service(name)) for name in SERVICES
+    )
+    return simulators + services
+
+
+def _python(module: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", module)
+
+
+def _common(place: Place) -> dict[str, str]:
+    return {
+        "TONLE_KAFKA": place.kafka,
+        "TONLE_TOPIC_PREFIX": place.topic_prefix,
+        "TONLE_DATA_DIR": str(place.data_dir),
+    }
+
+
+def _service(name: str) -> Callable[[Place], Mapping[str, str]]:
+    own = {"payments": _payments, "notifications": _notifications}.get(name)
+
+    def environment(place: Place) -> Mapping[str, str]:
+        return {
+            **_common(place),
+            "TONLE_DATABASE": place.dsn[name],
+            "TONLE_ADMIN_TOKEN_FILE": str(place.secrets.admin_token_file),
+            "TONLE_MASTER_KEY_FILE": str(place.secrets.master_key),
+            **(own(place) if own else {}),
+        }
+
+    return environment
+
+
+def _payments(place: Place) -> dict[str, str]:
+    partners = {
+        name: {
+            "encrypt_to": str(place.secrets.public_jwk(f"{name}-encrypt")),
+            "verify_with": str(place.secrets.public_jwk(f"{name}-sign")),
+        }
+        for name in PARTNERS
+    }
+    return {
+        "TONLE_PARTNERS": json.dumps(partners),
+        "TONLE_SIGNING_KEY_FILE": str(place.secrets.jwk("payments")),
+    }
+
+
+def _notifications(place: Place) -> dict[str, str]:
+    return {
+        "TONLE_GATEWAY_URL": place.urls["gateway"],
+        "TONLE_GATEWAY_USER": GATEWAY_USER,
+        "TONLE_GATEWAY_PASSWORD": place.secrets.gateway_password,
+        "TONLE_SMS_SENDER": SMS_SENDER,
+    }
+
+
+def _gateway(place: Place) -> dict[str, str]:
+    return {
+        **_common(place),
+        "TONLE_GATEWAY_USER": GATEWAY_USER,
+        "TONLE_GATEWAY_PASSWORD": place.secrets.gateway_password,
+    }
+
+
+def _partner(name: str) -> Callable[[Place], Mapping[str, str]]:
+    def environment(place: Place) -> Mapping[str, str]:
+        return {**_common(place), "TONLE_PARTNER": name, "TONLE_SECRETS": str(place.secrets.folder)}
+
+    return environment

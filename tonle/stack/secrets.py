@@ -1,0 +1,93 @@
+"""The keys and tokens of one stack: made at its first start, readable by their owner alone, then kept."""
+
+import json
+import os
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from joserfc.jwk import OKPKey
+
+Curve = Literal["Ed25519", "X25519"]
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """The folder `<data>/secrets` and what lies in it."""
+
+    folder: Path
+
+    @property
+    def master_key(self) -> Path:
+        """64 hexadecimal digits: the key that wraps every household's keys."""
+        return self.folder / "master.key"
+
+    @property
+    def admin_token_file(self) -> Path:
+        """The bearer token of the stack's owner."""
+        return self.folder / "admin.token"
+
+    @property
+    def admin_token(self) -> str:
+        """The text of that token."""
+        return self.admin_token_file.read_text().strip()
+
+    @property
+    def gateway_password(self) -> str:
+        """What notifications shows to the SMS gateway."""
+        return (self.folder / "gateway.password").read_text().strip()
+
+    def jwk(self, name: str) -> Path:
+        """A private key: `payments`, `<partner>-sign` or `<partner>-encrypt`."""
+        return self.folder / f"{name}.jwk"
+
+    def public_jwk(self, name: str) -> Path:
+        """The public half of `jwk(name)`."""
+        return self.folder / f"{name}.pub.jwk"
+
+    def database_password(self, role: str) -> str:
+        """The PostgreSQL password of a role."""
+        return (self.folder / f"postgres-{role}.password").read_text().strip()
+
+
+def ensure(folder: Path, *, roles: Sequence[str], partners: Sequence[str]) -> Secrets:
+    """Make what is missing under `folder` (mode 0700, files 0600) and return it all."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder.chmod(0o700)
+    found = Secrets(folder)
+    _once(found.master_key, lambda: secrets.token_hex(32))
+    _once(found.admin_token_file, lambda: secrets.token_urlsafe(32))
+    _once(folder / "gateway.password", lambda: secrets.token_urlsafe(24))
+    for role in roles:
+        _once(folder / f"postgres-{role}.password", lambda: secrets.token_hex(24))
+    _key_pair(found, "payments", "Ed25519")
+    for partner in partners:
+        _key_pair(found, f"{partner}-sign", "Ed25519")
+        _key_pair(found, f"{partner}-encrypt", "X25519")
+    return found
+
+
+def _key_pair(found: Secrets, name: str, curve: Curve) -> None:
+    use = "sig" if curve == "Ed25519" else "enc"
+
+    def generate() -> str:
+        key = OKPKey.generate_key(curve, {"use": use, "kid": f"{name}-{secrets.token_hex(4)}"}, private=True)
+        return json.dumps(key.as_dict(private=True), sort_keys=True)
+
+    _once(found.jwk(name), generate)
+    private = OKPKey.import_key(json.loads(found.jwk(name).read_text()))
+    _once(found.public_jwk(name), lambda: json.dumps(private.as_dict(private=False), sort_keys=True))
+
+
+def _once(path: Path, make: Callable[[], str]) -> None:
+    """Write whole or not at all: a crash half-way must not leave half a key."""
+    if path.exists():
+        return
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(make() + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
