@@ -2,9 +2,9 @@
 
 import itertools
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import asyncpg
 import pytest
@@ -21,8 +21,25 @@ PARTITIONS = 2
 SESSION_TIMEOUT_MS = 6000
 
 Settings = TypeVar("Settings", bound=ServiceSettings)
-MakeDatabase = Callable[..., Awaitable[str]]
 _numbers = itertools.count(1)
+
+
+class MakeDatabase(Protocol):
+    """`dsn = await database("payments", [folder, …])`: a fresh database, cloned from a migrated template."""
+
+    async def __call__(self, service: str, migrations: Sequence[Path] = ()) -> str: ...
+
+
+class MakeSettings(Protocol):
+    """`settings = await service_settings(PaymentsSettings, "payments", [MIGRATIONS], partners=…)`.
+
+    Gives the settings class everything a service process is told, on a fresh database and this test's
+    topics; further keywords are its own settings, or replace the usual ones.
+    """
+
+    async def __call__(
+        self, kind: type[Settings], service: str, migrations: Sequence[Path] = (), **changes: object
+    ) -> Settings: ...
 
 
 @pytest_asyncio.fixture(scope="session")
@@ -58,7 +75,7 @@ async def templates(stack: Stack) -> dict[tuple[str, tuple[Path, ...]], str]:
 async def database(
     stack: Stack, templates: dict[tuple[str, tuple[Path, ...]], str]
 ) -> AsyncIterator[MakeDatabase]:
-    """`dsn = await database("payments", [folder, …])`: a fresh database, cloned from a migrated template."""
+    """A factory of databases for this test, dropped when it ends."""
     admin = await asyncpg.connect(stack.state.postgres.dsn[SUPERUSER])
     made: list[str] = []
 
@@ -79,12 +96,8 @@ async def database(
 
 
 @pytest.fixture
-def service_settings(stack: Stack, database: MakeDatabase, topic_prefix: str, tmp_path: Path) -> object:
-    """`settings = await service_settings(PaymentsSettings, "payments", [MIGRATIONS], partners=…)`.
-
-    Gives the settings class everything a service process is told, on a fresh database and this test's
-    topics; further keywords are its own settings, or replace the usual ones.
-    """
+def service_settings(stack: Stack, database: MakeDatabase, topic_prefix: str, tmp_path: Path) -> MakeSettings:
+    """A factory of a service's settings, so that `async with service.running()` works in the test."""
 
     async def make(
         kind: type[Settings], service: str, migrations: Sequence[Path] = (), **changes: object
@@ -101,7 +114,7 @@ def service_settings(stack: Stack, database: MakeDatabase, topic_prefix: str, tm
         if "database" not in changes:
             usual["database"] = await database(service, migrations)
         (tmp_path / service).mkdir(exist_ok=True)
-        return kind(**{**usual, **changes})
+        return kind.model_validate({**usual, **changes})
 
     return make
 
