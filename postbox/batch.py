@@ -186,7 +186,7 @@ class Loop:
     async def _topic(
         self, db: Connection, to: Subscription, records: Sequence[Raw], work: Work, *, singly: bool
     ) -> None:
-        held = await parking.held(db, sorted({key for record in records if (key := _key(record))}))
+        held = await self._held(db, to, records)
         events: list[Event] = []
         sources: list[Raw] = []
         for record in records:
@@ -209,6 +209,11 @@ class Loop:
             batch = Batch(events, datetime.now(UTC), holds=to.holds)
             work.outgoing.extend(await to.handler(batch, db))
             self._take_parked(work, to, batch, sources)
+
+    async def _held(self, db: Connection, to: Subscription, records: Sequence[Raw]) -> set[str]:
+        if to.compacted:  # a table is what others wait for; it never waits itself
+            return set()
+        return await parking.held(db, sorted({key for record in records if (key := _key(record))}))
 
     async def _one_by_one(
         self,

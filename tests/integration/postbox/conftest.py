@@ -1,0 +1,125 @@
+"""A counting service on its own topics and database."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import asyncpg
+import httpx
+import pytest_asyncio
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from postbox.service import Service, ServiceSettings
+from tests.faults import counting
+from tonle.stack.secrets import Secrets
+from tonle.stack.supervisor import Stack
+
+Headers = Sequence[tuple[str, bytes | None]]
+TOPICS = (counting.ADDED, counting.ANSWERED, counting.COUNTED, "counting.dead-letter.v1")
+
+
+async def until(condition: Callable[[], Awaitable[object]], most_s: float = 30.0) -> None:
+    """Wait until a condition holds; fail after `most_s` seconds."""
+    async with asyncio.timeout(most_s):
+        while not await condition():
+            await asyncio.sleep(0.02)
+
+
+@dataclass
+class Scene:
+    """What a test does with the service and sees of it."""
+
+    settings: ServiceSettings
+    producer: AIOKafkaProducer
+    db: asyncpg.Connection
+    admin_token: str
+    sent: int = 0
+    service: Service = field(init=False)
+
+    async def send(
+        self,
+        value: bytes | None,
+        key: bytes | None = b"k",
+        headers: Headers = (),
+        topic: str = counting.ADDED,
+    ) -> None:
+        await self.producer.send_and_wait(
+            self.settings.topic_prefix + topic, value=value, key=key, headers=list(headers)
+        )
+        self.sent += topic == counting.ADDED
+
+    async def add(self, id: int, amount: int = 1, key: str = "k", **more: object) -> None:
+        await self.send(json.dumps({"id": id, "amount": amount, **more}).encode(), key.encode())
+
+    @asynccontextmanager
+    async def running(self, *, holds: bool = True) -> AsyncIterator[Service]:
+        self.service = counting.build(self.settings, holds=holds)
+        async with self.service.running() as service:
+            yield service
+
+    async def all_done(self) -> bool:
+        done = await self.db.fetchval(
+            "select coalesce(sum(next_offset), 0) from position where topic like '%' || $1", counting.ADDED
+        )
+        return bool(
+            done == self.sent
+            and await self.db.fetchval("select count(*) = 0 from outbox where published_at is null")
+        )
+
+    async def effects(self) -> list[int]:
+        return [row["id"] for row in await self.db.fetch("select id from effect order by id")]
+
+    async def parked(self) -> list[tuple[str, str]]:
+        rows = await self.db.fetch("select handling, reason from parked order by id")
+        return [(row["handling"], row["reason"]) for row in rows]
+
+    async def on(self, topic: str) -> list[ConsumerRecord]:
+        """Everything a topic holds now."""
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.settings.kafka)
+        await consumer.start()
+        try:
+            name = self.settings.topic_prefix + topic
+            places = [TopicPartition(name, 0), TopicPartition(name, 1)]
+            consumer.assign(places)
+            await consumer.seek_to_beginning(*places)
+            left = sum((await consumer.end_offsets(places)).values())
+            found: list[ConsumerRecord] = []
+            while len(found) < left:
+                for records in (await consumer.getmany(timeout_ms=500)).values():
+                    found.extend(records)
+            return found
+        finally:
+            await consumer.stop()
+
+    async def call(self, method: str, path: str) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self.admin_token}"}
+        async with httpx.AsyncClient(base_url=self.service.url, headers=headers) as client:
+            return await client.request(method, path)
+
+
+@pytest_asyncio.fixture
+async def scene(
+    stack: Stack,
+    secrets: Secrets,
+    topic_prefix: str,
+    service_settings: Callable[..., Awaitable[ServiceSettings]],
+) -> AsyncIterator[Scene]:
+    settings = await service_settings(
+        ServiceSettings, "registration", [counting.MIGRATIONS], park_retry_s=0.05, relay_older_than_s=0.2
+    )
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    await admin.start()
+    names = [topic_prefix + topic for topic in TOPICS]
+    large = {"max.message.bytes": str(4 * 1024 * 1024)}
+    await admin.create_topics([NewTopic(name, 2, 1, topic_configs=large) for name in names])
+    producer = AIOKafkaProducer(bootstrap_servers=settings.kafka, max_request_size=4 * 1024 * 1024)
+    await producer.start()
+    db = await asyncpg.connect(settings.database)
+    yield Scene(settings, producer, db, secrets.admin_token_file.read_text().strip())
+    await db.close()
+    await producer.stop()
+    await admin.delete_topics(names)
+    await admin.close()

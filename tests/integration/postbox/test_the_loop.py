@@ -1,0 +1,168 @@
+"""The loop on a real broker and a real database: every message is handled once, or parked with its reason."""
+
+import msgpack
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from tests.faults import counting
+from tests.integration.postbox.conftest import Scene, until
+
+
+async def test_every_message_has_one_effect_and_one_outgoing_record(scene: Scene) -> None:
+    for number in range(30):
+        await scene.add(number, key=f"k{number % 5}")
+    async with scene.running():
+        await until(scene.all_done)
+    assert await scene.effects() == list(range(30))
+    assert sorted(int(record.value) for record in await scene.on(counting.COUNTED)) == list(range(30))
+
+
+async def test_bad_records_park_with_their_reason_and_their_neighbours_go_on(scene: Scene) -> None:
+    await scene.add(1, key="a")
+    await scene.send(b'{"id": 1, "am', b"b")
+    await scene.send(b'{"id": "x"}', b"c", [("traceparent", None)])
+    await scene.send(b"\xff\xfe", b"d", [("any", b"\xff")])
+    await scene.send(None, b"e")
+    await scene.send(b'{"id": 2, "amount": 1}', b"\xff")
+    await scene.add(3, key="f", **{"break": True})
+    await scene.add(4, key="g")
+    async with scene.running():
+        await until(scene.all_done)
+    assert await scene.effects() == [1, 4]
+    reasons = [reason for _, reason in await scene.parked()]
+    assert reasons.count("value: not a number") == 5
+    assert reasons.count("error: CheckViolationError (effect_id_check)") == 1
+
+
+async def test_only_the_guilty_message_of_a_thousand_parks_when_the_database_refuses_it(scene: Scene) -> None:
+    for number in range(1000):
+        await scene.add(number, key=f"k{number % 7}", **({"break": True} if number == 500 else {}))
+    async with scene.running(holds=False):
+        await until(scene.all_done)
+    assert await scene.effects() == [number for number in range(1000) if number != 500]
+    assert await scene.parked() == [("park", "error: CheckViolationError (effect_id_check)")]
+
+
+async def test_a_dead_letter_carries_the_original_bytes_and_headers(scene: Scene) -> None:
+    await scene.send(b"\x00\xff not json", b"a", [("mine", b"\xfe")])
+    async with scene.running():
+        await until(scene.all_done)
+    (letter,) = await scene.on("counting.dead-letter.v1")
+    headers = dict(letter.headers)
+    assert (letter.key, letter.value, headers["mine"]) == (b"a", b"\x00\xff not json", b"\xfe")
+    assert headers["dead_letter_reason"] == b"value: not a number"
+    assert headers["dead_letter_topic"].endswith(counting.ADDED.encode())
+
+
+async def test_a_message_of_a_megabyte_that_cannot_be_handled_still_fits_the_dead_letter_topic(
+    scene: Scene,
+) -> None:
+    await scene.send(b"x" * 1_000_000, b"a")
+    async with scene.running():
+        await until(scene.all_done)
+    (letter,) = await scene.on("counting.dead-letter.v1")
+    assert len(letter.value) == 1_000_000
+
+
+async def test_what_waits_goes_on_in_order_when_its_answer_comes(scene: Scene) -> None:
+    await scene.add(1, amount=0, key="a")
+    await scene.add(2, amount=5, key="a")
+    await scene.add(3, amount=5, key="b")
+    async with scene.running():
+        await until(scene.all_done)
+        assert await scene.effects() == [3]
+        assert [handling for handling, _ in await scene.parked()] == ["wait", "behind"]
+        await scene.send(b'{"id": 0, "amount": 0}', b"a", topic=counting.ANSWERED)
+        await until(lambda: scene.db.fetchval("select count(*) = 3 from effect"))
+        await until(scene.all_done)
+    of_a = [int(record.value) for record in await scene.on(counting.COUNTED) if record.key == b"a"]
+    assert of_a == [1, 2]
+    assert await scene.parked() == []
+    assert await scene.db.fetchval("select count(*) from hold") == 0
+
+
+async def test_what_waited_too_long_becomes_a_dead_letter(scene: Scene) -> None:
+    scene.settings.park_deadline_s = 0.1
+    await scene.add(1, amount=0, key="a")
+    async with scene.running():
+        await until(lambda: scene.db.fetchval("select count(*) = 1 from parked where handling = 'park'"))
+        await until(scene.all_done)
+    assert len(await scene.on("counting.dead-letter.v1")) == 1
+
+
+async def test_a_parked_message_is_replayed_after_a_fix_with_all_that_waited_behind_it(scene: Scene) -> None:
+    await scene.add(7, key="a", **{"break": True})
+    await scene.add(8, key="a")
+    async with scene.running():
+        await until(scene.all_done)
+        assert await scene.effects() == []
+        listed = (await scene.call("GET", "/parked")).json()
+        assert listed["counts"] == {"wait": 0, "behind": 1, "park": 1, "held": 1}
+        first = listed["parked"][0]["id"]
+        assert (await scene.call("POST", f"/parked/{first}/replay")).json()["handled"] is False
+        await scene.db.execute("alter table effect drop constraint effect_id_check")
+        assert (await scene.call("POST", f"/parked/{first}/replay")).json()["handled"] is True
+    assert await scene.effects() == [-1, 8]
+    assert await scene.db.fetchval("select count(*) from hold") == 0
+
+
+async def test_records_delivered_again_from_the_start_change_nothing(scene: Scene) -> None:
+    for number in range(20):
+        await scene.add(number)
+    async with scene.running():
+        await until(scene.all_done)
+    await _forget_the_groups_offsets(scene)
+    await scene.add(20)
+    async with scene.running() as service:
+        await until(scene.all_done)
+        absorbed = service.metrics.absorbed.labels("position")._value.get()
+    assert await scene.effects() == list(range(21))
+    assert absorbed == 20
+
+
+async def test_what_a_crash_left_in_a_lane_goes_out_before_what_follows(scene: Scene) -> None:
+    await scene.add(1, key="a")
+    async with scene.running():
+        await until(scene.all_done)
+    lane = await scene.db.fetchval("select lane from outbox")
+    left = [(counting.COUNTED, b"a", b"99", (), None)]
+    await scene.db.execute(
+        "insert into outbox (lane, message_count, messages) values ($1, 1, $2)", lane, msgpack.packb(left)
+    )
+    await scene.add(2, key="a")
+    async with scene.running():
+        await until(scene.all_done)
+    assert [int(record.value) for record in await scene.on(counting.COUNTED)] == [1, 99, 2]
+
+
+async def test_a_position_past_the_end_of_its_log_stops_the_partition_and_says_so(scene: Scene) -> None:
+    await scene.add(1, key="a")
+    async with scene.running():
+        await until(scene.all_done)
+    await scene.db.execute("update position set next_offset = 50 where next_offset = 1")
+    async with scene.running() as service:
+        await until(lambda: _stopped(scene))
+        assert service.metrics.alarms()
+
+
+async def _forget_the_groups_offsets(scene: Scene) -> None:
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=scene.settings.kafka, group_id=f"{scene.settings.topic_prefix}counting"
+    )
+    await consumer.start()
+    name = scene.settings.topic_prefix + counting.ADDED
+    places = [TopicPartition(name, 0), TopicPartition(name, 1)]
+    consumer.assign(places)
+    await consumer.commit(dict.fromkeys(places, 0))
+    await consumer.stop()
+
+
+async def _stopped(scene: Scene) -> bool:
+    answer = await scene.call("GET", "/health/ready")
+    return answer.status_code == 503 and "is stopped" in answer.text
+
+
+async def test_who_is_not_known_may_not_see_what_is_parked(scene: Scene) -> None:
+    async with scene.running():
+        scene.admin_token = "guess"
+        assert (await scene.call("GET", "/parked")).status_code == 401
+        assert (await scene.call("GET", "/health/live")).status_code == 200

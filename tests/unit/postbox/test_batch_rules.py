@@ -1,0 +1,115 @@
+"""The rules of the loop that need neither broker nor database."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from postbox.errors import BEHIND, Park, Wait, is_transient, reason_of
+from postbox.message import Batch, Subscription
+from postbox.outbox import lanes_of
+from postbox.parking import DeadLetter, dead_letter
+from postbox.positions import undone
+
+
+@dataclass(slots=True)
+class Added:
+    key: str
+    amount: int
+    traceparent: str = ""
+
+
+class At(NamedTuple):
+    offset: int
+    topic: str = "t"
+    partition: int = 0
+
+
+class Raw(NamedTuple):
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...]
+    topic: str = "t"
+    partition: int = 0
+    offset: int = 7
+
+
+def add(total: tuple[str, int] | None, event: Added) -> tuple[str, int] | None:
+    if event.amount < 0:
+        raise Park("negative")
+    return (event.key, (total[1] if total else 0) + event.amount) if event.amount else None
+
+
+def batch(*events: tuple[str, int], holds: bool = False) -> Batch[Added]:
+    return Batch([Added(key, amount) for key, amount in events], datetime.now(UTC), holds=holds)
+
+
+def test_a_keys_second_message_sees_the_effect_of_its_first() -> None:
+    assert batch(("b", 1), ("a", 2), ("b", 3)).fold({"b": ("b", 10)}, add) == [("a", 2), ("b", 14)]
+
+
+def test_a_message_that_changes_nothing_is_not_saved() -> None:
+    assert batch(("a", 0)).fold({"a": ("a", 1)}, add) == []
+
+
+def test_a_message_that_cannot_be_handled_parks_alone() -> None:
+    some = batch(("a", 1), ("a", -1), ("a", 2), ("b", 5))
+    assert some.fold({}, add) == [("a", 3), ("b", 5)]
+    assert [(each.index, each.handling, each.reason) for each in some.parked] == [(1, "park", "negative")]
+
+
+def test_on_moneys_path_later_messages_of_a_parked_key_wait_behind_it() -> None:
+    some = batch(("a", -1), ("a", 2), ("b", 5), holds=True)
+    assert some.fold({}, add) == [("b", 5)]
+    assert [(each.index, each.handling, each.reason) for each in some.parked] == [
+        (0, "park", "negative"),
+        (1, "behind", BEHIND),
+    ]
+
+
+def test_a_key_is_held_by_what_waits_and_on_moneys_path_by_what_is_parked() -> None:
+    async def handler(*_: object) -> list[DeadLetter]:
+        return []
+
+    def subscription(*, holds: bool) -> Subscription:
+        return Subscription("t", lambda *_: Added("a", 1), handler, Added, holds=holds)
+
+    assert subscription(holds=False).key_is_held("wait")
+    assert not subscription(holds=False).key_is_held("park")
+    assert subscription(holds=True).key_is_held("park")
+
+
+def test_records_below_the_position_are_done_and_a_gap_is_seen() -> None:
+    assert undone([At(3), At(4), At(5)], 5) == ([At(5)], False)
+    assert undone([At(3), At(4)], 5) == ([], False)
+    assert undone([At(7), At(8)], 5) == ([At(7), At(8)], True)
+
+
+def test_a_batchs_records_go_into_the_lanes_of_the_partitions_that_caused_them() -> None:
+    records = [DeadLetter("out", key, b"", ()) for key in (b"a", b"b", b"other", b"a")]
+    lanes = lanes_of(records, {b"a": "t/1", b"b": "t/0"}, {"t/0": 5, "t/1": 9})
+    assert [(lane.name, lane.next_offset, [record.key for record in lane.records]) for lane in lanes] == [
+        ("t/0", 5, [b"b", b"other"]),
+        ("t/1", 9, [b"a", b"a"]),
+    ]
+
+
+def test_a_dead_letter_keeps_the_bytes_and_says_why_and_where() -> None:
+    letter = dead_letter(
+        "s.dead", Raw(b"\xff", b"\x00\xfe", (("h", None), ("g", b"\xff"))), "why", datetime.now(UTC)
+    )
+    assert (letter.key, letter.value) == (b"\xff", b"\x00\xfe")
+    headers = dict(letter.headers)
+    assert headers["g"] == b"\xff"
+    assert "h" not in headers
+    assert (headers["dead_letter_reason"], headers["dead_letter_offset"]) == (b"why", b"7")
+
+
+def test_a_reason_never_quotes_an_error_that_was_not_written_for_it() -> None:
+    assert reason_of(Wait("key-missing")) == "key-missing"
+    assert reason_of(ValueError("Sok Dara +85512345678")) == "error: ValueError"
+
+
+def test_connections_locks_and_time_outs_are_tried_again() -> None:
+    assert is_transient(ConnectionResetError())
+    assert is_transient(TimeoutError())
+    assert not is_transient(ValueError())
