@@ -1,0 +1,100 @@
+"""`tonle <noun> <verb>`: mounts each module's commands, and knows no more."""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import httpx
+import typer
+
+from tonle import terminal
+
+# Which modules bring which commands, in the order of `tonle --help`. Each module has `mount(app)`.
+COMMANDS: dict[str, tuple[str, ...]] = {
+    "up": ("tonle.stack.cli",),
+    "down": ("tonle.stack.cli",),
+    "status": ("tonle.stack.cli",),
+    "demo": ("tonle.demo",),
+    "check": ("tonle.check",),
+    "topics": ("tonle.monitor",),
+    "generate": ("tonle.generate",),
+    "import": ("services.registration.cli",),
+    "household": ("services.registration.cli", "tonle.story"),
+    "quarantine": ("services.registration.cli",),
+    "registrars": ("services.registration.cli",),
+    "programmes": ("services.eligibility.cli",),
+    "cycles": ("services.payments.cli",),
+    "officers": ("services.payments.cli",),
+    "inbox": ("services.notifications.cli",),
+    "dead-letters": ("tonle.dead_letters",),
+}
+
+_ABOUT = """A cash-transfer system on one machine: households register, are scored, are paid and are told.
+
+Start with `tonle demo`, or with `tonle up` and `tonle import FILE`.
+"""
+
+
+def build(arguments: Sequence[str]) -> typer.Typer:
+    """The application with the command named in `arguments`; with all of them when none is named."""
+    app = typer.Typer(
+        help=_ABOUT, no_args_is_help=True, rich_markup_mode="markdown", pretty_exceptions_enable=False
+    )
+    app.callback()(_global_options)
+    named = COMMANDS.get(_first_word(arguments))
+    modules = named or tuple(dict.fromkeys(module for each in COMMANDS.values() for module in each))
+    for name in modules:
+        try:
+            module = importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if named:
+                terminal.fail(
+                    f"This command needs {error.name}, which is not installed.", "Run `make install`."
+                )
+            continue
+        module.mount(app)
+    return app
+
+
+def main() -> None:
+    """What the script `tonle` runs."""
+    try:
+        build(sys.argv[1:])()
+    except typer.Exit as stop:
+        sys.exit(stop.exit_code)
+    except httpx.TransportError as error:
+        _failed(f"A service of the stack does not answer ({type(error).__name__}).")
+
+
+def _global_options(
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(
+            envvar=terminal.HOME_VARIABLE,
+            help="The stack's data folder.",
+            show_default=str(terminal.DEFAULT_HOME),
+        ),
+    ] = None,
+) -> None:
+    if data_dir is not None:
+        os.environ[terminal.HOME_VARIABLE] = str(data_dir.absolute())
+
+
+def _first_word(arguments: Sequence[str]) -> str:
+    words = iter(arguments)
+    for word in words:
+        if word == "--data-dir":
+            next(words, None)
+        elif not word.startswith("-"):
+            return word
+    return ""
+
+
+def _failed(message: str) -> None:
+    try:
+        terminal.fail(message, "See what runs with `tonle status`; it is started again if it died.")
+    except typer.Exit as stop:
+        sys.exit(stop.exit_code)
