@@ -67,9 +67,10 @@ class Job:
 
 
 class Service:
-    """One service process. `db`, `publisher` and `replayer` are there while it runs."""
+    """One service process. `db`, `tracing`, `publisher` and `replayer` are there while it runs."""
 
     db: asyncpg.Pool
+    tracing: Tracing
     publisher: Publisher
     replayer: Replayer
 
@@ -121,8 +122,8 @@ class Service:
             async with self.db.acquire() as db:
                 await migrate.apply_all(db, self._migrations)
             traces = settings.data_dir / "traces" / f"{self.name}.jsonl"
-            tracing = Tracing(self.name, traces, settings.otlp_endpoint)
-            stack.callback(tracing.close)
+            self.tracing = Tracing(self.name, traces, settings.otlp_endpoint)
+            stack.callback(self.tracing.close)
             self.publisher = await self._publisher(stack)
             limits = Limits(settings.park_retry_s, settings.park_deadline_s, stall_s=settings.stall_s)
             tools = Tools(
@@ -130,7 +131,7 @@ class Service:
                 self._subscriptions,
                 settings.database,
                 self.publisher,
-                tracing,
+                self.tracing,
                 self.metrics,
                 limits,
             )
