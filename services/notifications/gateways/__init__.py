@@ -1,0 +1,1 @@
+"""How SMS leave: one module per protocol, all answering in the same four words."""

@@ -1,0 +1,141 @@
+"""The sender: claims queued SMS, hands them to the gateway, and writes down what became of each.
+
+Nothing is called inside a transaction. An SMS is `sending` from before its request until its outcome is
+written; what a stopped process leaves `sending` becomes `unknown` when its lease ends, and is not sent again.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from postbox import outbox
+from postbox.errors import handling_of, is_transient, reason_of
+from postbox.message import Connection
+from postbox.service import Service
+from postbox.telemetry import Tracing, is_sampled
+from services.notifications import sms, store
+from services.notifications.gateways.outcome import Gateway, Verdict
+from services.notifications.sms import Claimed, Finished, Ready, Result
+from services.notifications.wording import Wording
+from vault import keyring
+from vault.master import MasterKey
+from vault.sealing import Keys
+
+log = logging.getLogger(__name__)
+
+LANE = "sender"
+WRITE_AGAIN_AFTER_S = (0.2, 1.0, 5.0, 15.0)
+_STATE = {
+    Verdict.TAKEN: "sent",
+    Verdict.REFUSED: "failed",
+    Verdict.UNKNOWN: "unknown",
+    Verdict.NOT_TAKEN: "queued",
+}
+
+
+class GatewayUnavailable(Exception):
+    """The gateway took none of the messages offered; they stay queued."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """`chunk` SMS are claimed at once, `in_flight` requests are open, a claim holds `lease_s` seconds."""
+
+    chunk: int
+    in_flight: int
+    lease_s: float
+
+
+@dataclass(frozen=True)
+class Sender:
+    """One process's sender; `process` names it in its claims, `now` is the clock for its events."""
+
+    gateway: Gateway
+    wording: Wording
+    master: MasterKey
+    process: str
+    limits: Limits
+    now: Callable[[], datetime]
+
+    async def run(self, service: Service) -> bool:
+        """Send one chunk; True when there may be more. Raises `GatewayUnavailable` when none was taken.
+
+        Being cancelled waits for the chunk's end, so that a service that is stopped leaves nothing uncertain.
+        """
+        chunk = asyncio.ensure_future(self._send_chunk(service))
+        try:
+            return await asyncio.shield(chunk)
+        except asyncio.CancelledError:
+            await chunk
+            raise
+
+    async def give_up_lost(self, service: Service) -> bool:
+        """Claims of processes that are gone become `unknown`, and are counted so."""
+        async with service.db.acquire() as db, db.transaction():
+            lost = await store.give_up(db, self.limits.lease_s, self.limits.chunk)
+            await self._announce(db, lost)
+        if lost:
+            log.warning("%d SMS of a stopped sender are unknown now", len(lost))
+            await service.publisher.publish(LANE)
+        return bool(lost)
+
+    async def _send_chunk(self, service: Service) -> bool:
+        # Half the lease is left for the last requests to time out and for writing their outcomes.
+        until = asyncio.get_running_loop().time() + self.limits.lease_s / 2
+        async with service.db.acquire() as db, db.transaction():
+            claimed = await store.claim(db, self.process, self.limits.chunk)
+            keys = await keyring.load(db, self.master, (each.key_id for each in claimed))
+        if not claimed:
+            return False
+        prepared = [self._prepare(keys, each) for each in claimed]
+        results = [each for each in prepared if isinstance(each, Result)]
+        ready = iter([each for each in prepared if isinstance(each, Ready)])
+        sent: list[Result] = []
+        work = (self._work(service.tracing, ready, sent, until) for _ in range(self.limits.in_flight))
+        await asyncio.gather(*work)
+        await self._write(service, results + sent)
+        if sent and all(each.state == "queued" for each in sent):
+            raise GatewayUnavailable(f"{GatewayUnavailable.__doc__} Reason: {sent[0].reason}")
+        return len(claimed) == self.limits.chunk
+
+    def _prepare(self, keys: Keys, claimed: Claimed) -> Ready | Result:
+        try:
+            return sms.prepare(self.wording, keys, claimed)
+        except Exception as error:
+            state = "queued" if handling_of(error) == "wait" else "failed"
+            return Result(claimed.sms_id, state, reason_of(error))
+
+    async def _work(
+        self, tracing: Tracing, ready: Iterator[Ready], results: list[Result], until: float
+    ) -> None:
+        clock = asyncio.get_running_loop().time
+        for each in ready:
+            if clock() > until:
+                results.append(Result(each.sms_id, "queued", "out-of-time"))
+                continue
+            span = tracing.begin("sms", each.traceparent) if is_sampled(each.traceparent) else None
+            encoding, _, segments = each.segments
+            verdict, reason = await self.gateway.send(each.sms_id, each.phone, each.text, encoding)
+            results.append(Result(each.sms_id, _STATE[verdict], reason, each.language, encoding, segments))
+            if span is not None:
+                span.end()
+
+    async def _write(self, service: Service, results: Sequence[Result]) -> None:
+        for wait in (*WRITE_AGAIN_AFTER_S, None):
+            try:
+                async with service.db.acquire() as db, db.transaction():
+                    await self._announce(db, await store.finish(db, self.process, results))
+                break
+            except Exception as error:
+                if wait is None or not is_transient(error):
+                    raise
+                log.warning("outcomes could not be written, trying again", exc_info=error)
+                await asyncio.sleep(wait)
+        await service.publisher.publish(LANE)
+
+    async def _announce(self, db: Connection, finished: Sequence[Finished]) -> None:
+        now = self.now()
+        records = (sms.announce(each, self.gateway.name, now) for each in finished)
+        await outbox.write(db, LANE, [record for record in records if record is not None])

@@ -1,0 +1,163 @@
+"""What an SMS says, and which templates are refused."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+from babel import Locale
+from babel.numbers import format_decimal
+
+from services.notifications import app as notifications
+from services.notifications import wording
+from services.notifications.wording import Facts, TemplateRefused, Wording
+
+FILES = notifications.template_files()
+FACTS = Facts("covid-19-cash-transfer", "wing", "2023-06", 176_000, date(2023, 7, 1))
+
+
+@pytest.fixture(scope="module")
+def ours() -> Wording:
+    return wording.load(FILES)
+
+
+@pytest.mark.parametrize(
+    ("language", "full", "text", "segments"),
+    [
+        (
+            "en",
+            True,
+            (
+                "Your household has been granted 176,000 riel by the COVID-19 Cash Transfer for June 2023. "
+                "Please bring your Equity Card and collect it at any Wing agent by 1 July 2023. "
+                "There is no fee."
+            ),
+            ("gsm-7", 185, 2),
+        ),
+        (
+            "en",
+            False,
+            (
+                "A social transfer of 176,000 riel is waiting for you. "
+                "Please collect it at any Wing agent by 1 July 2023. There is no fee."
+            ),
+            ("gsm-7", 122, 1),
+        ),
+        (
+            "km",
+            True,
+            (
+                "សូមជម្រាបថា លោកអ្នកទទួលបាន ១៧៦,០០០ រៀល ពីកម្មវិធីឧបត្ថម្ភសាច់ប្រាក់កូវីដ-១៩ សម្រាប់ខែមិថុនា ២០២៣។ "
+                "សូមយកប័ណ្ណសមធម៌ទៅបើកប្រាក់នៅភ្នាក់ងារវីង យ៉ាងយូរត្រឹមថ្ងៃទី១ កក្កដា ២០២៣។ មិនគិតថ្លៃសេវាទេ។"
+            ),
+            ("ucs-2", 189, 3),
+        ),
+        (
+            "km",
+            False,
+            (
+                "លោកអ្នកទទួលបានប្រាក់ឧបត្ថម្ភសង្គម ១៧៦,០០០ រៀល។ "
+                "សូមអញ្ជើញបើកប្រាក់នៅភ្នាក់ងារវីង យ៉ាងយូរត្រឹមថ្ងៃទី១ កក្កដា ២០២៣។ មិនគិតថ្លៃទេ។"
+            ),
+            ("ucs-2", 126, 2),
+        ),
+    ],
+)
+def test_a_payment_is_told_in_the_words_of_its_template(
+    ours: Wording, language: str, full: bool, text: str, segments: tuple[str, int, int]
+) -> None:
+    rendered = ours.render("payment-issued", language, full=full, facts=FACTS)
+    assert rendered.text == text
+    assert rendered.segments == segments
+
+
+@pytest.mark.parametrize("language", ["km", "en"])
+def test_a_programme_without_a_public_name_is_told_in_the_neutral_form(ours: Wording, language: str) -> None:
+    unnamed = FACTS._replace(programme="family-package-hiv")
+    full = ours.render("payment-issued", language, full=True, facts=unnamed)
+    assert full == ours.render("payment-issued", language, full=False, facts=FACTS)
+
+
+def test_a_partner_without_a_public_name_has_a_general_one(ours: Wording) -> None:
+    elsewhere = ours.render("payment-issued", "en", full=False, facts=FACTS._replace(partner="acme"))
+    assert "collect it at your payment agent by" in elsewhere.text
+
+
+@pytest.mark.parametrize("language", ["km", "en"])
+def test_months_and_grouping_are_those_of_cldr(ours: Wording, language: str) -> None:
+    names, locale = ours.names[language], Locale(language)
+    assert names.months == tuple(locale.months["format"]["wide"][month] for month in range(1, 13))
+    assert f"{1234567:,}".replace(",", names.grouping) == format_decimal(1234567, locale=language)
+
+
+KM, EN, NAMES = "payment-issued.km.yaml", "payment-issued.en.yaml", "names.en.yaml"
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "reason"),
+    [
+        (
+            EN,
+            "{until}",
+            "{untill}",
+            "payment-issued.en.yaml: full: unknown field 'untill'; use amount, period",
+        ),
+        (
+            EN,
+            "A social transfer",
+            "{programme}",
+            "neutral: unknown field 'programme'; use amount, until, where",
+        ),
+        (EN, "{until}", "{until", "payment-issued.en.yaml: full: a brace is not closed; write {field}"),
+        (EN, "A social transfer", "A social transfer " * 3, "neutral: 2 segments at its longest"),
+        # One sign outside GSM-7 more than halves the room.
+        (EN, "There is no fee.", "There is no fee…", "full: 4 segments at its longest"),
+        (KM, "សូមជម្រាបថា", "សូមជម្រាបថា " * 3, "payment-issued.km.yaml: full: 4 segments at its longest"),
+        # The longest name counts, not the one most messages have.
+        (
+            NAMES,
+            "any Wing agent",
+            "any of the Wing agents of your commune or town",
+            "en.yaml: neutral: 2 segments",
+        ),
+        (
+            EN,
+            "segments_max: 2",
+            "segments_max: 0",
+            "full.segments_max: Input should be greater than or equal to 1",
+        ),
+        (
+            EN,
+            "neutral:",
+            "natural:",
+            "payment-issued.en.yaml: neutral: Field required; compare with the files",
+        ),
+        (EN, "full:", "full: [", "payment-issued.en.yaml: not YAML; check its quotes and indentation"),
+        (NAMES, "January, ", "", "names.en.yaml: months: Tuple should have at least 12 items"),
+    ],
+)
+def test_a_wrong_template_is_refused_with_file_and_remedy(file: str, old: str, new: str, reason: str) -> None:
+    assert old in FILES[file]
+    with pytest.raises(TemplateRefused) as refused:
+        wording.load(FILES | {file: FILES[file].replace(old, new)})
+    assert reason in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("missing", "reason"),
+    [
+        (EN, "payment-issued.en.yaml: missing; write it, as en has names"),
+        (NAMES, "names.en.yaml: missing; write it, as payment-issued.en.yaml needs it"),
+    ],
+)
+def test_a_language_is_whole_or_refused(missing: str, reason: str) -> None:
+    with pytest.raises(TemplateRefused, match=reason):
+        wording.load({file: text for file, text in FILES.items() if file != missing})
+
+
+def test_a_file_that_is_not_named_like_a_template_is_refused() -> None:
+    with pytest.raises(TemplateRefused, match=r"call it <template>\.<language>\.yaml"):
+        wording.load(FILES | {"notes.yaml": ""})
+
+
+def test_every_language_of_the_contract_has_its_names() -> None:
+    assert {Path(file).stem for file in FILES if file.startswith("names.")} == {"names.km", "names.en"}
