@@ -1,6 +1,6 @@
 """Whether a checked household may be registered, given what is registered already. Pure."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from services.registration import duplicates
@@ -20,8 +20,15 @@ class Known(NamedTuple):
     origin: str | None = None
 
 
+class Candidate(NamedTuple):
+    """A checked household that asks to be registered."""
+
+    household: Household
+    content_hash: bytes
+
+
 class New(NamedTuple):
-    """It may be registered as revision 1."""
+    """It is registered as revision 1."""
 
 
 class Unchanged(NamedTuple):
@@ -37,30 +44,71 @@ class Conflict(NamedTuple):
     flaw: Flaw
 
 
+class Repeated(NamedTuple):
+    """The same file brought it before, with this very content."""
+
+    known: Known
+    flaw: Flaw
+
+
 class Outside(NamedTuple):
     """Its village lies outside the caller's area."""
 
     flaw: Flaw
 
 
-Answer = New | Unchanged | Conflict | Outside | Duplicate
+Answer = New | Unchanged | Conflict | Repeated | Outside | Duplicate
 
 
 def admit(
-    household: Household,
-    content_hash: bytes,
+    candidates: Iterable[Candidate],
+    known: Mapping[str, Known],
+    holders: Mapping[Identity, Holder],
+    covers: Callable[[str], bool],
+    origin: str | None,
+) -> list[Answer]:
+    """Answer candidates in order; each sees those admitted before it. `origin`: the import they come from."""
+    known, holders = dict(known), dict(holders)
+    answers = []
+    for candidate in candidates:
+        household = candidate.household
+        answer = _answer(candidate, known.get(household.household_id), holders, covers, origin)
+        if isinstance(answer, New):
+            holder = Holder(household.household_id, household.commune)
+            known[household.household_id] = Known(
+                household.household_id, 1, False, candidate.content_hash, household.commune, origin
+            )
+            holders |= dict.fromkeys(household.identities(), holder)
+        answers.append(answer)
+    return answers
+
+
+def _answer(
+    candidate: Candidate,
     known: Known | None,
     holders: Mapping[Identity, Holder],
     covers: Callable[[str], bool],
+    origin: str | None,
 ) -> Answer:
-    """What becomes of a household that asks to be registered for the first time."""
+    household = candidate.household
     if not covers(household.commune):
         return Outside(_outside(household))
-    if known is not None:
-        if known.content_hash == content_hash and not known.exited:
-            return Unchanged(known)
+    if known is None:
+        return duplicates.find(household.household_id, household.identities(), holders) or New()
+    if known.content_hash != candidate.content_hash or known.exited:
         return Conflict(known, _conflict(household, known))
-    return duplicates.find(household.household_id, household.identities(), holders) or New()
+    if origin is not None and known.origin == origin:
+        return Repeated(known, _repeated(household))
+    return Unchanged(known)
+
+
+def _repeated(household: Household) -> Flaw:
+    return Flaw(
+        "reference",
+        household.reference,
+        "stands in this file before",
+        "Nothing, if it is the same household.",
+    )
 
 
 def _outside(household: Household) -> Flaw:

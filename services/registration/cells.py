@@ -1,7 +1,7 @@
 """Reading typed values out of one row of text, and saying what is wrong with each cell. Pure."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import NamedTuple, TypeVar
 
@@ -22,6 +22,15 @@ class Flaw(NamedTuple):
     value: str
     reason: str
     remedy: str
+
+
+class SourceRow(NamedTuple):
+    """One row as it stands in the file. `number` counts as a spreadsheet does (the header is row 1);
+    `flaw` is set where the row itself can't be read."""
+
+    number: int
+    cells: Sequence[str]
+    flaw: Flaw | None = None
 
 
 class Cells:

@@ -24,6 +24,21 @@ class Duplicate(NamedTuple):
     first: Holder
 
 
+class Case(NamedTuple):
+    """A duplicate whose first household the caller may not see: it is quoted by number."""
+
+    household_id: str
+    first_household_id: str
+    kind: str
+
+
+def case(household_id: str, duplicate: Duplicate, area: str) -> Case | None:
+    """The case to open, where the first household lies outside the caller's area."""
+    if duplicate.first.commune.startswith(area):
+        return None
+    return Case(household_id, duplicate.first.household_id, duplicate.identity.kind)
+
+
 def find(
     household_id: str, identities: Iterable[Identity], holders: Mapping[Identity, Holder]
 ) -> Duplicate | None:

@@ -1,4 +1,4 @@
-"""What registration tells the other services: keys, registrations and revisions, exits. Pure but for sealing."""
+"""What registration tells the other services: households' keys, registrations, revisions and exits."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

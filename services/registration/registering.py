@@ -1,0 +1,147 @@
+"""Registering, revising and exiting households: each in the caller's transaction, with its events."""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import NamedTuple
+
+from contracts import wire
+from contracts.household import ExitReason, Persons
+from postbox import outbox
+from postbox.message import Connection
+from services.registration import events, store
+from services.registration.events import Registration
+from services.registration.household import Household, Identity, carry_person_ids
+from services.registration.store import Change, Kept
+from vault import keyring
+from vault.keyring import WrappedKey
+from vault.master import MasterKey
+from vault.sealing import Keys
+
+LANE_API = "api"
+LANE_IMPORT = "import"
+PUBLISHING = "publish"
+"""The job that publishes both lanes; wake it once a transaction has committed."""
+
+
+class Arrival(NamedTuple):
+    """A household that is admitted; `row_number` where a file brought it."""
+
+    household: Household
+    content_hash: bytes
+    cause: wire.Cause
+    row_number: int | None = None
+
+
+class Act(NamedTuple):
+    """Who acts, when, and in which lane of the outbox it is told."""
+
+    by: str
+    at: datetime
+    lane: str
+    import_id: str | None = None
+
+
+async def register(db: Connection, master: MasterKey, arrivals: Sequence[Arrival], act: Act) -> None:
+    """Write new households with their keys, and put their events in the outbox: keys before registrations."""
+    if not arrivals:
+        return
+    made, changes, told = [], [], []
+    wrapped: list[WrappedKey] = []
+    claims: dict[Identity, str] = {}
+    keys = Keys({})
+    for arrival in sorted(arrivals, key=lambda each: each.household.household_id):
+        household_id = arrival.household.household_id
+        own = events.new_keys(household_id, master, keys)
+        registration = _registration(arrival, fresh_person_ids(arrival.household), own)
+        wrapped += own
+        made.append(registration)
+        changes.append(_change(registration, "registered", act, arrival))
+        told += events.key_records(own, act.at, arrival.cause)
+        told.append(events.registered(registration, keys, by=act.by, at=act.at, cause=arrival.cause))
+        claims |= dict.fromkeys(arrival.household.identities(), household_id)
+    await store.add(db, made, act.import_id)
+    await store.claim(db, claims)
+    await store.record(db, changes)
+    await keyring.keep(db, wrapped)
+    await outbox.write(db, act.lane, told)
+
+
+async def revise(db: Connection, master: MasterKey, before: Kept, arrival: Arrival, act: Act) -> Registration:
+    """Replace the content of a household, locked before; persons keep their ids, it keeps its keys."""
+    kept, household = before.registration, arrival.household
+    persons = wire.load(Persons, kept.persons)
+    ids = carry_person_ids(persons, household.members, _fresh_person_id)
+    revised = replace(
+        kept,
+        revision=kept.revision + 1,
+        commune=household.commune,
+        area_type=household.area_type,
+        level=household.level,
+        content_hash=arrival.content_hash,
+        persons=wire.dump(household.persons(ids)),
+        payee=wire.dump(household.payee(ids)),
+    )
+    keys = await keyring.load(db, master, (kept.person_key, kept.payee_key))
+    told = events.registered(revised, keys, by=act.by, at=act.at, cause=arrival.cause)
+    await store.replace(db, revised)
+    await store.give_back(db, kept.household_id)
+    await store.claim(db, dict.fromkeys(household.identities(), kept.household_id))
+    await store.record(db, [_change(revised, "revised", act, arrival)])
+    await outbox.write(db, act.lane, [told])
+    return revised
+
+
+async def leave(db: Connection, before: Kept, reason: ExitReason, cause: wire.Cause, act: Act) -> int:
+    """Let a household exit, locked before; gives the revision of its exit."""
+    household_id, revision = before.registration.household_id, before.registration.revision + 1
+    await store.mark_exited(db, household_id, revision)
+    await store.give_back(db, household_id)
+    change = Change(household_id, revision, "exited", act.at, act.by, reason, None, None, cause.traceparent)
+    await store.record(db, [change])
+    told = events.exited(household_id, revision, reason, by=act.by, at=act.at, cause=cause)
+    await outbox.write(db, act.lane, [told])
+    return revision
+
+
+def fresh_person_ids(household: Household) -> list[str]:
+    """A new opaque id for each member."""
+    return [_fresh_person_id() for _ in household.members]
+
+
+def _fresh_person_id() -> str:
+    return secrets.token_hex(16)
+
+
+def _registration(
+    arrival: Arrival, person_ids: Sequence[str], keys: tuple[WrappedKey, WrappedKey]
+) -> Registration:
+    household = arrival.household
+    return Registration(
+        household_id=household.household_id,
+        reference=household.reference,
+        revision=1,
+        commune=household.commune,
+        area_type=household.area_type,
+        level=household.level,
+        content_hash=arrival.content_hash,
+        persons=wire.dump(household.persons(person_ids)),
+        payee=wire.dump(household.payee(person_ids)),
+        person_key=keys[0].key_id,
+        payee_key=keys[1].key_id,
+    )
+
+
+def _change(registration: Registration, kind: str, act: Act, arrival: Arrival) -> Change:
+    return Change(
+        registration.household_id,
+        registration.revision,
+        kind,
+        act.at,
+        act.by,
+        None,
+        act.import_id,
+        arrival.row_number,
+        arrival.cause.traceparent,
+    )

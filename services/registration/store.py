@@ -1,0 +1,236 @@
+"""All SQL about households, their identities, changes and requests."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from contracts.household import AreaType, Level
+from postbox.message import Connection
+from services.registration.admission import Known
+from services.registration.duplicates import Case, Holder
+from services.registration.events import Registration
+from services.registration.household import Identity
+
+
+class Change(NamedTuple):
+    """One step of a household's life here. `import_id` and `row_number` where a file brought it."""
+
+    household_id: str
+    revision: int
+    kind: str
+    at: datetime
+    actor: str
+    reason: str | None
+    import_id: str | None
+    row_number: int | None
+    traceparent: str
+
+
+class Kept(NamedTuple):
+    """A household as it is kept."""
+
+    registration: Registration
+    exited: bool
+
+
+class Answered(NamedTuple):
+    """What a request id was answered first."""
+
+    content_hash: bytes
+    household_id: str
+    revision: int
+
+
+async def known(db: Connection, household_ids: Iterable[str]) -> dict[str, Known]:
+    """Those of these households that are registered."""
+    rows = await db.fetch(
+        "select household_id, revision, state = 'exited', content_hash, commune, import_id from household"
+        " where household_id = any($1::text[])",
+        sorted(set(household_ids)),
+    )
+    return {row[0]: Known(*row) for row in rows}
+
+
+async def holders(db: Connection, identities: Iterable[Identity]) -> dict[Identity, Holder]:
+    """Which household holds each of these identities."""
+    wanted = sorted(set(identities))
+    rows = await db.fetch(
+        "select i.kind, i.value, i.household_id, h.commune"
+        " from unnest($1::text[], $2::text[]) as wanted(kind, value)"
+        " join identity i using (kind, value) join household h on h.household_id = i.household_id",
+        [identity.kind for identity in wanted],
+        [identity.value for identity in wanted],
+    )
+    return {
+        Identity(kind, value): Holder(household_id, commune) for kind, value, household_id, commune in rows
+    }
+
+
+async def add(db: Connection, households: Sequence[Registration], import_id: str | None) -> None:
+    """Write households of which nothing was kept yet; sorted by id."""
+    await db.execute(
+        """
+        insert into household (household_id, reference, revision, state, commune, area_type, level,
+                               content_hash, persons, payee, person_key, payee_key, import_id)
+        select t.household_id, t.reference, t.revision, 'registered', t.commune, t.area_type, t.level,
+               t.content_hash, t.persons, t.payee, t.person_key, t.payee_key, $12
+        from unnest($1::text[], $2::text[], $3::int[], $4::text[], $5::text[], $6::text[], $7::bytea[],
+                    $8::text[], $9::text[], $10::text[], $11::text[])
+             as t(household_id, reference, revision, commune, area_type, level, content_hash,
+                  persons, payee, person_key, payee_key)
+        """,
+        [each.household_id for each in households],
+        [each.reference for each in households],
+        [each.revision for each in households],
+        [each.commune for each in households],
+        [each.area_type for each in households],
+        [each.level for each in households],
+        [each.content_hash for each in households],
+        [each.persons.decode() for each in households],
+        [each.payee.decode() for each in households],
+        [each.person_key for each in households],
+        [each.payee_key for each in households],
+        import_id,
+    )
+
+
+async def replace(db: Connection, household: Registration) -> None:
+    """Write a household's new revision over the one before; its keys stay."""
+    await db.execute(
+        """
+        update household set revision = $2, state = 'registered', commune = $3, area_type = $4, level = $5,
+               content_hash = $6, persons = $7, payee = $8 where household_id = $1
+        """,
+        household.household_id,
+        household.revision,
+        household.commune,
+        household.area_type,
+        household.level,
+        household.content_hash,
+        household.persons.decode(),
+        household.payee.decode(),
+    )
+
+
+async def mark_exited(db: Connection, household_id: str, revision: int) -> None:
+    """The household left; its content stays as it was."""
+    await db.execute(
+        "update household set state = 'exited', revision = $2 where household_id = $1", household_id, revision
+    )
+
+
+async def claim(db: Connection, claims: Mapping[Identity, str]) -> None:
+    """Write which household holds which identity, sorted. A unique violation means another was faster."""
+    wanted = sorted(claims)
+    await db.execute(
+        "insert into identity (kind, value, household_id)"
+        " select * from unnest($1::text[], $2::text[], $3::text[])",
+        [identity.kind for identity in wanted],
+        [identity.value for identity in wanted],
+        [claims[identity] for identity in wanted],
+    )
+
+
+async def give_back(db: Connection, household_id: str) -> None:
+    """Free all identities of a household."""
+    await db.execute("delete from identity where household_id = $1", household_id)
+
+
+async def record(db: Connection, changes: Sequence[Change]) -> None:
+    """Write changes down; sorted by household."""
+    await db.execute(
+        """
+        insert into household_change
+            (household_id, revision, kind, at, actor, reason, import_id, row_number, traceparent)
+        select * from unnest($1::text[], $2::int[], $3::text[], $4::timestamptz[], $5::text[], $6::text[],
+                             $7::text[], $8::int[], $9::text[])
+        """,
+        *map(list, zip(*changes, strict=True)),
+    )
+
+
+async def changes(db: Connection, household_id: str) -> list[Change]:
+    """A household's changes, oldest first."""
+    rows = await db.fetch(
+        "select household_id, revision, kind, at, actor, reason, import_id, row_number, traceparent"
+        " from household_change where household_id = $1 order by revision",
+        household_id,
+    )
+    return [Change(*row) for row in rows]
+
+
+async def lock(db: Connection, household_id: str) -> None:
+    """Let this transaction alone change a household."""
+    await db.execute("select from household where household_id = $1 for update", household_id)
+
+
+async def find(db: Connection, household_id: str) -> Kept | None:
+    """A household as it is kept."""
+    row = await db.fetchrow(
+        "select household_id, reference, revision, commune, area_type, level, content_hash, persons, payee,"
+        " person_key, payee_key, state from household where household_id = $1",
+        household_id,
+    )
+    if row is None:
+        return None
+    registration = Registration(
+        household_id=row["household_id"],
+        reference=row["reference"],
+        revision=row["revision"],
+        commune=row["commune"],
+        area_type=AreaType(row["area_type"]),
+        level=Level(row["level"]),
+        content_hash=row["content_hash"],
+        persons=row["persons"].encode(),
+        payee=row["payee"].encode(),
+        person_key=row["person_key"],
+        payee_key=row["payee_key"],
+    )
+    return Kept(registration, row["state"] == "exited")
+
+
+async def answered(db: Connection, caller: str, request_id: str) -> Answered | None:
+    """What a request id was answered first, if it was."""
+    row = await db.fetchrow(
+        "select content_hash, household_id, revision from request where caller = $1 and request_id = $2",
+        caller,
+        request_id,
+    )
+    return Answered(*row) if row else None
+
+
+async def remember(db: Connection, caller: str, request_id: str, answer: Answered, at: datetime) -> None:
+    """Write a request's answer down. A unique violation: the same request came twice at once."""
+    await db.execute(
+        "insert into request (caller, request_id, content_hash, household_id, revision, at)"
+        " values ($1, $2, $3, $4, $5, $6)",
+        caller,
+        request_id,
+        *answer,
+        at,
+    )
+
+
+async def open_cases(db: Connection, cases: Iterable[Case], by: str, at: datetime) -> dict[Case, int]:
+    """Each case's number; a case that is open already keeps its own."""
+    wanted = sorted(set(cases))
+    if not wanted:
+        return {}
+    rows = await db.fetch(
+        """
+        insert into duplicate_case (household_id, first_household_id, kind, opened_by, opened_at)
+        select *, $4, $5 from unnest($1::text[], $2::text[], $3::text[])
+        on conflict (household_id, first_household_id, kind) do update set kind = excluded.kind
+        returning household_id, first_household_id, kind, case_number
+        """,
+        *map(list, zip(*wanted, strict=True)),
+        by,
+        at,
+    )
+    return {Case(*row[:3]): row[3] for row in rows}
+
+
+async def changed_by_hand(db: Connection) -> dict[str, int]:
+    """How many changes no file brought, by kind."""
+    rows = await db.fetch("select kind, count(*) from household_change where import_id is null group by kind")
+    return {row[0]: row[1] for row in rows}
