@@ -95,6 +95,8 @@ class Kafka:
             "num.io.threads": 4,
             "group.initial.rebalance.delay.ms": 0,
             "group.min.session.timeout.ms": 1000,
+            "broker.session.timeout.ms": 4000,  # a killed broker is let in again after this
+            "broker.heartbeat.interval.ms": 500,
             "offsets.topic.num.partitions": 4,
             "offsets.topic.replication.factor": 1,
             "offsets.retention.minutes": 60 * 24 * 365,

@@ -279,12 +279,20 @@ async def _answers_now(program: Program, part: WebPart, client: httpx.AsyncClien
         return False
 
 
-async def serve(settings: StackSettings, say: Callable[[dict[str, object]], None]) -> int:
-    """Run a stack until SIGTERM or SIGINT; `say` gets each step, then `running` or the error. Exit code."""
+async def serve(
+    settings: StackSettings,
+    say: Callable[[dict[str, object]], None],
+    *,
+    services: Sequence[Program] | None = None,
+) -> int:
+    """Run a stack until SIGTERM or SIGINT; `say` gets each step, then `running` or the error.
+
+    Returns the exit code.
+    """
     asked = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, asked.set)
-    stack = Stack(settings, report=lambda step: say({"step": dataclasses.asdict(step)}))
+    stack = Stack(settings, services=services, report=lambda step: say({"step": dataclasses.asdict(step)}))
     starting = asyncio.ensure_future(stack.start())
     stopping = asyncio.ensure_future(asked.wait())
     await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)

@@ -1,0 +1,171 @@
+"""A stack of the test's own: what dies is started again, what was written stays, ends are clean."""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import asyncpg
+import psutil
+import pytest
+import pytest_asyncio
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
+from contracts import topics
+from tonle.stack import kafka, state
+from tonle.stack.errors import StackError
+from tonle.stack.process import Identity
+from tonle.stack.programs import Program
+from tonle.stack.supervisor import Stack, StackSettings
+
+pytestmark = pytest.mark.stack
+
+TOPIC = topics.CYCLE_CHANGED.name
+SERVER = "import http.server, os; http.server.HTTPServer(('127.0.0.1', int(os.environ['TONLE_PORT'])), \
+http.server.SimpleHTTPRequestHandler).serve_forever()"
+STAND_IN = Program("stand-in", "service", (sys.executable, "-c", SERVER), lambda _place: {}, "/")
+SUPERVISOR = """
+import asyncio, sys
+from tonle.stack.supervisor import StackSettings, serve
+settings = StackSettings.model_validate_json(sys.argv[1])
+sys.exit(asyncio.run(serve(settings, lambda event: print(event, flush=True), services=())))
+"""
+
+
+def small(folder: Path, **changes: object) -> StackSettings:
+    usual = {"data_dir": folder, "durable": False, "partitions": 2, "heap_mb": 256}
+    return StackSettings.model_validate({**usual, **changes})
+
+
+async def until(condition: Callable[[], bool], patience_s: float = 30) -> None:
+    deadline = time.monotonic() + patience_s
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        await asyncio.sleep(0.02)
+
+
+@pytest_asyncio.fixture
+async def crowd(tmp_path: Path) -> AsyncIterator[Stack]:
+    async with Stack(small(tmp_path / "data"), services=[STAND_IN]) as stack:
+        yield stack
+
+
+async def test_whatever_is_killed_is_started_again_and_counted(crowd: Stack) -> None:
+    before = {name: part.pid for name, part in crowd.state.parts().items()}
+    for pid in before.values():
+        os.kill(pid or 0, signal.SIGKILL)
+    await until(lambda: all(part.restarts == 1 for part in crowd.state.parts().values()))
+    await until(lambda: all(part.state == "running" for part in crowd.state.parts().values()))
+    shown = state.load(crowd.settings.data_dir)
+    assert shown is not None
+    assert {part.last_error for part in shown.parts().values()} == {"ended by signal 9"}
+    assert all(part.pid != before[name] for name, part in shown.parts().items())
+    assert await kafka.answers(shown.kafka.bootstrap)
+    await (await asyncpg.connect(shown.postgres.dsn["payments"])).close()
+
+
+async def test_children_end_with_a_killed_supervisor_and_the_next_one_finds_all_data(tmp_path: Path) -> None:
+    settings = small(tmp_path / "data")
+    supervisor = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", SUPERVISOR, settings.model_dump_json(), stdout=asyncio.subprocess.PIPE
+    )
+    assert supervisor.stdout is not None
+    while (line := await supervisor.stdout.readline()) != b"{'running': True}\n":
+        assert line, "the supervisor ended"
+    left = state.load(settings.data_dir)
+    assert left is not None
+    assert left.runs()
+    await write(left)
+    supervisor.kill()
+    await supervisor.wait()
+    assert not left.runs()
+    for _ in ("after the crash", "after a clean stop"):
+        async with Stack(settings, services=()) as stack:
+            assert await read(stack.state) == ("kept", b"kept")
+    assert not any(each.identity and each.identity.alive() for each in stack.state.parts().values())
+
+
+async def test_a_supervisor_asked_to_stop_ends_its_children_first(tmp_path: Path) -> None:
+    settings = small(tmp_path / "data")
+    supervisor = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", SUPERVISOR, settings.model_dump_json(), stdout=asyncio.subprocess.PIPE
+    )
+    assert supervisor.stdout is not None
+    await supervisor.stdout.readline()
+    supervisor.terminate()  # while it is still starting
+    assert await supervisor.wait() == 0
+    assert not [
+        each for each in psutil.process_iter(["cmdline"]) if str(tmp_path) in str(each.info["cmdline"])
+    ]
+
+
+async def test_a_lock_file_with_the_pid_of_another_program_does_not_stop_postgresql(tmp_path: Path) -> None:
+    settings = small(tmp_path / "data")
+    async with Stack(settings, services=()):
+        pass
+    lock = settings.data_dir / "postgres" / "postmaster.pid"
+    lock.write_text(f"{os.getpid()}\n{lock.parent}\n")
+    async with Stack(settings, services=()) as stack:
+        assert stack.state.postgres.state == "running"
+
+
+async def test_a_second_stack_on_one_folder_is_refused_and_the_first_is_left_alone(stack: Stack) -> None:
+    with pytest.raises(StackError, match=r"already.*tonle down"):
+        await Stack(small(stack.settings.data_dir), services=()).start()
+    assert stack.state.postgres.state == "running"
+
+
+async def test_a_program_that_cannot_start_is_named_with_the_end_of_its_log(tmp_path: Path) -> None:
+    broken = Program(
+        "broken", "service", (sys.executable, "-c", "raise SystemExit('no wings')"), lambda _: {}
+    )
+    with pytest.raises(StackError, match=r"(?s)broken did not start.*no wings"):
+        await Stack(small(tmp_path / "data"), services=[broken]).start()
+    left = state.load(tmp_path / "data")
+    assert left is not None
+    assert left.state == "failed"
+    assert not left.runs()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root needs a namespace for PostgreSQL")
+async def test_as_root_postgresql_runs_in_a_user_namespace_of_its_own(stack: Stack) -> None:
+    theirs = Path(f"/proc/{stack.state.postgres.pid}/ns/user").readlink()
+    assert theirs != Path("/proc/self/ns/user").readlink()
+
+
+async def test_the_pid_of_another_process_is_never_ended() -> None:
+    sleeper = await asyncio.create_subprocess_exec("sleep", "60")
+    real = Identity.of(sleeper.pid)
+    assert real is not None
+    assert real.alive()
+    assert not Identity(real.pid, real.started - 100, real.command).alive()
+    assert not Identity(real.pid, real.started, ("sleep", "61")).alive()
+    sleeper.kill()
+    await sleeper.wait()
+    assert not real.alive()
+
+
+async def write(running: state.StackState) -> None:
+    db = await asyncpg.connect(running.postgres.dsn["payments"])
+    await db.execute("create table note as select 'kept' as word")
+    await db.close()
+    producer = AIOKafkaProducer(bootstrap_servers=running.kafka.bootstrap, acks="all")
+    await producer.start()
+    await producer.send_and_wait(TOPIC, b"kept")
+    await producer.stop()
+
+
+async def read(running: state.StackState) -> tuple[str, bytes]:
+    db = await asyncpg.connect(running.postgres.dsn["payments"])
+    word = await db.fetchval("select word from note")
+    await db.close()
+    consumer = AIOKafkaConsumer(
+        TOPIC, bootstrap_servers=running.kafka.bootstrap, auto_offset_reset="earliest"
+    )
+    await consumer.start()
+    value = (await consumer.getone()).value
+    await consumer.stop()
+    return word, value
