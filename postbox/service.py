@@ -48,7 +48,7 @@ class ServiceSettings(BaseSettings):
     session_timeout_ms: int = 10_000
     max_poll_interval_ms: int = 300_000
     relay_older_than_s: float = 2.0
-    keep_published_s: float = 86_400.0
+    keep_published_s: float = 3_600.0
     park_retry_s: float = 1.0
     park_deadline_s: float = 900.0
     stall_s: float = 20.0
@@ -170,7 +170,7 @@ class Service:
             acks="all",
             enable_idempotence=True,
             linger_ms=2,
-            max_batch_size=256 * 1024,
+            max_batch_size=512 * 1024,
             max_request_size=4 * 1024 * 1024,
         )
         await producer.start()
