@@ -17,6 +17,8 @@ from tonle.stack.postgres import AUDITOR, SUPERUSER, close_to_others
 from tonle.stack.secrets import Secrets
 from tonle.stack.supervisor import Stack, StackSettings
 
+pytest_plugins = ["tests.summary"]
+
 PARTITIONS = 2
 SESSION_TIMEOUT_MS = 6000
 

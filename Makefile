@@ -1,0 +1,72 @@
+# Everything here needs Python 3.11 or newer, make, and the package registries; each target installs what it needs.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+PYTHON ?= $(firstword $(shell command -v python3.11 python3.12 python3.13 python3))
+UV_VERSION := 0.13.9
+HOUSEHOLDS ?= 10000
+ARGS ?=
+
+BIN := .venv/bin
+UV := .tools/bin/uv
+UV_STAMP := .tools/uv-$(UV_VERSION)
+INSTALLED := .venv/.installed
+LINTED := .tools/lint.txt
+LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	--all-extras --group dev pyproject.toml -o requirements.lock
+
+.PHONY: help install demo test test-more lint faults lock hooks clean
+
+help:  ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+install: $(INSTALLED)  ## Make .venv with exactly what requirements.lock names, and `tonle` in it
+
+demo: $(INSTALLED)  ## Register, score, pay and tell HOUSEHOLDS households on a real Kafka and PostgreSQL
+	@$(BIN)/tonle demo --households $(HOUSEHOLDS) $(ARGS)
+
+test: lint  ## Lint, then every test that needs Python alone; ends with one table
+	@TONLE_LINTED=$(LINTED) $(BIN)/pytest -q -m "not more" $(ARGS)
+
+test-more: $(INSTALLED)  ## The tests that need apt, Docker or a browser; what cannot run is listed
+	@$(BIN)/pytest -q -m more $(ARGS) || { code=$$?; [ $$code -eq 5 ] && echo "No test needs more yet."; }
+
+# A check's name, its command; its seconds go into the table of `make test`.
+define timed
+@printf '%s ... ' '$(1)'; began=$$(date +%s); $(2) && printf '%s\t%s\n' '$(1)' $$(($$(date +%s) - began)) >> $(LINTED)
+endef
+
+lint: $(INSTALLED)  ## ruff, formatting, mypy --strict, import rules
+	@rm -f $(LINTED)
+	$(call timed,ruff,$(BIN)/ruff check --quiet . && echo passed)
+	$(call timed,ruff format,$(BIN)/ruff format --quiet --check . && echo passed)
+	$(call timed,mypy,$(BIN)/mypy --no-error-summary && echo passed)
+	$(call timed,import-linter,$(BIN)/lint-imports --no-logo > .tools/imports.log && echo passed || { cat .tools/imports.log; false; })
+
+faults: $(INSTALLED)  ## Kill, stop and restart real processes, and count what was lost or doubled
+	@$(BIN)/pytest -q tests/faults $(ARGS)
+
+lock: $(UV_STAMP)  ## Write requirements.lock anew from pyproject.toml (UPGRADE=--upgrade for newer versions)
+	@PATH="$(CURDIR)/.tools/bin:$$PATH" $(LOCK) $(UPGRADE)
+
+hooks: $(INSTALLED)  ## Run the checks before each commit
+	@$(BIN)/pre-commit install
+
+clean:  ## Remove what was installed and built; data under .tonle stays
+	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(UV_STAMP):
+	@echo "Installing uv $(UV_VERSION) into .tools"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed; name one with: make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -m venv .tools
+	@.tools/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@touch $@
+
+$(INSTALLED): requirements.lock pyproject.toml $(UV_STAMP)
+	@echo "Installing requirements.lock into .venv"
+	@test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) .venv
+	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
