@@ -1,0 +1,49 @@
+"""A newcomer who knows one service knows them all."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.architecture import rules, tree
+
+EVERY_SERVICE = ("__init__.py", "app.py", "handlers.py", "api.py", "cli.py", "store.py")
+
+
+@pytest.mark.parametrize("service", tree.SERVICES)
+def test_every_service_has_the_same_few_files(service: str) -> None:
+    there = set(tree.files())
+    assert [name for name in EVERY_SERVICE if f"services/{service}/{name}" not in there] == []
+    assert any(path.startswith(f"services/{service}/migrations/") for path in there)
+
+
+def test_services_are_the_four_that_are_known() -> None:
+    assert {path.split("/")[1] for path in tree.python("services")} - {"__init__.py"} == set(tree.SERVICES)
+
+
+def test_no_file_is_called_by_an_abbreviation_or_a_word_for_anything() -> None:
+    named = [path for path in tree.files() if rules.ABBREVIATIONS.search(Path(path).stem)]
+    assert named == []
+
+
+def test_sql_files_are_migrations_numbered_without_gaps() -> None:
+    folders: dict[str, list[str]] = {}
+    for path in tree.files():
+        if path.endswith(".sql"):
+            folder, _, name = path.rpartition("/")
+            assert folder.endswith("/migrations"), path
+            folders.setdefault(folder, []).append(name)
+    for folder, names in folders.items():
+        numbers = [int(name.split("_")[0]) for name in sorted(names)]
+        assert numbers == list(range(1, len(numbers) + 1)), folder
+
+
+def test_every_package_says_that_it_is_typed() -> None:
+    assert [package for package in tree.PACKAGES if f"{package}/py.typed" not in tree.files()] == []
+
+
+def test_imports_keep_to_the_architecture() -> None:
+    command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache", "--no-logo"]
+    done = subprocess.run(command, cwd=tree.ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
