@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from postbox import parking
+from postbox import parking, positions
 from postbox.callers import Caller, allowed
 from postbox.parking import Parked
 from postbox.problems import Problem
@@ -35,6 +35,14 @@ async def metrics(request: Request) -> Response:
     service = request.app.state.service
     await service.measure()
     return Response(generate_latest(service.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+@router.get("/positions")
+async def list_positions(request: Request, _: Operator) -> list[dict[str, object]]:
+    """Where each partition stands: records below `next_offset` were done; Kafka's own offsets are a hint."""
+    async with request.app.state.service.db.acquire() as db:
+        found = await positions.read_all(db)
+    return [{**place._asdict(), "next_offset": offset} for place, offset in sorted(found.items())]
 
 
 @router.get("/parked")
