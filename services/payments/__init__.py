@@ -1,0 +1,1 @@
+"""Who is paid, when and through whom; every riel with its reason, its approval and its posting."""

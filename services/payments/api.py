@@ -1,0 +1,263 @@
+"""Payments over HTTP: cycles and who decides on them, what was paid, and what waits."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from datetime import UTC, date, datetime
+from typing import Annotated, cast
+from uuid import uuid4
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import BaseModel, Field
+
+from contracts.eligibility import Period
+from contracts.money import Riel
+from contracts.wire import Cause
+from postbox import outbox, parking
+from postbox.callers import Caller, allowed
+from postbox.problems import Problem
+from postbox.service import Service
+from postbox.telemetry import trace_id
+from services.payments import approval, cycles, events, ledger, store, store_cycles, store_views
+from services.payments.budget import Waiting
+from services.payments.cycles import Cycle, NotPossible, Terms
+from services.payments.states import State
+
+ISSUE_JOB = "issue"
+LANE = "api"
+router = APIRouter(tags=["payments"])
+Reader = Annotated[Caller, Depends(allowed("read"))]
+Preparer = Annotated[Caller, Depends(allowed("cycle.prepare"))]
+Approver = Annotated[Caller, Depends(allowed("cycle.approve"))]
+Text = Annotated[str, Field(min_length=1, max_length=400)]
+
+
+class NewCycle(BaseModel):
+    """The terms of a standing approval; `envelope` and `cap_household` in riel."""
+
+    programme: Annotated[str, Field(min_length=1, max_length=80)]
+    programme_hash: Annotated[str, Field(min_length=1, max_length=128)]
+    purpose: Annotated[str, Field(min_length=1, max_length=80)]
+    period: Period
+    reference_date: date
+    envelope: Annotated[Riel, Field(gt=0)]
+    cap_household: Annotated[Riel, Field(gt=0)]
+    cap_payments: Annotated[int, Field(gt=0, le=100_000_000)]
+
+
+class Why(BaseModel):
+    """The reason for a step."""
+
+    reason: Text | None = None
+
+
+class No(BaseModel):
+    """The reason for a refusal, which must be given."""
+
+    reason: Text
+
+
+class Fund(BaseModel):
+    """The new total of the envelope in riel, and why."""
+
+    envelope: Annotated[Riel, Field(gt=0)]
+    reason: Text | None = None
+
+
+@router.post("/cycles", status_code=201)
+async def open_cycle(request: Request, new: NewCycle, caller: Preparer) -> dict[str, object]:
+    """Open a cycle with its terms; nothing is paid until another person approves them."""
+    terms = Terms(**new.model_dump(exclude={"envelope"}))
+    return await _step(
+        request,
+        terms.cycle_id,
+        caller,
+        "open",
+        lambda current: cycles.open_cycle(current, terms, new.envelope, caller.name),
+    )
+
+
+@router.post("/cycles/{cycle_id}/submit")
+async def submit_cycle(request: Request, cycle_id: str, caller: Preparer) -> dict[str, object]:
+    """Ask for a decision."""
+    return await _step(
+        request, cycle_id, caller, "submit", lambda each: approval.submit(_there(each), caller.name)
+    )
+
+
+@router.post("/cycles/{cycle_id}/fund")
+async def fund_cycle(request: Request, cycle_id: str, asked: Fund, caller: Preparer) -> dict[str, object]:
+    """Ask for a larger envelope; another person approves or refuses it as they do the cycle."""
+    return await _step(
+        request,
+        cycle_id,
+        caller,
+        "fund",
+        lambda each: approval.propose(_there(each), asked.envelope, caller.name, asked.reason),
+    )
+
+
+@router.post("/cycles/{cycle_id}/approve")
+async def approve_cycle(
+    request: Request, cycle_id: str, caller: Approver, why: Why | None = None
+) -> dict[str, object]:
+    """Release what awaits a decision: payments are issued from here on, those that wait at once."""
+    reason = why.reason if why else None
+    return await _step(
+        request, cycle_id, caller, "approve", lambda each: approval.approve(_there(each), caller.name, reason)
+    )
+
+
+@router.post("/cycles/{cycle_id}/refuse")
+async def refuse_cycle(request: Request, cycle_id: str, no: No, caller: Approver) -> dict[str, object]:
+    """Refuse what awaits a decision."""
+    return await _step(
+        request,
+        cycle_id,
+        caller,
+        "refuse",
+        lambda each: approval.refuse(_there(each), caller.name, no.reason),
+    )
+
+
+@router.post("/cycles/{cycle_id}/close")
+async def close_cycle(
+    request: Request, cycle_id: str, caller: Approver, why: Why | None = None
+) -> dict[str, object]:
+    """End a cycle: no payment is issued from here on."""
+    reason = why.reason if why else None
+    return await _step(request, cycle_id, caller, "close", lambda each: cycles.close(_there(each), reason))
+
+
+@router.get("/cycles")
+async def list_cycles(request: Request, _: Reader) -> list[dict[str, object]]:
+    """Every cycle, the latest period first."""
+    async with request.app.state.service.db.acquire() as db:
+        return [_shown(cycle) for cycle in await store_cycles.all_cycles(db)]
+
+
+@router.get("/cycles/{cycle_id}")
+async def show_cycle(request: Request, cycle_id: str, _: Reader) -> dict[str, object]:
+    """One cycle with its steps, and what waits in it."""
+    async with request.app.state.service.db.acquire() as db:
+        found = [each for each in await store_cycles.all_cycles(db) if each.cycle_id == cycle_id]
+        steps = await store_cycles.steps(db, cycle_id)
+        waiting = await store_views.waiting(db, cycle_id)
+    return {
+        **_shown(_there(found[0] if found else None)),
+        "waiting": [each._asdict() for each in waiting],
+        "steps": [asdict(each) for each in steps],
+    }
+
+
+@router.get("/payments")
+async def list_payments(
+    request: Request,
+    _: Reader,
+    *,
+    cycle: str | None = None,
+    household: str | None = None,
+    state: State | None = None,
+    after_household: str = "",
+    after_payment: str = "",
+    most: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> list[dict[str, object]]:
+    """Payments by household and payment id; the next page begins after the last of this one."""
+    wanted = {"cycle_id": cycle, "household_id": household, "state": state}
+    async with request.app.state.service.db.acquire() as db:
+        found = await store_views.payments(db, wanted, (after_household, after_payment), most)
+    return [each._asdict() for each in found]
+
+
+@router.get("/waiting")
+async def list_waiting(request: Request, _: Reader, cycle: str | None = None) -> list[dict[str, object]]:
+    """Households and riel that wait, by cycle and reason."""
+    async with request.app.state.service.db.acquire() as db:
+        return [each._asdict() for each in await store_views.waiting(db, cycle)]
+
+
+@router.get("/households/{household_id}/story")
+async def story(request: Request, household_id: str, _: Reader) -> list[dict[str, object]]:
+    """What happened to this household's payments, oldest first."""
+    async with request.app.state.service.db.acquire() as db:
+        told = await store_views.story(db, household_id)
+    return [
+        {
+            "at": each.at.isoformat(),
+            "service": "payments",
+            "what": each.what,
+            "trace_id": trace_id(each.traceparent),
+            "detail": {"id": each.about, "riel": each.riel, **({"note": each.note} if each.note else {})},
+        }
+        for each in told
+    ]
+
+
+@router.get("/summary")
+async def summary(request: Request, _: Reader, cycle: str | None = None) -> dict[str, object]:
+    """What the monitor shows, of one cycle or all: counts and riel, and `provinces` for the bars.
+
+    eligible = payments + waiting, once no message is `held` and nothing is in between.
+    """
+    async with request.app.state.service.db.acquire() as db:
+        eligible = await store_views.eligible(db)
+        waiting = await store_views.waiting(db, cycle)
+        shares = [each for each in await store_views.shares(db) if cycle in (None, each.cycle_id)]
+        held = (await parking.counts(db))["held"]
+    provinces: dict[str, int] = {}
+    for share in shares:
+        provinces[share.province] = provinces.get(share.province, 0) + share.riel
+    return {
+        "eligible": sum(count for each, count in eligible.items() if cycle in (None, each)),
+        "payments": sum(share.payments for share in shares),
+        "waiting": sum(each.households for each in waiting),
+        "held": held,
+        "riel_issued": sum(share.riel for share in shares),
+        "riel_settled": sum(share.riel for share in shares if share.state == State.SETTLED),
+        "riel_waiting": sum(each.riel for each in waiting),
+        **{f"waiting_{reason.replace('-', '_')}": _sum(waiting, reason) for reason in Waiting},
+        **{state.value: sum(share.payments for share in shares if share.state == state) for state in State},
+        "provinces": provinces,
+    }
+
+
+async def _step(
+    request: Request, cycle_id: str, caller: Caller, step: str, decide: Callable[[Cycle | None], Cycle]
+) -> dict[str, object]:
+    service = cast(Service, request.app.state.service)
+    if caller.area:
+        raise Problem(403, f"{caller.name} acts for area {caller.area}", "A cycle is for the whole nation.")
+    now = datetime.now(UTC)
+    async with service.db.acquire() as db, db.transaction():
+        budget = (await store_cycles.lock(db, [cycle_id])).get(cycle_id)
+        current = budget.cycle if budget else None
+        try:
+            after = decide(current)
+        except NotPossible as no:
+            raise Problem(no.status, str(no), no.remedy) from None
+        if after is not current:
+            funded = after.funded - (current.funded if current else 0)
+            await store_cycles.save(db, after, step=step, actor=caller.name, at=now)
+            if funded:
+                await store.insert_transfers(db, [ledger.funded(cycle_id, after.version, funded)], now)
+            request_id = str(uuid4())
+            cause = Cause(request_id, request_id, service.new_traceparent())
+            await outbox.write(db, LANE, events.of_cycle(current, after, caller.name, now, cause))
+    await service.publisher.publish(LANE)
+    service.wake(ISSUE_JOB)
+    return _shown(after)
+
+
+def _there(cycle: Cycle | None) -> Cycle:
+    if cycle is None:
+        raise Problem(404, "There is no such cycle", "List the cycles, or open this one.")
+    return cycle
+
+
+def _shown(cycle: Cycle) -> dict[str, object]:
+    flat = asdict(cycle)
+    terms = flat.pop("terms")
+    return {"cycle_id": cycle.cycle_id, **terms, **flat, "room": cycle.room}
+
+
+def _sum(waiting: Iterable[store_views.Wait], reason: Waiting) -> int:
+    return sum(each.households for each in waiting if each.reason == reason)

@@ -1,0 +1,101 @@
+"""Payments as a process: its settings, what it listens to, and what it works with."""
+
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+from pydantic import BaseModel, Field
+
+from contracts import wire
+from contracts.model import Contract
+from contracts.topics import ELIGIBILITY_SCORED, HOUSEHOLD_EXITED, HOUSEHOLD_KEY, Topic
+from postbox.message import Handler, Subscription
+from postbox.service import Job, Service, ServiceSettings, run
+from services.payments import api, handlers, jobs
+from services.payments.handlers import Office
+from services.payments.partners.kafka import KafkaPartner, read_key
+from services.payments.states import Patience
+from vault import keyring
+from vault.master import MasterKey
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class PartnerKeys(BaseModel):
+    """Public keys of a partner as JWK files: X25519 to encrypt to, Ed25519 to verify with."""
+
+    encrypt_to: Path
+    verify_with: Path
+
+
+class PaymentsSettings(ServiceSettings):
+    """`partners`: by name, the first pays who has no account; days and seconds are how long they may take."""
+
+    master_key_file: Path
+    signing_key_file: Path
+    partners: dict[str, PartnerKeys] = Field(min_length=1)
+    report_timeout_s: float = Field(default=3600, gt=0)
+    withdrawal_days: int = Field(default=30, ge=1)
+
+
+def office_of(settings: PaymentsSettings) -> Office:
+    """Keys read once: importing one costs more than signing with it."""
+    sign_with = read_key(settings.signing_key_file, "Ed25519")
+    return Office(
+        MasterKey.from_file(settings.master_key_file),
+        {
+            name: KafkaPartner(
+                name,
+                sign_with=sign_with,
+                encrypt_to=read_key(keys.encrypt_to, "X25519"),
+                verify_with=read_key(keys.verify_with, "Ed25519"),
+            )
+            for name, keys in settings.partners.items()
+        },
+        Patience(timedelta(seconds=settings.report_timeout_s), timedelta(days=settings.withdrawal_days + 1)),
+        timedelta(days=settings.withdrawal_days),
+    )
+
+
+def service_of(settings: PaymentsSettings) -> Service:
+    """The service, not started yet."""
+    office = office_of(settings)
+    return Service(
+        "payments",
+        settings,
+        subscriptions=[
+            _listen(HOUSEHOLD_KEY, handlers.keep_keys),
+            _listen(ELIGIBILITY_SCORED, partial(handlers.score, office)),
+            *(_hear(partner, partial(handlers.report, office)) for partner in office.partners.values()),
+            _listen(HOUSEHOLD_EXITED, partial(handlers.leave, office)),
+        ],
+        router=api.router,
+        jobs=[
+            Job(api.ISSUE_JOB, partial(jobs.issue_waiting, office)),
+            Job("lift", partial(jobs.lift_holds, office), 5.0),
+            Job("inquire", partial(jobs.inquire, office), 2.0),
+        ],
+        migrations=[keyring.MIGRATIONS, MIGRATIONS],
+    )
+
+
+def _listen(topic: Topic, handler: Handler) -> Subscription:
+    decode = partial(_decode, topic.contract)
+    holds = not topic.compacted
+    return Subscription(topic.name, decode, handler, topic.contract, holds=holds, compacted=topic.compacted)
+
+
+def _decode(
+    contract: type[Contract], topic: str, key: bytes | None, value: bytes | None, headers: wire.Headers
+) -> wire.Received[Contract]:
+    return wire.decode(contract, topic, key, value, headers)
+
+
+def _hear(partner: KafkaPartner, handler: Handler) -> Subscription:
+    return Subscription(
+        partner.reports.name, partner.read_report, handler, partner.reports.contract, holds=True
+    )
+
+
+if __name__ == "__main__":
+    run(service_of(PaymentsSettings()))

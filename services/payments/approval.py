@@ -1,0 +1,83 @@
+"""Approval before money: what one person prepares, another decides (architecture, rule 6)."""
+
+from dataclasses import replace
+from typing import ClassVar
+
+from contracts.cycle import CycleState
+from services.payments.cycles import Cycle, NotPossible
+
+
+class SamePerson(NotPossible):
+    """Someone would decide on what they prepared."""
+
+    status: ClassVar[int] = 403
+
+
+def submit(cycle: Cycle, by: str) -> Cycle:
+    """Ask for a decision on the terms and the envelope. Raises `NotPossible`."""
+    _expect(cycle, CycleState.OPENED, "submitted")
+    prepared_by = tuple(dict.fromkeys((*cycle.prepared_by, by)))
+    return replace(cycle, state=CycleState.SUBMITTED, version=cycle.version + 1, prepared_by=prepared_by)
+
+
+def propose(cycle: Cycle, envelope: int, by: str, reason: str | None) -> Cycle:
+    """Ask for a larger envelope (its new total, riel); nothing moves until another person approves.
+
+    Raises `NotPossible` for a cycle that is not approved or an envelope that is not larger.
+    """
+    _expect(cycle, CycleState.APPROVED, "funded")
+    if envelope <= cycle.funded:
+        raise NotPossible(
+            f"the envelope holds {cycle.funded} riel already",
+            "Name the new total, which must be larger; an envelope is never lowered below what it promised.",
+        )
+    return replace(
+        cycle, version=cycle.version + 1, prepared_by=(by,), decided_by=None, proposed=envelope, reason=reason
+    )
+
+
+def approve(cycle: Cycle, by: str, reason: str | None) -> Cycle:
+    """Release what awaits a decision: the terms with their envelope, or a larger envelope.
+
+    Raises `SamePerson` to whoever prepared it, `NotPossible` where nothing awaits a decision.
+    """
+    envelope = _asked(cycle, by)
+    return replace(
+        cycle,
+        state=CycleState.APPROVED,
+        version=cycle.version + 1,
+        decided_by=by,
+        reason=reason,
+        funded=envelope,
+        proposed=None,
+    )
+
+
+def refuse(cycle: Cycle, by: str, reason: str) -> Cycle:
+    """Say no: the terms go back to who prepared them; of a larger envelope, the old one stands.
+
+    Raises as `approve` does.
+    """
+    _asked(cycle, by)
+    state = CycleState.APPROVED if cycle.state is CycleState.APPROVED else CycleState.REFUSED
+    return replace(cycle, state=state, version=cycle.version + 1, decided_by=by, reason=reason, proposed=None)
+
+
+def _asked(cycle: Cycle, by: str) -> int:
+    if cycle.proposed is None or cycle.state not in (CycleState.SUBMITTED, CycleState.APPROVED):
+        raise NotPossible(
+            f"nothing of cycle {cycle.cycle_id} awaits a decision (it is {cycle.state})",
+            "Submit the cycle, or propose a larger envelope, first.",
+        )
+    if by in cycle.prepared_by:
+        raise SamePerson(
+            f"{by} prepared this and can't decide on it", "Ask another person who may approve to decide."
+        )
+    return cycle.proposed
+
+
+def _expect(cycle: Cycle, state: CycleState, verb: str) -> None:
+    if cycle.state is not state:
+        raise NotPossible(
+            f"cycle {cycle.cycle_id} is {cycle.state}", f"Only a cycle that is {state} can be {verb}."
+        )

@@ -1,0 +1,95 @@
+"""A cycle: one programme, one period, the terms of its standing approval, and the money it may commit."""
+
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import ClassVar
+
+from contracts.cycle import CycleState
+
+
+class NotPossible(Exception):
+    """Refused as things stand; `remedy` says what to do instead."""
+
+    status: ClassVar[int] = 409
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(what)
+        self.remedy = remedy
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What two people agree to: the programme as it is (its hash), its period, and the caps (riel, count)."""
+
+    programme: str
+    programme_hash: str
+    purpose: str
+    period: str
+    reference_date: date
+    cap_household: int
+    cap_payments: int
+
+    @property
+    def cycle_id(self) -> str:
+        """One cycle per programme and period."""
+        return f"{self.programme}-{self.period}"
+
+
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """A cycle as it stands. `proposed` riel await a second person; `funded` riel were approved.
+
+    `prepared_by` are those who opened, submitted or proposed what is to be decided; `payments` counts those
+    issued and not released. Invariant: committed - released <= funded.
+    """
+
+    terms: Terms
+    state: CycleState
+    version: int
+    prepared_by: tuple[str, ...]
+    decided_by: str | None = None
+    reason: str | None = None
+    proposed: int | None = None
+    funded: int = 0
+    committed: int = 0
+    released: int = 0
+    payments: int = 0
+
+    @property
+    def cycle_id(self) -> str:
+        return self.terms.cycle_id
+
+    @property
+    def room(self) -> int:
+        """Riel that can still be committed."""
+        return self.funded - self.committed + self.released
+
+
+def open_cycle(current: Cycle | None, terms: Terms, envelope: int, by: str) -> Cycle:
+    """A cycle with its terms and the envelope asked for, in riel.
+
+    One that was only opened, or refused, is opened again with the new terms; asking for the same again
+    changes nothing. Raises `NotPossible`.
+    """
+    if current is not None and (current.terms, current.proposed, current.prepared_by) == (
+        terms,
+        envelope,
+        (by,),
+    ):
+        return current
+    if current is not None and current.state not in (CycleState.OPENED, CycleState.REFUSED):
+        raise NotPossible(
+            f"cycle {terms.cycle_id} is {current.state} already",
+            "Its terms stand. Raise its envelope with `fund`, or open the next period.",
+        )
+    if envelope <= 0:
+        raise NotPossible("the envelope is empty", "Name the riel that this cycle may commit.")
+    version = current.version + 1 if current else 1
+    return Cycle(terms, CycleState.OPENED, version, prepared_by=(by,), proposed=envelope)
+
+
+def close(cycle: Cycle, reason: str | None) -> Cycle:
+    """No payment is issued from here on; those issued run their course. Raises `NotPossible`."""
+    if cycle.state is CycleState.CLOSED:
+        raise NotPossible(f"cycle {cycle.cycle_id} is closed already", "Nothing is left to do.")
+    return replace(cycle, state=CycleState.CLOSED, version=cycle.version + 1, reason=reason, proposed=None)

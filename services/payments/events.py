@@ -1,0 +1,207 @@
+"""What payments says of a household's payments: events for all, instructions for the partner alone."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, timezone
+
+from contracts.cycle import CycleChanged, EnvelopeChanged
+from contracts.household import Payee
+from contracts.model import Contract
+from contracts.payment import (
+    InstructionKind,
+    PaymentInstruction,
+    PaymentIssued,
+    PaymentState,
+    PaymentUpdated,
+    PayTo,
+)
+from contracts.sealed import Sealed
+from contracts.topics import CYCLE_CHANGED, ENVELOPE_CHANGED, PAYMENT_ISSUED, PAYMENT_UPDATED, Topic
+from contracts.wire import Cause, Record, dump, emit, event_id
+from services.payments.cycles import Cycle
+from services.payments.entitlements import Corrected, Household, Issued
+from services.payments.partners.kafka import KafkaPartner
+from services.payments.states import Account, Inquiry, Payment, Updated
+from vault.sealing import Keys
+
+PHNOM_PENH = timezone(timedelta(hours=7))
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """What speaking needs: the partners, the records' time, and how long a payee has to collect."""
+
+    partners: Mapping[str, KafkaPartner]
+    now: datetime
+    withdrawal: timedelta
+
+    def of_households(self, households: Iterable[Household], keys: Keys) -> list[Record]:
+        """What a batch of decisions issued and corrected; `keys` seal the payee again."""
+        records: list[Record] = []
+        for household in households:
+            for change in household.changes:
+                if isinstance(change, Issued):
+                    records += (self._issued(change, keys), self._pay(change))
+                else:
+                    records.append(self._corrected(change))
+        return records
+
+    def of_accounts(self, accounts: Iterable[Account]) -> list[Record]:
+        """What a batch of reports, or silence, changed and asks."""
+        return [
+            record
+            for account in accounts
+            for record in (*map(self._updated, account.updates), *map(self._inquire, account.inquiries))
+        ]
+
+    def _issued(self, issued: Issued, keys: Keys) -> Record:
+        payment = issued.payment
+        return emit(
+            PAYMENT_ISSUED,
+            PaymentIssued(
+                payment_id=payment.payment_id,
+                programme=payment.programme,
+                period=payment.period,
+                household_id=payment.household_id,
+                purpose=payment.purpose,
+                attempt=payment.attempt,
+                cycle_id=payment.cycle_id,
+                amount=payment.amount,
+                partner=payment.partner,
+                commune=payment.commune,
+                revision=payment.revision,
+                decision_id=payment.decision_id,
+                payee=_sealed(issued, keys),
+            ),
+            id=payment.payment_id,
+            key=payment.household_id,
+            sequence=issued.sequence,
+            time=self.now,
+            cause=issued.cause,
+        )
+
+    def _pay(self, issued: Issued) -> Record:
+        payee, payment = issued.payee, issued.payment
+        instruction = PaymentInstruction(
+            instruction_id=self._instruction_id(payment, "pay", 0),
+            kind=InstructionKind.PAY,
+            payment_id=payment.payment_id,
+            partner=payment.partner,
+            amount=payment.amount,
+            commune=payment.commune,
+            withdraw_until=self._last_day(),
+            pay_to=PayTo(
+                name_km=payee.name_km, name_latin=payee.name_latin, phone=payee.phone, account=payee.account
+            ),
+        )
+        return self._instruct(instruction, payment, issued.sequence, issued.cause)
+
+    def _inquire(self, inquiry: Inquiry) -> Record:
+        payment = inquiry.payment
+        instruction = PaymentInstruction(
+            instruction_id=self._instruction_id(payment, "inquire", payment.inquiries),
+            kind=InstructionKind.INQUIRE,
+            payment_id=payment.payment_id,
+            partner=payment.partner,
+            amount=payment.amount,
+            commune=payment.commune,
+        )
+        return self._instruct(instruction, payment, inquiry.sequence, inquiry.cause)
+
+    def _instruction_id(self, payment: Payment, *what: object) -> str:
+        return self.partners[payment.partner].instruction_id(payment.payment_id, *what)
+
+    def _instruct(
+        self, instruction: PaymentInstruction, payment: Payment, sequence: int, cause: Cause
+    ) -> Record:
+        return self.partners[payment.partner].instruct(
+            instruction, household_id=payment.household_id, sequence=sequence, time=self.now, cause=cause
+        )
+
+    def _last_day(self) -> date:
+        return (self.now + self.withdrawal).astimezone(PHNOM_PENH).date()
+
+    def _updated(self, update: Updated) -> Record:
+        payment = update.payment
+        data = PaymentUpdated(
+            payment_id=payment.payment_id,
+            household_id=payment.household_id,
+            cycle_id=payment.cycle_id,
+            state=PaymentState(payment.state.value),
+            amount=payment.amount,
+            partner=payment.partner,
+            reason=payment.reason,
+        )
+        return self._tell(data, update.sequence, update.cause)
+
+    def _corrected(self, corrected: Corrected) -> Record:
+        payment = corrected.payment
+        data = PaymentUpdated(
+            payment_id=payment.payment_id,
+            household_id=payment.household_id,
+            cycle_id=payment.cycle_id,
+            state=PaymentState.CORRECTED,
+            amount=payment.amount,
+            partner=payment.partner,
+            correction=corrected.correction,
+        )
+        return self._tell(data, corrected.sequence, corrected.cause)
+
+    def _tell(self, data: PaymentUpdated, sequence: int, cause: Cause) -> Record:
+        return emit(
+            PAYMENT_UPDATED,
+            data,
+            id=event_id(PAYMENT_UPDATED, data.household_id, sequence),
+            key=data.household_id,
+            sequence=sequence,
+            time=self.now,
+            cause=cause,
+        )
+
+
+def of_cycle(before: Cycle | None, after: Cycle, actor: str, now: datetime, cause: Cause) -> list[Record]:
+    """What a step changed for others: the cycle's state or terms, and the money behind it."""
+
+    def tell(topic: Topic, data: Contract) -> Record:
+        cycle_id, version = after.cycle_id, after.version
+        known_as = event_id(topic, cycle_id, version)
+        return emit(topic, data, id=known_as, key=cycle_id, sequence=version, time=now, cause=cause)
+
+    records = []
+    if before is None or (before.state, before.terms) != (after.state, after.terms):
+        records.append(tell(CYCLE_CHANGED, _changed(after, actor)))
+    if after.funded != (before.funded if before else 0):
+        envelope = EnvelopeChanged(
+            envelope_id=after.cycle_id,
+            cycle_id=after.cycle_id,
+            funded=after.funded,
+            actor=actor,
+            reason=after.reason,
+        )
+        records.append(tell(ENVELOPE_CHANGED, envelope))
+    return records
+
+
+def _changed(cycle: Cycle, actor: str) -> CycleChanged:
+    terms = cycle.terms
+    return CycleChanged(
+        cycle_id=cycle.cycle_id,
+        programme=terms.programme,
+        programme_hash=terms.programme_hash,
+        purpose=terms.purpose,
+        period=terms.period,
+        reference_date=terms.reference_date,
+        state=cycle.state,
+        cap_household=terms.cap_household,
+        cap_payments=terms.cap_payments,
+        actor=actor,
+        reason=cycle.reason,
+    )
+
+
+def _sealed(issued: Issued, keys: Keys) -> Sealed:
+    # Who listens to this event tells the payee; only the partner needs the account.
+    told: Payee = issued.payee.model_copy(update={"account": None})
+    event_id, event_type = issued.payment.payment_id, PAYMENT_ISSUED.name
+    blob = keys.seal(issued.key_id, dump(told), event_id=event_id, event_type=event_type)
+    return Sealed(key_id=issued.key_id, blob=blob)

@@ -1,0 +1,122 @@
+"""One function per message: load, decide, save, and say what happened."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+
+from contracts.eligibility import EligibilityScored
+from contracts.household import HouseholdExited, HouseholdKey, KeyState, Payee
+from contracts.payment import PaymentReport, ReportStatus
+from contracts.topics import ELIGIBILITY_SCORED
+from contracts.wire import Received, Record, load
+from postbox import parking
+from postbox.message import Batch, Connection
+from services.payments import entitlements, partners, states, store, store_cycles, store_reports
+from services.payments.budget import Budget
+from services.payments.entitlements import Desk, Household, SealedPayee
+from services.payments.events import Voice
+from services.payments.partners.kafka import KafkaPartner
+from services.payments.states import Patience
+from vault import keyring
+from vault.keyring import WrappedKey
+from vault.master import MasterKey
+from vault.sealing import Keys
+
+_MAY_FREE = frozenset(
+    {ReportStatus.FAILED, ReportStatus.EXPIRED, ReportStatus.RETURNED, ReportStatus.CANCELLED}
+)
+
+
+@dataclass(frozen=True)
+class Office:
+    """What payments works with: keys to open payees, the partners, and how long they may take."""
+
+    master: MasterKey
+    partners: Mapping[str, KafkaPartner]
+    patience: Patience
+    withdrawal: timedelta
+
+    def voice(self, now: datetime) -> Voice:
+        """Speaks at `now`."""
+        return Voice(self.partners, now, self.withdrawal)
+
+    def desk(self, keys: Keys, budgets: Mapping[str, Budget]) -> Desk:
+        """Issues from these budgets, for payees that these keys open."""
+        return Desk(budgets, opener(keys), partial(partners.route, tuple(self.partners)))
+
+
+async def score(
+    office: Office, batch: Batch[Received[EligibilityScored]], db: Connection
+) -> Sequence[Record]:
+    """Take in decisions: each is paid at once, waits with its reason, supersedes or corrects."""
+    keys = await keyring.load(db, office.master, (each.data.payee.key_id for each in batch.messages))
+    said = [decision for each in batch.messages for decision in each.data.decisions]
+    budgets = await store_cycles.lock(db, (each.cycle_id for each in said if each.cycle_id))
+    households = await store.load(db, batch.keys, (each.period for each in said if each.period))
+    changed = batch.fold(households, partial(entitlements.score, office.desk(keys, budgets)))
+    await write(office, db, changed, budgets.values(), batch.now)
+    return office.voice(batch.now).of_households(changed, keys)
+
+
+async def leave(office: Office, batch: Batch[Received[HouseholdExited]], db: Connection) -> Sequence[Record]:
+    """Take in exits: what waits for these households is void; what was issued runs its course."""
+    households = await store.load(db, batch.keys, ())
+    await write(office, db, batch.fold(households, entitlements.leave), (), batch.now)
+    return ()
+
+
+async def report(office: Office, batch: Batch[Received[PaymentReport]], db: Connection) -> Sequence[Record]:
+    """Book what a partner says; what frees money frees it under the cycle's lock."""
+    payment_ids = [each.data.payment_id for each in batch.messages]
+    if any(each.data.status in _MAY_FREE for each in batch.messages):
+        await store_cycles.lock(db, await store_reports.cycles_of(db, batch.keys, payment_ids))
+    report_ids = [each.data.report_id for each in batch.messages]
+    accounts = await store_reports.load(db, batch.keys, payment_ids, report_ids)
+    changed = batch.fold(accounts, states.book)
+    transfers = await store_reports.save(db, changed, batch.now, office.patience)
+    await store_cycles.free(db, transfers)
+    return office.voice(batch.now).of_accounts(changed)
+
+
+async def keep_keys(batch: Batch[Received[HouseholdKey]], db: Connection) -> Sequence[Record]:
+    """Keep wrapped keys; what waited for one is tried again, what waits for a destroyed one says so."""
+    said = [each.data for each in batch.messages]
+    changed = await keyring.keep(
+        db,
+        [
+            WrappedKey(
+                each.household_id, each.key_id, each.purpose, each.state, each.master_key_id, each.wrapped
+            )
+            for each in said
+        ],
+    )
+    destroyed = [each.key_id for each in said if each.state is KeyState.DESTROYED]
+    if destroyed:
+        await store.mark_forgotten(db, destroyed)
+    await parking.retry_now(db, changed)
+    return ()
+
+
+async def write(
+    office: Office,
+    db: Connection,
+    households: Sequence[Household],
+    budgets: Iterable[Budget],
+    now: datetime,
+) -> None:
+    """Save what was decided and what it spent."""
+    await store.save(db, households, now, office.patience)
+    await store_cycles.spend(db, budgets)
+
+
+def opener(keys: Keys) -> Callable[[SealedPayee, str], Payee | None]:
+    """Opens a payee sealed under a decision's event; None where the key was destroyed."""
+
+    def open_payee(payee: SealedPayee, event_id: str) -> Payee | None:
+        if keys.state(payee.key_id) == "destroyed":
+            return None
+        plain = keys.open(payee.key_id, payee.blob, event_id=event_id, event_type=ELIGIBILITY_SCORED.name)
+        return load(Payee, plain)
+
+    return open_payee

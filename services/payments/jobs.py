@@ -1,0 +1,101 @@
+"""Work beside the stream: issue what waited, and ask partners that were silent. A chunk is a transaction."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from contracts.wire import Record
+from postbox import outbox, parking
+from postbox.message import Connection
+from postbox.service import Service
+from services.payments import entitlements, states, store, store_cycles, store_reports
+from services.payments.handlers import Office, write
+from vault import keyring
+
+CHUNK = 500
+ISSUE_LANE, LIFT_LANE, INQUIRE_LANE = "job:issue", "job:lift", "job:inquire"
+
+
+async def issue_waiting(office: Office, service: Service) -> bool:
+    """Issue a chunk of what waits in a cycle that was approved or has room again; True where more is left.
+
+    Goes by household id, and can be stopped anywhere: where it stands is written with what it issued.
+    """
+    async with service.db.acquire() as db, db.transaction():
+        turn = await store_cycles.next_turn(db)
+        if turn is None:
+            return False
+        waiting = await store_cycles.waiting_in(db, turn, CHUNK)
+        records = await _issue(office, db, turn.cycle.cycle_id, waiting)
+        await store_cycles.go_on(db, turn, waiting[-1] if len(waiting) == CHUNK else None)
+        await outbox.write(db, ISSUE_LANE, records)
+    await service.publisher.publish(ISSUE_LANE)
+    return True
+
+
+async def lift_holds(office: Office, service: Service) -> bool:
+    """Issue what waited for a hold that is gone; True where more may be left."""
+    async with service.db.acquire() as db, db.transaction():
+        found = await store_cycles.held_back(db, CHUNK)
+        held = await parking.held(db, sorted({household_id for _, household_id in found}))
+        free = [(cycle_id, household_id) for cycle_id, household_id in found if household_id not in held]
+        if not free:
+            return False
+        first = free[0][0]
+        records = await _issue(office, db, first, [each for cycle_id, each in free if cycle_id == first])
+        await outbox.write(db, LIFT_LANE, records)
+    await service.publisher.publish(LIFT_LANE)
+    return True
+
+
+async def inquire(office: Office, service: Service) -> bool:
+    """Payments whose partner said nothing in time are unknown, and it is asked; True where more is left."""
+    now = datetime.now(UTC)
+    async with service.db.acquire() as db, db.transaction():
+        silent = await store_reports.silent(db, now, CHUNK)
+        if not silent:
+            return False
+        await outbox.write(db, INQUIRE_LANE, await _ask(office, db, silent, now))
+    await service.publisher.publish(INQUIRE_LANE)
+    return len(silent) == CHUNK
+
+
+async def _issue(
+    office: Office, db: Connection, cycle_id: str, household_ids: Sequence[str]
+) -> Sequence[Record]:
+    now = datetime.now(UTC)
+    if not household_ids:
+        return ()
+    # Holds, cycles, households: the order in which the stream locks them, too.
+    held = await parking.held(db, household_ids)
+    budgets = await store_cycles.lock(db, [cycle_id])
+    periods = [budget.cycle.terms.period for budget in budgets.values()]
+    households = await store.load(db, household_ids, periods)
+    key_ids = [each.payee.key_id for each in households.values() if each.payee]
+    keys = await keyring.load(db, office.master, key_ids)
+    desk = office.desk(keys, budgets)
+    tried = [
+        entitlements.retry(desk, each, cycle_id, held=each.household_id in held)
+        for each in households.values()
+    ]
+    await write(office, db, tried, budgets.values(), now)
+    return office.voice(now).of_households(tried, keys)
+
+
+async def _ask(
+    office: Office, db: Connection, silent: Sequence[tuple[str, str]], now: datetime
+) -> Sequence[Record]:
+    payment_ids = sorted({payment_id for _, payment_id in silent})
+    accounts = await store_reports.load(
+        db, sorted({household_id for household_id, _ in silent}), payment_ids, ()
+    )
+    asked = []
+    for account in accounts.values():
+        unanswered = account
+        for payment in account.payments.values():
+            # A report may have come since the silent ones were listed.
+            if payment.due_at is not None and payment.due_at <= now:
+                unanswered = states.unanswered(unanswered, payment.payment_id)
+        if unanswered is not account:
+            asked.append(unanswered)
+    await store_reports.save(db, asked, now, office.patience)
+    return office.voice(now).of_accounts(asked)

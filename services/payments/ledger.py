@@ -1,0 +1,97 @@
+"""Double entry in whole riel: every transfer debits one account of a cycle and credits another.
+
+A transfer is one row with one positive amount, so its two postings sum to zero by construction. Rows are
+never edited: what comes back is a transfer of its own.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+
+class Account(StrEnum):
+    """The accounts of one cycle. A balance is debits minus credits."""
+
+    FUNDING = "funding"  # what was approved, as a debt to whoever gave it
+    ENVELOPE = "envelope"  # what may still be committed
+    IN_TRANSIT = "in-transit"  # what a partner was told to pay
+    PAID = "paid"  # what a partner settled
+
+
+class Kind(StrEnum):
+    FUND = "fund"
+    ISSUE = "issue"
+    SETTLE = "settle"
+    RELEASE = "release"
+    RETURN = "return"
+
+
+_LEGS = {
+    Kind.FUND: (Account.ENVELOPE, Account.FUNDING),
+    Kind.ISSUE: (Account.IN_TRANSIT, Account.ENVELOPE),
+    Kind.SETTLE: (Account.PAID, Account.IN_TRANSIT),
+    Kind.RELEASE: (Account.ENVELOPE, Account.IN_TRANSIT),
+    Kind.RETURN: (Account.ENVELOPE, Account.PAID),
+}
+_UNSENT = frozenset({"failed", "expired", "returned", "cancelled"})
+
+
+class Paid(Protocol):
+    """What the ledger must know of a payment; `amount` in riel."""
+
+    @property
+    def payment_id(self) -> str: ...
+    @property
+    def household_id(self) -> str: ...
+    @property
+    def cycle_id(self) -> str: ...
+    @property
+    def amount(self) -> int: ...
+    @property
+    def state(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """`amount` riel (above zero) into `debit`, out of `credit`. (subject, kind) happens once."""
+
+    cycle_id: str
+    household_id: str
+    subject: str
+    kind: Kind
+    debit: Account
+    credit: Account
+    amount: int
+
+    @property
+    def frees(self) -> bool:
+        """Whether it makes room in the envelope again."""
+        return self.kind in (Kind.RELEASE, Kind.RETURN)
+
+
+def funded(cycle_id: str, version: int, amount: int) -> Transfer:
+    """Riel approved for a cycle by one decision (the cycle's version)."""
+    return _transfer(Kind.FUND, cycle_id, "", f"{cycle_id}/{version}", amount)
+
+
+def issued(payment: Paid) -> Transfer:
+    """A payment's amount leaves the envelope."""
+    return _transfer(Kind.ISSUE, payment.cycle_id, payment.household_id, payment.payment_id, payment.amount)
+
+
+def moved(before: Paid, after: Paid) -> Transfer | None:
+    """What a change of state moves. Released only where the partner confirmed unsent or returned (rule 5)."""
+    if before.state == after.state:
+        return None
+    if after.state == "settled":
+        kind = Kind.SETTLE
+    elif after.state in _UNSENT:
+        kind = Kind.RETURN if before.state == "settled" else Kind.RELEASE
+    else:
+        return None
+    return _transfer(kind, after.cycle_id, after.household_id, after.payment_id, after.amount)
+
+
+def _transfer(kind: Kind, cycle_id: str, household_id: str, subject: str, amount: int) -> Transfer:
+    debit, credit = _LEGS[kind]
+    return Transfer(cycle_id, household_id, subject, kind, debit, credit, amount)

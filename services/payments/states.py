@@ -1,0 +1,226 @@
+"""What becomes of a payment: its states, and what a partner's report may change."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from contracts.payment import PaymentReport, ReportStatus
+from contracts.wire import Cause, Received
+from postbox.errors import Park
+from services.payments import ledger
+from services.payments.ledger import Transfer
+
+
+class State(StrEnum):
+    """`issued` until the partner says something; `unknown` where it said nothing in time."""
+
+    ISSUED = "issued"
+    ACCEPTED = "accepted"
+    SETTLED = "settled"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    RETURNED = "returned"
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+
+
+OPEN = frozenset({State.ISSUED, State.ACCEPTED, State.UNKNOWN})
+LIVE = OPEN | {State.SETTLED}
+"""One attempt of an entitlement key may be in these; the database's partial index says the same."""
+
+_DOUBLINGS_MOST = 8
+_CODE = re.compile(r"[A-Za-z0-9_.-]{1,40}")
+_REACHED_FROM: Mapping[State, frozenset[State]] = {
+    State.ACCEPTED: frozenset({State.ISSUED, State.UNKNOWN}),
+    State.SETTLED: OPEN,
+    State.FAILED: OPEN,
+    State.EXPIRED: OPEN,
+    State.CANCELLED: OPEN,
+    State.RETURNED: LIVE,
+}
+
+
+class Impossible(Park):
+    """A report that can't be true of this payment as it stands."""
+
+
+class OtherAmount(Park):
+    """report: the amount is not the payment's"""
+
+    def __init__(self) -> None:
+        super().__init__(self.__doc__)
+
+
+class UnknownPayment(Park):
+    """report: no such payment of this household with this partner"""
+
+    def __init__(self) -> None:
+        super().__init__(self.__doc__)
+
+
+Key = tuple[str, str, str]
+"""(programme, period, purpose): an entitlement key within one household."""
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """One attempt of an entitlement key. `entitled` is the amount plus all corrections, in riel."""
+
+    payment_id: str
+    household_id: str
+    programme: str
+    period: str
+    purpose: str
+    attempt: int
+    cycle_id: str
+    amount: int
+    entitled: int
+    partner: str
+    commune: str
+    revision: int
+    decision_id: str
+    correlation_id: str
+    traceparent: str
+    state: State = State.ISSUED
+    reason: str | None = None
+    partner_reference: str | None = None
+    inquiries: int = 0
+    due_at: datetime | None = None
+
+    @property
+    def key(self) -> Key:
+        return self.programme, self.period, self.purpose
+
+
+@dataclass(frozen=True, slots=True)
+class Updated:
+    """A payment's new state as it will be told; `sequence` is its place among the household's."""
+
+    payment: Payment
+    sequence: int
+    cause: Cause
+    transfer: Transfer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """A question to the partner about a payment; `payment.inquiries` is its number."""
+
+    payment: Payment
+    sequence: int
+    cause: Cause
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a partner may stay silent: until its first report, and until it settles what it accepted."""
+
+    report: timedelta
+    settlement: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A household's payments as reports find them, and what this batch did to them."""
+
+    household_id: str
+    sequence: int
+    payments: Mapping[str, Payment]
+    reports: frozenset[str] = frozenset()
+    updates: tuple[Updated, ...] = ()
+    inquiries: tuple[Inquiry, ...] = ()
+    booked: tuple[Received[PaymentReport], ...] = ()
+
+
+def book(account: Account | None, report: Received[PaymentReport]) -> Account | None:
+    """What a report changes; one seen before (by its id) changes nothing.
+
+    Raises `UnknownPayment`, `OtherAmount` or `Impossible`, and then nothing moved.
+    """
+    said = report.data
+    payment = account.payments.get(said.payment_id) if account else None
+    if account is None or payment is None or payment.partner != said.partner:
+        raise UnknownPayment
+    if said.report_id in account.reports:
+        return None
+    after = _after(payment, said)
+    cause = Cause(report.id, report.correlation_id, report.traceparent)
+    account = replace(account, reports=account.reports | {said.report_id}, booked=(*account.booked, report))
+    return account if after == payment else _update(account, payment, after, cause)
+
+
+def unanswered(account: Account, payment_id: str) -> Account:
+    """No report came in time: the payment is unknown, and its partner is asked about it (rule 3)."""
+    payment = account.payments[payment_id]
+    cause = Cause(
+        f"no-report/{payment_id}/{payment.inquiries + 1}", payment.correlation_id, payment.traceparent
+    )
+    reason = payment.reason if payment.state is State.UNKNOWN else "no-report"
+    after = replace(payment, state=State.UNKNOWN, reason=reason, inquiries=payment.inquiries + 1)
+    if payment.state is not State.UNKNOWN:
+        account = _update(account, payment, after, cause)
+    inquiry = Inquiry(after, account.sequence + 1, cause)
+    return replace(
+        account,
+        sequence=inquiry.sequence,
+        payments={**account.payments, payment_id: after},
+        inquiries=(*account.inquiries, inquiry),
+    )
+
+
+def due(payment: Payment, now: datetime, patience: Patience) -> datetime | None:
+    """When the partner will be asked, unless it reports before; None where nothing is awaited."""
+    if payment.state is State.ISSUED:
+        return now + patience.report
+    if payment.state is State.ACCEPTED:
+        return now + patience.settlement
+    if payment.state is State.UNKNOWN:
+        return now + patience.report * (1 << min(payment.inquiries, _DOUBLINGS_MOST))
+    return None
+
+
+def _after(payment: Payment, said: PaymentReport) -> Payment:
+    if said.status is ReportStatus.UNRECOGNISED:
+        raise Impossible("report: a status this version does not know")
+    if said.status is ReportStatus.NOT_FOUND:
+        # No failure: the instruction may still be on its way. It stays unknown, for a person to see.
+        if payment.state not in (State.ISSUED, State.UNKNOWN):
+            raise Impossible(f"report: not_found, but the payment is {payment.state}")
+        return replace(payment, state=State.UNKNOWN, reason="not_found")
+    if said.amount != payment.amount:
+        raise OtherAmount
+    to = State(said.status.value)
+    if payment.state in _REACHED_FROM[to]:
+        reference = said.partner_reference or payment.partner_reference
+        return replace(payment, state=to, reason=code(said.reason_code), partner_reference=reference)
+    if _says_nothing_new(payment, to, said):
+        return payment
+    raise Impossible(f"report: {to}, but the payment is {payment.state} already")
+
+
+def code(reason: str | None) -> str | None:
+    """A partner's reason code; free text may name a person, and becomes `other`."""
+    return reason if reason is None or _CODE.fullmatch(reason) else "other"
+
+
+def _says_nothing_new(payment: Payment, to: State, said: PaymentReport) -> bool:
+    # A late acceptance, or an answer to an inquiry that was overtaken by the report itself.
+    if to is State.ACCEPTED:
+        return payment.state in (State.ACCEPTED, State.SETTLED)
+    if to is State.SETTLED:
+        same = said.partner_reference is not None and said.partner_reference == payment.partner_reference
+        return payment.state is State.SETTLED and same
+    return payment.state is to
+
+
+def _update(account: Account, before: Payment, after: Payment, cause: Cause) -> Account:
+    sequence = account.sequence + 1
+    update = Updated(after, sequence, cause, ledger.moved(before, after))
+    return replace(
+        account,
+        sequence=sequence,
+        payments={**account.payments, after.payment_id: after},
+        updates=(*account.updates, update),
+    )

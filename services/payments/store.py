@@ -1,0 +1,262 @@
+"""SQL about households, their decisions and what is issued: loaded under lock, one statement a table."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+import asyncpg
+
+from postbox.message import Connection
+from services.payments import ledger
+from services.payments.budget import Waiting
+from services.payments.entitlements import Corrected, Decision, Household, Issued, Outcome, SealedPayee
+from services.payments.ledger import Transfer
+from services.payments.states import Key, Patience, Payment, State, due
+
+_HOUSEHOLDS = """
+select household_id, scored, revision, exit_revision, commune, decision_id, correlation_id, traceparent,
+    decided_at, payee_key_id, payee, sequence
+from household where household_id = any($1) order by household_id for update
+"""
+PAYMENTS = """
+select payment_id, household_id, programme, period, purpose, attempt, cycle_id, amount, entitled, partner,
+    commune, revision, decision_id, correlation_id, traceparent, state, reason, partner_reference, inquiries,
+    due_at
+from payment
+"""
+_STATE = 15
+
+
+async def load(db: Connection, household_ids: Sequence[str], periods: Iterable[str]) -> dict[str, Household]:
+    """Households (sorted ids) with their decisions and their latest attempts in these periods, locked.
+
+    One that is not there yet is left out; if another batch brings it meanwhile, saving fails on its key.
+    """
+    rows = await db.fetch(_HOUSEHOLDS, household_ids)
+    known = [row["household_id"] for row in rows]
+    if not known:
+        return {}
+    decisions = await _decisions(db, known)
+    payments = await _latest_attempts(db, known, periods)
+    return {row[0]: _household(row, decisions.get(row[0], {}), payments.get(row[0], {})) for row in rows}
+
+
+async def save(db: Connection, households: Sequence[Household], now: datetime, patience: Patience) -> None:
+    """Write households (sorted, each once) with what changed of their payments."""
+    new = [each for each in households if each.is_new]
+    known = [each for each in households if not each.is_new]
+    if new:
+        await _insert_households(db, new)
+    if known:
+        await _update_households(db, known)
+    await _save_decisions(db, households)
+    await _insert_payments(db, households, now, patience)
+    await _save_corrections(db, households, now)
+
+
+async def insert_transfers(db: Connection, transfers: Sequence[Transfer], now: datetime) -> None:
+    """Post transfers, once each: the same (household, subject, kind) again fails on its key."""
+    rows = [
+        (each.household_id, each.subject, each.kind, each.cycle_id, each.debit, each.credit, each.amount)
+        for each in transfers
+    ]
+    if rows:
+        await db.execute(
+            """
+            insert into transfer (household_id, subject, kind, cycle_id, debit, credit, amount, at)
+            select u.*, $8 from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
+                $7::bigint[]) as u
+            """,
+            *zip(*rows, strict=True),
+            now,
+        )
+
+
+async def mark_forgotten(db: Connection, key_ids: Sequence[str]) -> None:
+    """What waits for households whose payee key was destroyed can't be paid any more, and says so."""
+    await db.execute(
+        """
+        with forgotten as (
+            select household_id from household where payee_key_id = any($1) order by household_id for update)
+        update decision d set waiting = 'forgotten' from forgotten f
+        where d.household_id = f.household_id and d.waiting is not null
+        """,
+        sorted(key_ids),
+    )
+
+
+def payment_of(row: asyncpg.Record) -> Payment:
+    """A row of `PAYMENTS`."""
+    return Payment(*row[:_STATE], *(State(row["state"]), *row[_STATE + 1 :]))
+
+
+async def _decisions(db: Connection, household_ids: Sequence[str]) -> dict[str, dict[str, Decision]]:
+    rows = await db.fetch(
+        "select household_id, programme, programme_hash, purpose, cycle_id, period, outcome, amount, waiting "
+        "from decision where household_id = any($1)",
+        household_ids,
+    )
+    found: dict[str, dict[str, Decision]] = {}
+    for row in rows:
+        decision = Decision(
+            programme=row["programme"],
+            programme_hash=row["programme_hash"],
+            purpose=row["purpose"],
+            cycle_id=row["cycle_id"],
+            period=row["period"],
+            outcome=Outcome(row["outcome"]),
+            amount=row["amount"],
+            waiting=Waiting(row["waiting"]) if row["waiting"] else None,
+        )
+        found.setdefault(row["household_id"], {})[decision.programme] = decision
+    return found
+
+
+async def _latest_attempts(
+    db: Connection, household_ids: Sequence[str], periods: Iterable[str]
+) -> dict[str, dict[Key, Payment]]:
+    rows = await db.fetch(
+        PAYMENTS + "where household_id = any($1) and period = any($2) order by attempt",
+        household_ids,
+        sorted(set(periods)),
+    )
+    found: dict[str, dict[Key, Payment]] = {}
+    for row in rows:
+        payment = payment_of(row)
+        found.setdefault(payment.household_id, {})[payment.key] = payment
+    return found
+
+
+async def _insert_households(db: Connection, households: Sequence[Household]) -> None:
+    # No `on conflict`: if another batch brought the household meanwhile, this one must look again.
+    await db.execute(
+        """
+        insert into household (household_id, scored, revision, exit_revision, commune, decision_id,
+            correlation_id, traceparent, decided_at, payee_key_id, payee, sequence)
+        select * from unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::text[],
+            $7::text[], $8::text[], $9::timestamptz[], $10::text[], $11::bytea[], $12::bigint[])
+        """,
+        *zip(*map(_household_row, households), strict=True),
+    )
+
+
+async def _update_households(db: Connection, households: Sequence[Household]) -> None:
+    await db.execute(
+        """
+        update household h set scored = t.scored, revision = t.revision, exit_revision = t.exit_revision,
+            commune = t.commune, decision_id = t.decision_id, correlation_id = t.correlation_id,
+            traceparent = t.traceparent, decided_at = t.decided_at, payee_key_id = t.payee_key_id,
+            payee = t.payee, sequence = t.sequence
+        from unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::text[],
+                $7::text[], $8::text[], $9::timestamptz[], $10::text[], $11::bytea[], $12::bigint[])
+            as t(household_id, scored, revision, exit_revision, commune, decision_id, correlation_id,
+                traceparent, decided_at, payee_key_id, payee, sequence)
+        where h.household_id = t.household_id
+        """,
+        *zip(*map(_household_row, households), strict=True),
+    )
+
+
+def _household_row(each: Household) -> tuple[object, ...]:
+    return (
+        *(each.household_id, each.scored, each.revision, each.exit_revision, each.commune),
+        *(each.decision_id, each.correlation_id, each.traceparent, each.decided_at),
+        each.payee.key_id if each.payee else None,
+        each.payee.blob if each.payee else None,
+        each.sequence,
+    )
+
+
+async def _save_decisions(db: Connection, households: Sequence[Household]) -> None:
+    rows = [
+        (
+            *(household.household_id, each.programme, each.programme_hash, each.purpose, each.cycle_id),
+            *(each.period, each.outcome, each.amount, each.waiting),
+        )
+        for household in households
+        for each in sorted(household.decisions.values(), key=lambda each: each.programme)
+    ]
+    if rows:
+        await db.execute(
+            """
+            insert into decision (household_id, programme, programme_hash, purpose, cycle_id, period, outcome,
+                amount, waiting)
+            select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
+                $7::text[], $8::bigint[], $9::text[])
+            on conflict (household_id, programme) do update set programme_hash = excluded.programme_hash,
+                purpose = excluded.purpose, cycle_id = excluded.cycle_id, period = excluded.period,
+                outcome = excluded.outcome, amount = excluded.amount, waiting = excluded.waiting
+            """,
+            *zip(*rows, strict=True),
+        )
+
+
+async def _insert_payments(
+    db: Connection, households: Sequence[Household], now: datetime, patience: Patience
+) -> None:
+    issued = [change.payment for each in households for change in each.changes if isinstance(change, Issued)]
+    if not issued:
+        return
+    rows = [
+        (
+            *(each.payment_id, each.household_id, each.programme, each.period, each.purpose, each.attempt),
+            *(each.cycle_id, each.amount, each.entitled, each.partner, each.commune, each.revision),
+            *(each.decision_id, each.correlation_id, each.traceparent, each.state, due(each, now, patience)),
+        )
+        for each in issued
+    ]
+    await db.execute(
+        """
+        insert into payment (payment_id, household_id, programme, period, purpose, attempt, cycle_id, amount,
+            entitled, partner, commune, revision, decision_id, correlation_id, traceparent, state, due_at,
+            issued_at, updated_at)
+        select u.*, $18, $18 from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[],
+            $6::int[], $7::text[], $8::bigint[], $9::bigint[], $10::text[], $11::text[], $12::bigint[],
+            $13::text[], $14::text[], $15::text[], $16::text[], $17::timestamptz[]) as u
+        """,
+        *zip(*rows, strict=True),
+        now,
+    )
+    await insert_transfers(db, [ledger.issued(each) for each in issued], now)
+
+
+async def _save_corrections(db: Connection, households: Sequence[Household], now: datetime) -> None:
+    corrected = [change for each in households for change in each.changes if isinstance(change, Corrected)]
+    if not corrected:
+        return
+    rows = [
+        (each.payment.household_id, each.payment.payment_id, each.decision_id, each.correction)
+        for each in corrected
+    ]
+    await db.execute(
+        """
+        insert into correction (household_id, payment_id, decision_id, amount, at)
+        select u.*, $5 from unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) as u
+        """,
+        *zip(*rows, strict=True),
+        now,
+    )
+    latest = {each.payment.payment_id: each.payment for each in corrected}
+    await db.execute(
+        "update payment p set entitled = t.entitled from unnest($1::text[], $2::text[], $3::bigint[]) "
+        "as t(household_id, payment_id, entitled) "
+        "where p.household_id = t.household_id and p.payment_id = t.payment_id",
+        [each.household_id for each in latest.values()],
+        [each.payment_id for each in latest.values()],
+        [each.entitled for each in latest.values()],
+    )
+
+
+def _household(
+    row: asyncpg.Record, decisions: dict[str, Decision], payments: dict[Key, Payment]
+) -> Household:
+    payee = SealedPayee(row["payee_key_id"], row["payee"]) if row["payee"] is not None else None
+    known = Household(*row[:9])
+    return replace(
+        known,
+        payee=payee,
+        decisions=decisions,
+        payments=payments,
+        sequence=row["sequence"],
+        is_new=False,
+    )

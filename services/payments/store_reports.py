@@ -1,0 +1,133 @@
+"""SQL about what partners said of payments, and about those they were silent on."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from contracts.payment import PaymentReport
+from contracts.wire import Received
+from postbox.message import Connection
+from services.payments import store
+from services.payments.ledger import Transfer
+from services.payments.states import Account, Inquiry, Patience, Payment, Updated, code, due
+
+
+async def load(
+    db: Connection, household_ids: Sequence[str], payment_ids: Iterable[str], report_ids: Iterable[str]
+) -> dict[str, Account]:
+    """Households (sorted ids, locked) with the payments and the report ids in question."""
+    sequences = await db.fetch(
+        "select household_id, sequence from household where household_id = any($1) "
+        "order by household_id for update",
+        household_ids,
+    )
+    rows = await db.fetch(
+        store.PAYMENTS + "where household_id = any($1) and payment_id = any($2)",
+        household_ids,
+        sorted(set(payment_ids)),
+    )
+    seen = await db.fetch(
+        "select household_id, report_id from report where household_id = any($1) and report_id = any($2)",
+        household_ids,
+        sorted(set(report_ids)),
+    )
+    payments: dict[str, dict[str, Payment]] = {}
+    for row in rows:
+        payments.setdefault(row["household_id"], {})[row["payment_id"]] = store.payment_of(row)
+    reports: dict[str, set[str]] = {}
+    for household_id, report_id in seen:
+        reports.setdefault(household_id, set()).add(report_id)
+    return {
+        household_id: Account(
+            household_id, sequence, payments.get(household_id, {}), frozenset(reports.get(household_id, ()))
+        )
+        for household_id, sequence in sequences
+    }
+
+
+async def cycles_of(db: Connection, household_ids: Sequence[str], payment_ids: Iterable[str]) -> list[str]:
+    """The cycles these payments belong to, sorted."""
+    rows = await db.fetch(
+        "select distinct cycle_id from payment where household_id = any($1) and payment_id = any($2) "
+        "order by cycle_id",
+        household_ids,
+        sorted(set(payment_ids)),
+    )
+    return [row["cycle_id"] for row in rows]
+
+
+async def silent(db: Connection, now: datetime, most: int) -> list[tuple[str, str]]:
+    """(household, payment) whose partner has said nothing for too long; not locked."""
+    rows = await db.fetch(
+        "select household_id, payment_id from payment where due_at <= $1 order by due_at limit $2", now, most
+    )
+    return [(row["household_id"], row["payment_id"]) for row in rows]
+
+
+async def save(
+    db: Connection, accounts: Sequence[Account], now: datetime, patience: Patience
+) -> list[Transfer]:
+    """Write what reports or silence changed; returns the transfers, which are written too."""
+    changed = [each for each in accounts if each.updates or each.inquiries]
+    if changed:
+        await db.execute(
+            "update household h set sequence = t.sequence from unnest($1::text[], $2::bigint[]) "
+            "as t(household_id, sequence) where h.household_id = t.household_id",
+            [each.household_id for each in changed],
+            [each.sequence for each in changed],
+        )
+        await _save_states(db, changed, now, patience)
+    await _save_reports(db, [report for each in accounts for report in each.booked], now)
+    transfers = [update.transfer for each in changed for update in each.updates if update.transfer]
+    await store.insert_transfers(db, transfers, now)
+    return transfers
+
+
+async def _save_states(
+    db: Connection, accounts: Sequence[Account], now: datetime, patience: Patience
+) -> None:
+    touched: list[Payment] = []
+    for account in accounts:
+        changes: tuple[Updated | Inquiry, ...] = (*account.updates, *account.inquiries)
+        touched.extend(
+            account.payments[each] for each in sorted({each.payment.payment_id for each in changes})
+        )
+    rows = [
+        (
+            *(each.household_id, each.payment_id, each.state, each.reason, each.partner_reference),
+            *(each.inquiries, due(each, now, patience)),
+        )
+        for each in touched
+    ]
+    await db.execute(
+        """
+        update payment p set state = t.state, reason = t.reason, partner_reference = t.partner_reference,
+            inquiries = t.inquiries, due_at = t.due_at, updated_at = $8
+        from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::int[],
+                $7::timestamptz[])
+            as t(household_id, payment_id, state, reason, partner_reference, inquiries, due_at)
+        where p.household_id = t.household_id and p.payment_id = t.payment_id
+        """,
+        *zip(*rows, strict=True),
+        now,
+    )
+
+
+async def _save_reports(db: Connection, reports: Sequence[Received[PaymentReport]], now: datetime) -> None:
+    rows = [
+        (
+            *(each.key, each.data.report_id, each.data.payment_id, each.data.status, each.data.amount),
+            *(each.data.partner_reference, code(each.data.reason_code), each.data.occurred_at),
+        )
+        for each in reports
+    ]
+    if rows:
+        await db.execute(
+            """
+            insert into report (household_id, report_id, payment_id, status, amount, partner_reference,
+                reason_code, occurred_at, at)
+            select u.*, $9 from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[],
+                $6::text[], $7::text[], $8::timestamptz[]) as u
+            """,
+            *zip(*rows, strict=True),
+            now,
+        )

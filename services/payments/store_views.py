@@ -1,0 +1,128 @@
+"""SQL for what is shown: payments, what waits, a household's story, sums. Nothing here locks or writes."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+from postbox.message import Connection
+
+
+class Shown(NamedTuple):
+    """One payment as it is listed; amounts in riel."""
+
+    payment_id: str
+    household_id: str
+    cycle_id: str
+    programme: str
+    period: str
+    attempt: int
+    amount: int
+    entitled: int
+    partner: str
+    commune: str
+    state: str
+    reason: str | None
+    issued_at: datetime
+    updated_at: datetime
+
+
+class Wait(NamedTuple):
+    """What waits in a cycle for one reason."""
+
+    cycle_id: str
+    reason: str
+    households: int
+    riel: int
+
+
+class Share(NamedTuple):
+    """The payments of one cycle in one province (gazetteer code) and state."""
+
+    cycle_id: str
+    province: str
+    state: str
+    payments: int
+    riel: int
+
+
+class Told(NamedTuple):
+    """One thing that happened to a household's payments."""
+
+    at: datetime
+    what: str
+    about: str
+    riel: int
+    note: str | None
+    traceparent: str
+
+
+async def payments(
+    db: Connection, wanted: Mapping[str, str | None], after: tuple[str, str], most: int
+) -> list[Shown]:
+    """A page of payments by (household, payment), those with these values of cycle, household and state."""
+    rows = await db.fetch(
+        """
+        select payment_id, household_id, cycle_id, programme, period, attempt, amount, entitled, partner,
+            commune, state, reason, issued_at, updated_at
+        from payment
+        where ($1::text is null or cycle_id = $1) and ($2::text is null or household_id = $2)
+            and ($3::text is null or state = $3) and (household_id, payment_id) > ($4, $5)
+        order by household_id, payment_id limit $6
+        """,
+        *(wanted.get("cycle_id"), wanted.get("household_id"), wanted.get("state"), *after, most),
+    )
+    return [Shown(*row) for row in rows]
+
+
+async def waiting(db: Connection, cycle_id: str | None) -> list[Wait]:
+    """Households and riel that wait, by cycle and reason."""
+    rows = await db.fetch(
+        "select cycle_id, waiting, count(*), sum(amount)::bigint from decision "
+        "where waiting is not null and ($1::text is null or cycle_id = $1) group by 1, 2 order by 1, 2",
+        cycle_id,
+    )
+    return [Wait(*row) for row in rows]
+
+
+async def eligible(db: Connection) -> dict[str, int]:
+    """Households whose latest decision says eligible, by cycle."""
+    rows = await db.fetch(
+        "select cycle_id, count(*) from decision where outcome = 'eligible' and cycle_id is not null "
+        "group by cycle_id"
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+async def shares(db: Connection) -> list[Share]:
+    """Payments by cycle, province and state."""
+    rows = await db.fetch(
+        "select cycle_id, left(commune, 2), state, count(*), sum(amount)::bigint from payment "
+        "group by 1, 2, 3 order by 1, 2, 3"
+    )
+    return [Share(*row) for row in rows]
+
+
+async def story(db: Connection, household_id: str) -> list[Told]:
+    """What happened to a household's payments, in order."""
+    rows = await db.fetch(
+        """
+        select issued_at, 'payment issued', payment_id, amount, partner, traceparent
+            from payment where household_id = $1
+        union all
+        select c.at, 'correction recorded', payment_id, c.amount, null, p.traceparent
+            from correction c join payment p using (household_id, payment_id) where household_id = $1
+        union all
+        select r.at, 'partner reported ' || r.status, payment_id, r.amount, r.reason_code, p.traceparent
+            from report r join payment p using (household_id, payment_id) where household_id = $1
+        union all
+        select updated_at, 'partner asked: no report', payment_id, amount, reason, traceparent
+            from payment where household_id = $1 and state = 'unknown'
+        union all
+        select h.decided_at, 'waits', cycle_id, d.amount, d.waiting, h.traceparent
+            from decision d join household h using (household_id)
+            where household_id = $1 and d.waiting is not null
+        order by 1, 2
+        """,
+        household_id,
+    )
+    return [Told(*row) for row in rows]

@@ -1,0 +1,183 @@
+"""What reports may change, and what that moves in the ledger, as tables."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import product
+
+import pytest
+
+from contracts.payment import PaymentReport, ReportStatus
+from contracts.wire import Received
+from services.payments import ledger, states
+from services.payments.ledger import Account as Books
+from services.payments.ledger import Kind
+from services.payments.states import (
+    LIVE,
+    Account,
+    Impossible,
+    OtherAmount,
+    Patience,
+    Payment,
+    State,
+    UnknownPayment,
+)
+
+NOW = datetime(2023, 6, 2, tzinfo=UTC)
+PAYMENT = Payment(
+    *("p-1", "h-1", "covid-19-cash-transfer", "2023-06", "social-transfer", 1, "c-1", 176_000, 176_000),
+    *("wing", "120101", 1, "d-1", "corr-1", "trace-1"),
+)
+S = State
+R = ReportStatus
+
+
+def account(state: State = S.ISSUED, **changes: object) -> Account:
+    payment = replace(PAYMENT, state=state, **changes)  # type: ignore[arg-type]
+    return Account("h-1", 7, {"p-1": payment})
+
+
+def report(status: ReportStatus, changes: dict[str, object] | None = None) -> Received[PaymentReport]:
+    said = {
+        "report_id": "r-1",
+        "payment_id": "p-1",
+        "partner": "wing",
+        "status": status,
+        "amount": 176_000,
+        "partner_reference": "w-1",
+        "occurred_at": NOW,
+    }
+    data = PaymentReport.model_validate({**said, **(changes or {})})
+    return Received(data, "e-1", "partner.wing.report.v1", "h-1", NOW, 1, "corr-1", "trace-2")
+
+
+_FINAL = {S.FAILED: R.FAILED, S.EXPIRED: R.EXPIRED, S.RETURNED: R.RETURNED, S.CANCELLED: R.CANCELLED}
+ALLOWED = {
+    **{(S.ISSUED, status): State(status.value) for status in (R.ACCEPTED, R.SETTLED, *_FINAL.values())},
+    **{(S.UNKNOWN, status): State(status.value) for status in (R.ACCEPTED, R.SETTLED, *_FINAL.values())},
+    **{(S.ACCEPTED, status): State(status.value) for status in (R.SETTLED, *_FINAL.values())},
+    (S.SETTLED, R.RETURNED): S.RETURNED,
+    (S.ISSUED, R.NOT_FOUND): S.UNKNOWN,
+    (S.UNKNOWN, R.NOT_FOUND): S.UNKNOWN,
+}
+NOTHING_NEW = {
+    (S.ACCEPTED, R.ACCEPTED),
+    (S.SETTLED, R.ACCEPTED),
+    (S.SETTLED, R.SETTLED),
+    *_FINAL.items(),
+}
+
+
+@pytest.mark.parametrize(("state", "status"), list(product(State, ReportStatus)))
+def test_every_report_in_every_state_is_booked_ignored_or_parked(state: State, status: ReportStatus) -> None:
+    before = account(state, partner_reference="w-1")
+    if status is R.UNRECOGNISED:
+        said = report(R.SETTLED)
+        said = replace(said, data=said.data.model_copy(update={"status": status}))
+    else:
+        said = report(status)
+    if (state, status) in ALLOWED:
+        after = states.book(before, said)
+        assert after is not None
+        assert after.payments["p-1"].state is ALLOWED[state, status]
+        assert [each.sequence for each in after.updates] == [8]
+        assert [each.data.report_id for each in after.booked] == ["r-1"]
+    elif (state, status) in NOTHING_NEW:
+        after = states.book(before, said)
+        assert after is not None
+        assert (after.updates, after.payments, len(after.booked)) == ((), before.payments, 1)
+    else:
+        with pytest.raises(Impossible):
+            states.book(before, said)
+
+
+def test_a_second_settlement_is_a_difference_for_a_person() -> None:
+    with pytest.raises(Impossible, match="settled, but the payment is settled already"):
+        states.book(
+            account(S.SETTLED, partner_reference="w-1"), report(R.SETTLED, {"partner_reference": "w-2"})
+        )
+
+
+def test_the_same_report_again_changes_nothing() -> None:
+    once = states.book(account(), report(R.SETTLED))
+    assert once is not None
+    assert states.book(once, report(R.SETTLED)) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"amount": 175_900}, OtherAmount),
+        ({"payment_id": "p-2"}, UnknownPayment),
+        ({"partner": "acleda"}, UnknownPayment),
+    ],
+)
+def test_a_report_of_another_amount_payment_or_partner_moves_nothing(
+    changes: dict[str, object], error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        states.book(account(), report(R.SETTLED, changes))
+
+
+def test_a_report_of_a_household_without_payments_moves_nothing() -> None:
+    with pytest.raises(UnknownPayment):
+        states.book(None, report(R.SETTLED))
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"), [("no-account", "no-account"), ("Sok Dara has died", "other"), (None, None)]
+)
+def test_a_reason_that_is_no_code_is_not_passed_on(given: str | None, kept: str | None) -> None:
+    after = states.book(account(), report(R.FAILED, {"reason_code": given}))
+    assert after is not None
+    assert after.payments["p-1"].reason == kept
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "moved"),
+    [
+        (S.ISSUED, S.ACCEPTED, None),
+        (S.ISSUED, S.UNKNOWN, None),
+        (S.ISSUED, S.SETTLED, (Kind.SETTLE, Books.PAID, Books.IN_TRANSIT)),
+        (S.UNKNOWN, S.SETTLED, (Kind.SETTLE, Books.PAID, Books.IN_TRANSIT)),
+        (S.ACCEPTED, S.FAILED, (Kind.RELEASE, Books.ENVELOPE, Books.IN_TRANSIT)),
+        (S.UNKNOWN, S.EXPIRED, (Kind.RELEASE, Books.ENVELOPE, Books.IN_TRANSIT)),
+        (S.ISSUED, S.CANCELLED, (Kind.RELEASE, Books.ENVELOPE, Books.IN_TRANSIT)),
+        (S.ACCEPTED, S.RETURNED, (Kind.RELEASE, Books.ENVELOPE, Books.IN_TRANSIT)),
+        (S.SETTLED, S.RETURNED, (Kind.RETURN, Books.ENVELOPE, Books.PAID)),
+    ],
+)
+def test_money_is_released_only_when_it_is_confirmed_unsent_or_returned(
+    before: State, after: State, moved: tuple[Kind, Books, Books] | None
+) -> None:
+    transfer = ledger.moved(replace(PAYMENT, state=before), replace(PAYMENT, state=after))
+    found = transfer and (transfer.kind, transfer.debit, transfer.credit)
+    assert found == moved
+    assert transfer is None or (transfer.amount == 176_000 and transfer.frees is (after is not S.SETTLED))
+
+
+def test_silence_makes_a_payment_unknown_and_asks_again_without_saying_so_twice() -> None:
+    once = states.unanswered(account(), "p-1")
+    assert once.payments["p-1"].state is S.UNKNOWN
+    assert [(each.sequence, each.transfer) for each in once.updates] == [(8, None)]
+    assert [(each.sequence, each.payment.inquiries) for each in once.inquiries] == [(9, 1)]
+    twice = states.unanswered(replace(once, updates=(), inquiries=()), "p-1")
+    assert twice.updates == ()
+    assert [(each.sequence, each.payment.inquiries) for each in twice.inquiries] == [(10, 2)]
+
+
+def test_a_partner_is_asked_ever_less_often_and_not_about_what_ended() -> None:
+    patience = Patience(timedelta(hours=1), timedelta(days=31))
+    waits = {
+        (state, inquiries): states.due(replace(PAYMENT, state=state, inquiries=inquiries), NOW, patience)
+        for state in State
+        for inquiries in (0, 1, 3, 20)
+    }
+    assert waits[S.ISSUED, 0] == NOW + timedelta(hours=1)
+    assert waits[S.ACCEPTED, 0] == NOW + timedelta(days=31)
+    unknown = [waits[S.UNKNOWN, inquiries] for inquiries in (1, 3, 20)]
+    assert unknown == [NOW + timedelta(hours=hours) for hours in (2, 8, 256)]
+    assert {waits[state, 1] for state in State if state not in (S.ISSUED, S.ACCEPTED, S.UNKNOWN)} == {None}
+
+
+def test_live_states_are_those_of_the_unique_index() -> None:
+    assert {state.value for state in LIVE} == {"issued", "accepted", "settled", "unknown"}
