@@ -25,7 +25,7 @@ from contracts.household import (
 )
 from contracts.model import UNRECOGNISED, OpenEnum
 from services.registration.cells import Cells, Flaw, Row, split
-from services.registration.columns import MEMBER, MEMBERS_MOST, member_column
+from services.registration.columns import HOUSEHOLD, MEMBER, MEMBERS_MOST, REPORT, member_column
 from services.registration.household import Household, Person, household_id
 from services.registration.places import Gazetteer, Place
 
@@ -52,6 +52,10 @@ _NOWHERE = Place("", "", "", AreaType.RURAL)
 _NO_DWELLING = Dwelling()
 
 _MEMBER_COLUMNS = [tuple(member_column(n, name) for name in MEMBER) for n in range(MEMBERS_MOST + 1)]
+_COLUMNS_UP_TO = [
+    frozenset([*HOUSEHOLD, *REPORT, *(name for names in _MEMBER_COLUMNS[1 : n + 1] for name in names)])
+    for n in range(MEMBERS_MOST + 1)
+]
 _KHMER = re.compile(r"[\u1780-\u17ff]")
 _LATIN = re.compile(r"[A-Za-z]")
 _REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9/_.-]{0,63}")
@@ -173,11 +177,8 @@ def _school(cells: Cells, level_field: str, attendance_field: str) -> School | N
 
 
 def _check_gap(cells: Cells, count: int) -> None:
-    used = {field for fields in _MEMBER_COLUMNS[1 : count + 1] for field in fields}
-    for field in cells.row:
-        if field.startswith("member_") and field not in used:
-            cells.flaw(field, f"member {count + 1} is missing", "Number the members 1, 2, 3 … without a gap.")
-            return
+    for field in sorted(cells.row.keys() - _COLUMNS_UP_TO[count]):
+        cells.flaw(field, f"member {count + 1} is missing", "Number the members 1, 2, 3 … without a gap.")
 
 
 def _check_national_ids(cells: Cells, members: Sequence[Person]) -> None:

@@ -280,7 +280,9 @@ async def totals(db: Connection) -> dict[str, int]:
                coalesce(sum(quarantined), 0)::bigint as quarantined,
                coalesce(sum(duplicates), 0)::bigint as duplicates,
                coalesce(sum(unchanged), 0)::bigint as unchanged,
-               count(*) filter (where state in ('waiting', 'running')) as imports_running
+               count(*) filter (where state in ('waiting', 'running')) as imports_running,
+               coalesce(sum(greatest(rows_total - rows_done, 0))
+                        filter (where state in ('waiting', 'running')), 0)::bigint as rows_left
         from import
         """
     )
