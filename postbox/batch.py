@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -14,7 +15,7 @@ from postbox import outbox, parking, positions
 from postbox.errors import BEHIND, handling_of, is_transient, reason_of
 from postbox.message import Batch, Connection, Event, Outgoing, Subscription
 from postbox.parking import Raw, Set
-from postbox.positions import Place
+from postbox.positions import Place, Position
 from postbox.telemetry import Metrics, Tracing
 
 log = logging.getLogger(__name__)
@@ -39,9 +40,9 @@ class Limits:
 class Work:
     """What one transaction did: where its partitions stand, what is set aside, and what goes out."""
 
-    next_offsets: dict[Place, int] = field(default_factory=dict)
+    positions: dict[Place, Position] = field(default_factory=dict)
     seeks: dict[Place, int] = field(default_factory=dict)
-    lost: dict[Place, int] = field(default_factory=dict)
+    stops: dict[Place, str] = field(default_factory=dict)
     outgoing: list[Outgoing] = field(default_factory=list)
     lane_of_key: dict[bytes, str] = field(default_factory=dict)
     sets: list[Set] = field(default_factory=list)
@@ -123,7 +124,7 @@ class Loop:
         for topic, count in work.handled.items():
             metrics.handled.labels(topic).inc(count)
         self._turn(consumer, work)
-        lanes = sorted({_lane(place) for place in work.next_offsets} | self._publish_too)
+        lanes = sorted({_lane(place) for place in work.positions} | self._publish_too)
         self._publish_too = set()
         await self._tools.publish(lanes)
 
@@ -158,9 +159,10 @@ class Loop:
                 await self._topic(db, self._tools.subscriptions[topic], fresh[topic], work, singly=singly)
             if work.sets:
                 await self._set_aside(db, work)
-            if work.next_offsets:
-                await positions.advance(db, work.next_offsets)
-                next_offsets = {_lane(place): offset for place, offset in work.next_offsets.items()}
+            await positions.stop(db, work.stops)
+            if work.positions:
+                await positions.advance(db, work.positions)
+                next_offsets = {_lane(place): at.next_offset for place, at in work.positions.items()}
                 await outbox.write_lanes(db, outbox.lanes_of(work.outgoing, work.lane_of_key, next_offsets))
         return work
 
@@ -171,17 +173,31 @@ class Loop:
         for record in records:
             by_place.setdefault(Place(record.topic, record.partition), []).append(record)
         fresh: dict[str, list[ConsumerRecord]] = {}
-        for place, next_offset in (await positions.lock(db, by_place)).items():
-            left, gap = positions.undone(by_place[place], next_offset)
-            self._tools.metrics.absorbed.labels("position").inc(len(by_place[place]) - len(left))
-            if gap and self._sought.get(place) != next_offset:
-                work.seeks[place] = next_offset
-            elif gap and not self._tools.subscriptions[place.topic].compacted:
-                work.lost[place] = next_offset
-            elif left:
+        for place, position in (await positions.lock(db, by_place)).items():
+            left = self._left(place, by_place[place], position, work)
+            if left:
                 fresh.setdefault(place.topic, []).extend(left)
-                work.next_offsets[place] = left[-1].offset + 1
+                last = left[-1]
+                work.positions[place] = Position(last.offset + 1, positions.checksum(last))
         return fresh
+
+    def _left(
+        self, place: Place, records: list[ConsumerRecord], position: Position, work: Work
+    ) -> list[ConsumerRecord]:
+        compacted = self._tools.subscriptions[place.topic].compacted
+        left, gap = positions.undone(records, position)
+        self._tools.metrics.absorbed.labels("position").inc(len(records) - len(left))
+        if position.stopped is not None:
+            work.stops[place] = position.stopped
+        elif positions.is_another_log(records, position):
+            work.stops[place] = f"its log was cut short below offset {position.next_offset} and written on"
+        elif gap and self._sought.get(place) != position.next_offset:
+            work.seeks[place] = position.next_offset  # a stale prefetch must not jump ahead
+        elif gap and not compacted:
+            work.stops[place] = f"its log lacks offset {position.next_offset}, which was not done yet"
+        else:
+            return left
+        return []
 
     async def _topic(
         self, db: Connection, to: Subscription, records: Sequence[Raw], work: Work, *, singly: bool
@@ -268,11 +284,10 @@ class Loop:
         work.outgoing.extend(self._tools.dead_letters(dead))
 
     def _turn(self, consumer: AIOKafkaConsumer, work: Work) -> None:
-        self._sought = {p: at for p, at in self._sought.items() if p not in work.next_offsets} | work.seeks
+        self._sought = {p: at for p, at in self._sought.items() if p not in work.positions} | work.seeks
         _seek(consumer, work.seeks)
-        for place, offset in work.lost.items():
-            stop(consumer, place, self._tools.metrics)
-            log.critical("%s/%d stopped: its log lacks offset %d, which was not done yet", *place, offset)
+        for place, reason in work.stops.items():
+            pause(consumer, place, reason)
 
     async def _connection(self) -> asyncpg.Connection:
         if self._db is None or self._db.is_closed():
@@ -280,10 +295,11 @@ class Loop:
         return self._db
 
 
-def stop(consumer: AIOKafkaConsumer, place: Place, metrics: Metrics) -> None:
-    """Stop one partition until a person has looked: it is no longer fetched, and the metric says so."""
-    consumer.pause(TopicPartition(*place))
-    metrics.stopped.labels(place.topic, place.partition).set(1)
+def pause(consumer: AIOKafkaConsumer, place: Place, reason: str) -> None:
+    """Fetch a partition no more, until a person has looked."""
+    with suppress(IllegalStateError):
+        consumer.pause(TopicPartition(*place))
+    log.critical("%s/%d is stopped: %s; see `tonle recover --help`", *place, reason)
 
 
 def _rewind(consumer: AIOKafkaConsumer, records: Sequence[ConsumerRecord]) -> None:
@@ -295,10 +311,8 @@ def _rewind(consumer: AIOKafkaConsumer, records: Sequence[ConsumerRecord]) -> No
 
 def _seek(consumer: AIOKafkaConsumer, offsets: Mapping[Place, int]) -> None:
     for place, offset in offsets.items():
-        try:
+        with suppress(IllegalStateError):  # no longer ours: its next owner reads the position itself
             consumer.seek(TopicPartition(*place), offset)
-        except IllegalStateError:  # no longer ours: its next owner reads the position itself
-            continue
 
 
 def _lane(place: Place) -> str:

@@ -83,6 +83,14 @@ async def replay_parked(request: Request, parked_id: int, _: Operator) -> dict[s
     return {"id": parked_id, "handled": left is None, "reason": left.reason if left else None}
 
 
+@router.post("/recover")
+async def recover(
+    request: Request, _: Operator, since_s: Annotated[float, Query(gt=0, le=86_400)] = 3600
+) -> dict[str, object]:
+    """After the broker lost records: publish again what went out lately, and rewind what was stopped."""
+    return await request.app.state.service.recover(since_s)  # type: ignore[no-any-return]
+
+
 def _gone(parked_id: int) -> Problem:
     return Problem(404, f"Nothing is parked as {parked_id}", "It may have been handled: list what is parked.")
 

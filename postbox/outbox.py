@@ -1,16 +1,18 @@
 """Outgoing records: written in the caller's transaction, published after it, in order within their lane."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgpack
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
 from asyncpg import Pool
 
 from postbox.message import Connection, Outgoing
 
+MakeProducer = Callable[[], AIOKafkaProducer]
 _Packed = tuple[str, bytes, bytes, Sequence[tuple[str, bytes]], bytes | None]
 
 
@@ -53,14 +55,16 @@ class Publisher:
     """Publishes lanes: holds the lane's rows locked, sends everything unpublished in order, marks it."""
 
     def __init__(
-        self, pool: Pool, producer: AIOKafkaProducer, topic_prefix: str, first: frozenset[str]
+        self, pool: Pool, make_producer: MakeProducer, topic_prefix: str, first: frozenset[str]
     ) -> None:
         """`first`: topics whose records must be on the broker before the rest of their row is sent."""
         self._pool = pool
-        self._producer = producer
+        self._make_producer = make_producer
         self._prefix = topic_prefix
         self._first = first
         self._partitions: dict[str, int] = {}
+        self._started: AIOKafkaProducer | None = None
+        self._starting = asyncio.Lock()
 
     async def publish(self, *lanes: str) -> int:
         """Publish what the lanes hold; returns how many messages. Safe to call from several processes."""
@@ -79,6 +83,16 @@ class Publisher:
                 )
         return sent
 
+    async def start(self) -> None:
+        """Connect to the broker."""
+        await self._producer()
+
+    async def stop(self) -> None:
+        """Disconnect; the next publication connects anew."""
+        producer, self._started = self._started, None
+        if producer is not None:
+            await producer.stop()
+
     async def sweep(self, older_than_s: float) -> int:
         """Publish what a crash left behind: every lane with a row older than that."""
         rows = await self._pool.fetch(
@@ -96,7 +110,33 @@ class Publisher:
             older_than_s,
         )
 
+    async def publish_again(self, since_s: float) -> int:
+        """Let what was published in the last `since_s` seconds go out again; returns how many messages."""
+        count = await self._pool.fetchval(
+            "with again as (update outbox set published_at = null "
+            "where published_at >= now() - make_interval(secs => $1) returning message_count) "
+            "select coalesce(sum(message_count), 0)::bigint from again",
+            since_s,
+        )
+        return int(count)
+
+    async def _producer(self) -> AIOKafkaProducer:
+        async with self._starting:
+            if self._started is None:
+                producer = self._make_producer()
+                await producer.start()
+                self._started = producer
+            return self._started
+
     async def _send(self, messages: Sequence[_Packed]) -> int:
+        try:
+            return await self._send_all(await self._producer(), messages)
+        except KafkaError:
+            # What an idempotent producer knows of its sequences may be beyond repair: a new one starts anew.
+            await self.stop()
+            raise
+
+    async def _send_all(self, producer: AIOKafkaProducer, messages: Sequence[_Packed]) -> int:
         first = [message for message in messages if message[0] in self._first]
         rest = [message for message in messages if message[0] not in self._first]
         for part in (first, rest):
@@ -104,27 +144,15 @@ class Publisher:
             for message in part:
                 topic, key, _, _, place = message
                 where = self._prefix + topic
-                partition = await self._partition(where, key if place is None else place)
+                partition = await self._partition(producer, where, key if place is None else place)
                 by_place.setdefault((where, partition), []).append(message)
-            await asyncio.gather(*(self._send_to(*place, some) for place, some in by_place.items()))
+            await asyncio.gather(*(_send_to(producer, *place, some) for place, some in by_place.items()))
         return len(messages)
 
-    async def _send_to(self, topic: str, partition: int, messages: Sequence[_Packed]) -> None:
-        # Whole batches cost a third of what `send` costs per message; those of one partition stay in order.
-        sent = []
-        batch = self._producer.create_batch()
-        for _, key, value, headers, _ in messages:
-            if batch.append(timestamp=None, key=key, value=value, headers=list(headers)) is None:
-                sent.append(await self._producer.send_batch(batch, topic, partition=partition))
-                batch = self._producer.create_batch()
-                batch.append(timestamp=None, key=key, value=value, headers=list(headers))
-        sent.append(await self._producer.send_batch(batch, topic, partition=partition))
-        await asyncio.gather(*sent)
-
-    async def _partition(self, topic: str, key: bytes) -> int:
+    async def _partition(self, producer: AIOKafkaProducer, topic: str, key: bytes) -> int:
         count = self._partitions.get(topic)
         if count is None:
-            count = len(await self._producer.partitions_for(topic))
+            count = len(await producer.partitions_for(topic))
             self._partitions[topic] = count
         return int((murmur2(key) & 0x7FFFFFFF) % count)
 
@@ -141,6 +169,21 @@ def lanes_of(
     for record in records:
         lanes.setdefault(lane_of_key.get(record.key, default), []).append(record)
     return [Lane(name, next_offsets.get(name), lanes[name]) for name in sorted(lanes)]
+
+
+async def _send_to(
+    producer: AIOKafkaProducer, topic: str, partition: int, messages: Sequence[_Packed]
+) -> None:
+    # Whole batches cost a third of what `send` costs per message; those of one partition stay in order.
+    sent = []
+    batch = producer.create_batch()
+    for _, key, value, headers, _ in messages:
+        if batch.append(timestamp=None, key=key, value=value, headers=list(headers)) is None:
+            sent.append(await producer.send_batch(batch, topic, partition=partition))
+            batch = producer.create_batch()
+            batch.append(timestamp=None, key=key, value=value, headers=list(headers))
+    sent.append(await producer.send_batch(batch, topic, partition=partition))
+    await asyncio.gather(*sent)
 
 
 def _pack(records: Sequence[Outgoing]) -> bytes:

@@ -13,16 +13,16 @@ from pathlib import Path
 import asyncpg
 import uvicorn
 import uvloop
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from fastapi import APIRouter, FastAPI
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from postbox import callers, migrate, operations, parking, positions, problems
-from postbox.batch import Limits, Loop, Tools, stop
+from postbox.batch import Limits, Loop, Tools
 from postbox.listening import Listener, Polling
 from postbox.message import Subscription
 from postbox.outbox import Publisher, backlog
-from postbox.positions import Place
+from postbox.recovering import Watch, rewind_stopped
 from postbox.replaying import Replayer
 from postbox.telemetry import Metrics, Tracing, log_to_stderr, new_traceparent
 
@@ -52,6 +52,8 @@ class ServiceSettings(BaseSettings):
     park_retry_s: float = 1.0
     park_deadline_s: float = 900.0
     stall_s: float = 20.0
+    watch_every_s: float = 5.0
+    witness_every_s: float = 60.0
     sample_ratio: float = 0.01
     otlp_endpoint: str | None = None
     log_level: str = "INFO"
@@ -97,7 +99,12 @@ class Service:
         self.url = ""
         self._subscriptions = {settings.topic_prefix + each.topic: each for each in subscriptions}
         self._router = router
-        self._jobs = [*jobs, Job("relay", _relay), Job("replay", _replay, 0.25), Job("watch", _watch, 5.0)]
+        self._jobs = [
+            *jobs,
+            Job("relay", _relay),
+            Job("replay", _replay, 0.25),
+            Job("watch", Service.look, settings.watch_every_s),
+        ]
         self._migrations = migrations
         self._publish_first = frozenset(publish_first)
         self._listener: Listener | None = None
@@ -138,6 +145,7 @@ class Service:
             self.replayer = Replayer(tools)
             await self._serve(stack)
             await self._listen(stack, Loop(tools))
+            self._watch = Watch(settings.kafka, self.db, self._consumer, settings.witness_every_s)
             for job in self._jobs:
                 task = asyncio.create_task(self._repeat(job), name=job.name)
                 stack.push_async_callback(_cancel, task)
@@ -147,14 +155,25 @@ class Service:
         """Why the service can't work now; empty when it can."""
         reasons = []
         try:
-            await asyncio.wait_for(self.db.fetchval("select 1"), 2)
+            async with asyncio.timeout(2), self.db.acquire() as db:
+                for place, position in (await positions.read_all(db)).items():
+                    if position.stopped:
+                        reasons.append(
+                            f"partition {place.topic}/{place.partition} is stopped: {position.stopped}"
+                        )
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
             reasons.append("the database does not answer")
-        reasons.extend(self.metrics.alarms())
-        consumer = self._listener.consumer if self._listener else None
+        if self.metrics.is_stalled():
+            reasons.append("batches fail and are tried again")
+        consumer = self._consumer()
         if self._subscriptions and (consumer is None or not consumer.assignment()):
             reasons.append("no partition is assigned yet")
         return reasons
+
+    async def look(self) -> bool:
+        """Compare the positions with the logs (the job `watch`)."""
+        await self._watch.look()
+        return False
 
     async def measure(self) -> None:
         """Bring the gauges that are read from the database up to date."""
@@ -162,20 +181,25 @@ class Service:
             self.metrics.outbox.set(await backlog(db))
             for handling, count in (await parking.counts(db)).items():
                 self.metrics.waiting.labels(handling).set(count)
+            for place, position in (await positions.read_all(db)).items():
+                self.metrics.stopped.labels(*place).set(position.stopped is not None)
 
     async def _publisher(self, stack: AsyncExitStack) -> Publisher:
-        producer = AIOKafkaProducer(
-            bootstrap_servers=self.settings.kafka,
-            client_id=f"tonle-{self.name}",
-            acks="all",
-            enable_idempotence=True,
-            linger_ms=2,
-            max_batch_size=512 * 1024,
-            max_request_size=4 * 1024 * 1024,
-        )
-        await producer.start()
-        stack.push_async_callback(producer.stop)
-        return Publisher(self.db, producer, self.settings.topic_prefix, self._publish_first)
+        def producer() -> AIOKafkaProducer:
+            return AIOKafkaProducer(
+                bootstrap_servers=self.settings.kafka,
+                client_id=f"tonle-{self.name}",
+                acks="all",
+                enable_idempotence=True,
+                linger_ms=2,
+                max_batch_size=512 * 1024,
+                max_request_size=4 * 1024 * 1024,
+            )
+
+        publisher = Publisher(self.db, producer, self.settings.topic_prefix, self._publish_first)
+        await publisher.start()
+        stack.push_async_callback(publisher.stop)
+        return publisher
 
     async def _listen(self, stack: AsyncExitStack, loop: Loop) -> None:
         if not self._subscriptions:
@@ -224,19 +248,18 @@ class Service:
                 await asyncio.wait_for(wake.wait(), wait)
             wake.clear()
 
-    async def stop_where_the_log_got_shorter(self) -> None:
-        """A position past its log's end means that the broker lost records: stop there and say so."""
-        consumer = self._listener.consumer if self._listener else None
-        assigned = consumer.assignment() if consumer is not None else ()
-        if consumer is None or not assigned:
-            return
-        async with self.db.acquire() as db:
-            stood = await positions.read_all(db)
-        ends = await consumer.end_offsets(list(assigned))
-        for place, end in ends.items():
-            if stood.get(Place(*place), 0) > end:
-                stop(consumer, Place(*place), self.metrics)
-                log.critical("%s/%d stopped: its log ends at %d, before what was done", *place, end)
+    async def recover(self, since_s: float) -> dict[str, object]:
+        """Publish again what went out in the last `since_s` seconds; rewind partitions that are stopped."""
+        published = await self.publisher.publish_again(since_s)
+        self.wake("relay")
+        rewound = await rewind_stopped(self.settings.kafka, self.db, since_s)
+        return {
+            "published_again": published,
+            "rewound": {f"{place.topic}/{place.partition}": offset for place, offset in rewound.items()},
+        }
+
+    def _consumer(self) -> AIOKafkaConsumer | None:
+        return self._listener.consumer if self._listener else None
 
 
 class _Server(uvicorn.Server):
@@ -274,11 +297,6 @@ async def _relay(service: Service) -> bool:
 
 async def _replay(service: Service) -> bool:
     return await service.replayer.run_due()
-
-
-async def _watch(service: Service) -> bool:
-    await service.stop_where_the_log_got_shorter()
-    return False
 
 
 async def _cancel(task: "asyncio.Task[None]") -> None:

@@ -132,14 +132,9 @@ class Metrics:
             "postbox_parked_now", "Messages parked now", ["handling"], registry=self.registry
         )
 
-    def alarms(self) -> list[str]:
-        """What keeps the stream from going on."""
-        stopped = [sample for metric in self.stopped.collect() for sample in metric.samples if sample.value]
-        stalled = any(sample.value for metric in self.stalled.collect() for sample in metric.samples)
-        return [
-            *(f"partition {each.labels['topic']}/{each.labels['partition']} is stopped" for each in stopped),
-            *(["batches fail and are tried again"] if stalled else []),
-        ]
+    def is_stalled(self) -> bool:
+        """Whether batches fail and are tried again just now."""
+        return any(sample.value for metric in self.stalled.collect() for sample in metric.samples)
 
 
 class JsonLines(logging.Formatter):

@@ -1,8 +1,11 @@
--- Positions are the truth; Kafka's committed offsets are only a hint.
+-- Positions are the truth; Kafka's committed offsets are only a hint. `last_record` is a checksum of the record
+-- before `next_offset`, so that a log that was cut short and written on is recognised.
 create table position (
     topic text not null,
     partition integer not null,
     next_offset bigint not null default 0,
+    last_record bigint,
+    stopped text,
     updated_at timestamptz not null default now(),
     primary key (topic, partition)
 );

@@ -108,7 +108,12 @@ async def scene(
     service_settings: Callable[..., Awaitable[ServiceSettings]],
 ) -> AsyncIterator[Scene]:
     settings = await service_settings(
-        ServiceSettings, "registration", [counting.MIGRATIONS], park_retry_s=0.05, relay_older_than_s=0.2
+        ServiceSettings,
+        "registration",
+        [counting.MIGRATIONS],
+        park_retry_s=0.05,
+        relay_older_than_s=0.2,
+        watch_every_s=0.2,
     )
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
     await admin.start()

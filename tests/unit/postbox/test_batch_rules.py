@@ -8,7 +8,7 @@ from postbox.errors import BEHIND, Park, Wait, is_transient, reason_of
 from postbox.message import Batch, Subscription
 from postbox.outbox import lanes_of
 from postbox.parking import DeadLetter, dead_letter
-from postbox.positions import undone
+from postbox.positions import Position, checksum, is_another_log, undone
 
 
 @dataclass(slots=True)
@@ -20,6 +20,9 @@ class Added:
 
 class At(NamedTuple):
     offset: int
+    value: bytes | None = b"v"
+    key: bytes | None = b"k"
+    timestamp: int = 1_700_000_000_000
     topic: str = "t"
     partition: int = 0
 
@@ -79,9 +82,16 @@ def test_a_key_is_held_by_what_waits_and_on_moneys_path_by_what_is_parked() -> N
 
 
 def test_records_below_the_position_are_done_and_a_gap_is_seen() -> None:
-    assert undone([At(3), At(4), At(5)], 5) == ([At(5)], False)
-    assert undone([At(3), At(4)], 5) == ([], False)
-    assert undone([At(7), At(8)], 5) == ([At(7), At(8)], True)
+    assert undone([At(3), At(4), At(5)], Position(5)) == ([At(5)], False)
+    assert undone([At(3), At(4)], Position(5)) == ([], False)
+    assert undone([At(7), At(8)], Position(5)) == ([At(7), At(8)], True)
+
+
+def test_a_log_that_was_cut_and_written_on_is_recognised_by_the_record_before_the_position() -> None:
+    position = Position(5, checksum(At(4)))
+    assert not is_another_log([At(3), At(4), At(5)], position)
+    assert is_another_log([At(3), At(4, b"other")], position)
+    assert not is_another_log([At(5, b"other")], position)
 
 
 def test_a_batchs_records_go_into_the_lanes_of_the_partitions_that_caused_them() -> None:

@@ -1,0 +1,113 @@
+"""A log that lost records is seen and refilled: the database syncs each commit, the broker does not."""
+
+from collections.abc import Callable, Mapping
+from time import monotonic, time
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from asyncpg import Pool
+
+from postbox import positions
+from postbox.batch import pause
+from postbox.positions import Place, Position
+
+WITNESS_S = 3.0
+
+
+class Watch:
+    """Compares the positions of this process's partitions with what their logs hold."""
+
+    def __init__(self, kafka: str, db: Pool, consumer: Callable[[], AIOKafkaConsumer | None], every_s: float):
+        """`every_s`: how often the record before each position is read again."""
+        self._kafka = kafka
+        self._db = db
+        self._consumer = consumer
+        self._every_s = every_s
+        self._looked: tuple[frozenset[TopicPartition], float] = (frozenset(), 0.0)
+
+    async def look(self) -> None:
+        """Stop partitions whose log got shorter, and let go on those that were put right."""
+        consumer = self._consumer()
+        assigned = frozenset(consumer.assignment()) if consumer is not None else frozenset()
+        if consumer is None or not assigned:
+            return
+        async with self._db.acquire() as db:
+            stood = await positions.read_all(db)
+        for place in consumer.paused():
+            position = stood.get(Place(*place), Position(0))
+            if position.stopped is None:
+                consumer.seek(place, position.next_offset)
+                consumer.resume(place)
+        mine = {Place(*place): stood[Place(*place)] for place in assigned if Place(*place) in stood}
+        reasons = await self._shorter(consumer, mine)
+        known, at = self._looked
+        if assigned != known or monotonic() - at >= self._every_s:
+            self._looked = assigned, monotonic()
+            reasons |= await _rewritten(self._kafka, mine)
+        await self._stop(consumer, {place: why for place, why in reasons.items() if not stood[place].stopped})
+
+    async def _shorter(self, consumer: AIOKafkaConsumer, mine: Mapping[Place, Position]) -> dict[Place, str]:
+        ends = await consumer.end_offsets([TopicPartition(*place) for place in mine]) if mine else {}
+        return {
+            Place(*place): f"its log ends at {end}, before what was done"
+            for place, end in ends.items()
+            if mine[Place(*place)].next_offset > end
+        }
+
+    async def _stop(self, consumer: AIOKafkaConsumer, reasons: Mapping[Place, str]) -> None:
+        if reasons:
+            async with self._db.acquire() as db:
+                await positions.stop(db, reasons)
+        for place, reason in reasons.items():
+            pause(consumer, place, reason)
+
+
+async def rewind_stopped(kafka: str, db: Pool, since_s: float) -> dict[Place, int]:
+    """Let stopped partitions go on from what was written `since_s` seconds ago; returns where.
+
+    What is read twice is recognised: by its sequence, or by a natural key.
+    """
+    async with db.acquire() as connection:
+        stood = await positions.read_all(connection)
+        stopped = [TopicPartition(*place) for place, position in stood.items() if position.stopped]
+        if not stopped:
+            return {}
+        consumer = AIOKafkaConsumer(bootstrap_servers=kafka)
+        await consumer.start()
+        try:
+            since_ms = int((time() - since_s) * 1000)
+            found = await consumer.offsets_for_times(dict.fromkeys(stopped, since_ms))
+            ends = await consumer.end_offsets(stopped)
+        finally:
+            await consumer.stop()
+        offsets = {Place(*place): at.offset if (at := found[place]) else ends[place] for place in stopped}
+        await positions.rewind(connection, offsets)
+        return offsets
+
+
+async def _rewritten(kafka: str, mine: Mapping[Place, Position]) -> dict[Place, str]:
+    """Partitions whose record before the position is not the one that was done."""
+    wanted = {place: at for place, at in mine.items() if at.last_record is not None and at.next_offset > 0}
+    if not wanted:
+        return {}
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=kafka, auto_offset_reset="none", max_partition_fetch_bytes=4096
+    )
+    await consumer.start()
+    try:
+        consumer.assign([TopicPartition(*place) for place in wanted])
+        for place, position in wanted.items():
+            consumer.seek(TopicPartition(*place), position.next_offset - 1)
+        reasons: dict[Place, str] = {}
+        left, until = set(wanted), monotonic() + WITNESS_S
+        while left and monotonic() < until:
+            for found, records in (await consumer.getmany(*map(_tp, left), timeout_ms=200)).items():
+                left.discard(Place(*found))
+                if positions.is_another_log(records[:1], wanted[Place(*found)]):
+                    reasons[Place(*found)] = "its log was cut short and written on"
+        return reasons
+    finally:
+        await consumer.stop()
+
+
+def _tp(place: Place) -> TopicPartition:
+    return TopicPartition(*place)
