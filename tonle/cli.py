@@ -44,7 +44,7 @@ def build(arguments: Sequence[str]) -> typer.Typer:
         help=_ABOUT, no_args_is_help=True, rich_markup_mode="markdown", pretty_exceptions_enable=False
     )
     app.callback()(_global_options)
-    named = COMMANDS.get(_first_word(arguments))
+    named = COMMANDS.get(first_word(arguments))
     modules = named or tuple(dict.fromkeys(module for each in COMMANDS.values() for module in each))
     for name in modules:
         try:
@@ -83,7 +83,8 @@ def _global_options(
         os.environ[terminal.HOME_VARIABLE] = str(data_dir.absolute())
 
 
-def _first_word(arguments: Sequence[str]) -> str:
+def first_word(arguments: Sequence[str]) -> str:
+    """The command that a command line names; empty when it names none."""
     words = iter(arguments)
     for word in words:
         if word == "--data-dir":

@@ -100,8 +100,11 @@ def status(as_json: Json = False) -> None:
     if known is None or not known.runs():
         crashed = known is not None and known.state not in ("stopped", "failed")
         if as_json:
-            terminal.emit({"state": "crashed" if crashed else "stopped", "data_dir": str(home)}, as_json)
+            condition = "crashed" if crashed else known.state if known else "stopped"
+            terminal.emit({"state": condition, "data_dir": str(home)}, as_json)
             raise typer.Exit(EXIT_NOT_RUNNING)
+        if known is not None and known.state == "failed":
+            fail(f"The stack on {home} failed: {known.message}", known.remedy or "", EXIT_NOT_RUNNING)
         how = "The supervisor of the stack on {} has crashed." if crashed else "No stack runs on {}."
         fail(how.format(home), "Start it with `tonle up`: the data is kept.", EXIT_NOT_RUNNING)
     terminal.emit(_shown(known) if as_json else _rows(known), as_json)
