@@ -79,4 +79,4 @@ def _outcome(answer: Answer) -> Outcome:
 
 def _encoded(text: str) -> str:
     """Percent-encoded octet by octet: a tenth of the time that `quote` takes for Khmer."""
-    return "%" + text.encode().hex("%")
+    return "%" + text.encode().hex("%") if text else ""

@@ -1,0 +1,49 @@
+"""`tonle inbox`: what the simulated gateway received."""
+
+from typing import Annotated
+
+import typer
+
+from tonle import terminal
+
+
+def mount(app: typer.Typer) -> None:
+    """Add the commands of notifications."""
+    app.command("inbox")(inbox)
+
+
+def inbox(
+    phone: Annotated[
+        str | None, typer.Option(help="Only what this number received, as +855… or with a leading 0.")
+    ] = None,
+    household: Annotated[
+        str | None, typer.Option(help="Only what this household was told, by its id.")
+    ] = None,
+    last: Annotated[int, typer.Option(min=1, max=1000, help="How many messages, the newest first.")] = 10,
+    as_json: Annotated[bool, typer.Option("--json", help="Messages as JSON.")] = False,
+) -> None:
+    """Show the SMS that the simulated gateway received, newest first.
+
+    The gateway stands for the households' phones, so it alone knows numbers and texts. A real gateway has no
+    inbox to read; what was sent, and what is unknown, is told by `tonle household show ID`.
+    """
+    query: dict[str, str | int | list[str]] = {"last": last}
+    if phone is not None:
+        query["to"] = _international(phone)
+    if household is not None:
+        with terminal.client("notifications") as notifications:
+            told = terminal.checked(notifications.get("/sms", params={"household": household})).json()
+        query["sms_id"] = [each["sms_id"] for each in told] or ["none"]
+    with terminal.client("gateway") as gateway:
+        found = terminal.checked(gateway.get("/inbox", params=query)).json()
+    if as_json:
+        terminal.emit(found, as_json)
+        return
+    terminal.emit(
+        [{name: each[name] for name in ("received_at", "to", "from", "text")} for each in found], False
+    )
+
+
+def _international(phone: str) -> str:
+    digits = phone.replace(" ", "").replace("-", "")
+    return f"+855{digits[1:]}" if digits.startswith("0") else digits

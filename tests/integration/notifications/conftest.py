@@ -1,0 +1,260 @@
+"""A simulated gateway as a process, and notifications on their own topics and database."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import asyncpg
+import httpx
+import pytest_asyncio
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from contracts import topics, wire
+from contracts.household import HouseholdKey, KeyPurpose, KeyState, Payee
+from contracts.payment import PaymentIssued
+from contracts.sealed import Sealed
+from contracts.topics import Topic
+from contracts.wire import Cause, M, Received, Record
+from services.notifications import app
+from tests.integration.postbox.conftest import until
+from tonle.stack.secrets import Secrets
+from vault.master import MasterKey
+from vault.sealing import Keys, new_key
+
+USER, PASSWORD, SENDER = "tonle", "s3cret&more", "TONLE"
+PHONE = "+85512345678"
+TRACE = "00-11111111111111111111111111111111-2222222222222222-01"
+ISSUED_AT = datetime(2023, 6, 1, 3, tzinfo=UTC)
+
+
+def free_port() -> int:
+    """A port nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Gateway:
+    """The simulator as a process; `misbehaviour` are its TONLE_GATEWAY_… settings."""
+
+    folder: Path
+    port: int = field(default_factory=free_port)
+    process: asyncio.subprocess.Process | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def start(self, **misbehaviour: object) -> None:
+        environment = os.environ | {
+            "TONLE_DATA_DIR": str(self.folder),
+            "TONLE_PORT": str(self.port),
+            "TONLE_GATEWAY_USER": USER,
+            "TONLE_GATEWAY_PASSWORD": PASSWORD,
+            **{f"TONLE_GATEWAY_{name.upper()}": str(value) for name, value in misbehaviour.items()},
+        }
+        command = (sys.executable, "-m", "simulators.gateway")
+        self.process = await asyncio.create_subprocess_exec(*command, env=environment)
+        await until(self._answers)
+
+    async def end(self, number: signal.Signals = signal.SIGTERM) -> None:
+        if self.process is not None:
+            self.process.send_signal(number)
+            await self.process.wait()
+            self.process = None
+
+    async def inbox(self, **query: str) -> list[dict[str, str]]:
+        found: list[dict[str, str]] = (await self._get("/inbox", **{"last": "100000", **query})).json()
+        return found
+
+    async def summary(self) -> dict[str, int]:
+        found: dict[str, int] = (await self._get("/summary")).json()
+        return found
+
+    async def _get(self, path: str, **query: str) -> httpx.Response:
+        async with httpx.AsyncClient(base_url=self.url) as client:
+            return (await client.get(path, params=query)).raise_for_status()
+
+    async def _answers(self) -> bool:
+        try:
+            await self._get("/health/ready")
+        except httpx.TransportError:
+            return False
+        return True
+
+
+@pytest_asyncio.fixture
+async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
+    """A gateway that is not started yet."""
+    made = Gateway(tmp_path / "gateway")
+    yield made
+    await made.end(signal.SIGKILL)
+
+
+@dataclass
+class Scene:
+    """What a test tells notifications, and what it sees of it."""
+
+    settings: app.Settings
+    producer: AIOKafkaProducer
+    db: asyncpg.Connection
+    master: MasterKey
+    admin_token: str
+    keys: dict[str, tuple[str, bytes]] = field(default_factory=dict)
+    url: str = ""
+
+    async def household(self, household: str, state: KeyState = KeyState.ACTIVE) -> None:
+        """Announce a household's payee key, or that it is destroyed."""
+        key_id, key = self._key(household)
+        active = state is KeyState.ACTIVE
+        data = HouseholdKey(
+            household_id=household,
+            key_id=key_id,
+            purpose=KeyPurpose.PAYEE,
+            state=state,
+            master_key_id=self.master.id if active else None,
+            wrapped=self.master.wrap(key, bound_to=f"{household}/{key_id}") if active else None,
+        )
+        record_key = f"{household}/{key_id}"
+        await self._emit(topics.HOUSEHOLD_KEY, data, f"{record_key}/{state}", record_key)
+
+    async def issue(self, household: str, number: int = 1, **payee: object) -> str:
+        """Issue a payment to a household, whose payee differs from the usual one as told; gives its id."""
+        payment_id = f"{household}-{number}"
+        event_id = wire.event_id(topics.PAYMENT_ISSUED, payment_id)
+        to = Payee.model_validate(
+            {"person_id": f"p-{household}", "name_km": "សុខ", "name_latin": "Sok", "phone": PHONE, **payee}
+        )
+        key_id, key = self._key(household)
+        keys = Keys({})
+        keys.add(key_id, key)
+        blob = keys.seal(key_id, wire.dump(to), event_id=event_id, event_type=topics.PAYMENT_ISSUED.name)
+        data = payment(payment_id, household, Sealed(key_id=key_id, blob=blob))
+        await self._emit(topics.PAYMENT_ISSUED, data, event_id, household)
+        return payment_id
+
+    async def send(self, record: Record) -> None:
+        """Put a record on its topic, under this test's prefix."""
+        await self.producer.send_and_wait(
+            self.settings.topic_prefix + record.topic,
+            value=record.value,
+            key=record.key,
+            headers=list(record.headers),
+        )
+
+    async def states(self) -> dict[str, int]:
+        """How many SMS are in each state."""
+        return {row[0]: row[1] for row in await self.db.fetch("select state, count(*) from sms group by 1")}
+
+    async def ended(self, count: int) -> bool:
+        """Whether that many SMS have ended, and all is published."""
+        left = "select count(*) filter (where state not in ('queued', 'sending')) from sms"
+        unpublished = "select count(*) from outbox where published_at is null"
+        return (await self.db.fetchval(left), await self.db.fetchval(unpublished)) == (count, 0)
+
+    async def on(self, topic: Topic, contract: type[M]) -> list[Received[M]]:
+        """Every event a topic holds now."""
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.settings.kafka)
+        await consumer.start()
+        try:
+            places = [TopicPartition(self.settings.topic_prefix + topic.name, each) for each in (0, 1)]
+            consumer.assign(places)
+            await consumer.seek_to_beginning(*places)
+            most = sum((await consumer.end_offsets(places)).values())
+            found: list[Received[M]] = []
+            while len(found) < most:
+                for records in (await consumer.getmany(timeout_ms=200)).values():
+                    found += [wire.decode(contract, topic.name, r.key, r.value, r.headers) for r in records]
+            return found
+        finally:
+            await consumer.stop()
+
+    async def get(self, path: str, **query: str) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self.admin_token}"}
+        async with httpx.AsyncClient(base_url=self.url, headers=headers) as client:
+            return await client.get(path, params=query)
+
+    @asynccontextmanager
+    async def running(self, **changes: object) -> AsyncIterator[None]:
+        """The service in this process, with settings changed as told."""
+        service = app.service(self.settings.model_copy(update=changes))
+        async with service.running():
+            self.url = service.url
+            yield
+
+    @asynccontextmanager
+    async def process(self, **changes: object) -> AsyncIterator[asyncio.subprocess.Process]:
+        """The service as a process of its own, killed in the end."""
+        told = self.settings.model_copy(update=changes).model_dump(exclude_none=True)
+        told["gateway_password"] = PASSWORD
+        environment = os.environ | {f"TONLE_{name.upper()}": str(value) for name, value in told.items()}
+        with (self.settings.data_dir / "service.log").open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "services.notifications.app", env=environment, stdout=log, stderr=log
+            )
+        try:
+            yield process
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+    def _key(self, household: str) -> tuple[str, bytes]:
+        return self.keys.setdefault(household, new_key())
+
+    async def _emit(self, topic: Topic, data: HouseholdKey | PaymentIssued, id: str, key: str) -> None:
+        cause = Cause("request-1", "request-1", TRACE)
+        await self.send(wire.emit(topic, data, id=id, key=key, sequence=1, time=ISSUED_AT, cause=cause))
+
+
+def payment(payment_id: str, household: str, payee: Sealed) -> PaymentIssued:
+    return PaymentIssued(
+        payment_id=payment_id,
+        programme="covid-19-cash-transfer",
+        period="2023-06",
+        household_id=household,
+        purpose="social-transfer",
+        attempt=1,
+        cycle_id="covid-19-cash-transfer-2023-06",
+        amount=176_000,
+        partner="wing",
+        commune="010203",
+        revision=1,
+        decision_id="d-1",
+        payee=payee,
+    )
+
+
+@pytest_asyncio.fixture
+async def scene(
+    gateway: Gateway, secrets: Secrets, service_settings: Callable[..., Awaitable[app.Settings]]
+) -> AsyncIterator[Scene]:
+    settings = await service_settings(
+        app.Settings,
+        "notifications",
+        app.MIGRATIONS,
+        gateway_url=gateway.url,
+        gateway_user=USER,
+        gateway_password=PASSWORD,
+        sms_sender=SENDER,
+        sms_timeout_s=1.0,
+        park_retry_s=0.05,
+        relay_older_than_s=0.2,
+        sample_ratio=1.0,
+    )
+    producer = AIOKafkaProducer(bootstrap_servers=settings.kafka)
+    await producer.start()
+    db = await asyncpg.connect(settings.database)
+    master = MasterKey.from_file(secrets.master_key)
+    yield Scene(settings, producer, db, master, secrets.admin_token)
+    await db.close()
+    await producer.stop()
