@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "officers": ("services.payments.cli",),
     "inbox": ("services.notifications.cli",),
     "dead-letters": ("tonle.dead_letters",),
+    "recover": ("tonle.recover",),
 }
 
 _ABOUT = """A cash-transfer system on one machine: households register, are scored, are paid and are told.

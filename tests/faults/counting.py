@@ -91,16 +91,12 @@ async def count(batch: Batch[Number], db: Connection) -> Sequence[Counted]:
         [id_ for t in totals for id_, _, _ in t.done],
         [t.key for t in totals for _ in t.done],
     )
-    return [
-        Counted(
-            COUNTED,
-            t.key.encode(),
-            str(id_).encode(),
-            (("sequence", b"%d" % n), ("traceparent", trace.encode())),
-        )
-        for t in totals
-        for id_, n, trace in t.done
-    ]
+    return [_counted(total, *done) for total in totals for done in total.done]
+
+
+def _counted(total: Total, id_: int, sequence: int, traceparent: str) -> Counted:
+    headers = (("sequence", b"%d" % sequence), ("traceparent", traceparent.encode()))
+    return Counted(COUNTED, total.key.encode(), str(id_).encode(), headers)
 
 
 async def answer(batch: Batch[Number], db: Connection) -> Sequence[Counted]:
