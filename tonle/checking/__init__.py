@@ -1,0 +1,1 @@
+"""What `tonle check` reads and compares: every database, every topic, and the outside world's own records."""

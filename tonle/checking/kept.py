@@ -1,0 +1,233 @@
+"""What each database and each simulator holds, as facts. The only place that may read every database.
+
+One query per source, so that an auditor can read what is compared: ids, codes and riel, never persons.
+"""
+
+import sqlite3
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+
+from contracts import topics, wire
+from tonle.checking.facts import ROWS_AT_ONCE, Fact, Facts
+
+SERVICES = ("registration", "eligibility", "payments", "notifications")
+_DECIDED = "coalesce(cycle_id, 'no cycle') || ' ' || outcome || ' ' || amount || ' riel'"
+_LIVE = "state in ('issued', 'accepted', 'settled', 'unknown')"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A source in one database: facts keyed by household and `key`, with `value`, of these rows.
+
+    Its name begins with the service's: `<service>: <what>`.
+    """
+
+    name: str
+    of: str
+    key: str = ""
+    value: str = "''"
+
+    @property
+    def database(self) -> str:
+        return self.name.partition(":")[0]
+
+    @property
+    def query(self) -> str:
+        """SQL of the auditor; every part is a constant of this file."""
+        key = f"concat_ws('/', household_id, {self.key})" if self.key else "household_id"
+        return f"select household_id, {key}, {self.value} from {self.of}"  # noqa: S608
+
+
+_ENTITLEMENT = "household_id, programme, period, purpose"
+KEPT = (
+    Kept(
+        "registration: revisions", "household_change where kind <> 'exited'", value="'revision ' || revision"
+    ),
+    Kept("registration: exits", "household_change where kind = 'exited'", "revision"),
+    *(Kept(f"{service}: keys", "household_key", "key_id", "state") for service in SERVICES),
+    Kept("eligibility: households", "household", value="'revision ' || revision"),
+    Kept("eligibility: decisions", "decision", "programme", _DECIDED),
+    Kept("payments: decisions", "decision where outcome <> 'void'", "programme", _DECIDED),
+    Kept("payments: void", "decision where outcome = 'void'", "programme"),
+    Kept(
+        "payments: entitlements",
+        f"(select {_ENTITLEMENT} from decision where outcome = 'eligible' and cycle_id is not null"  # noqa: S608
+        f" union select {_ENTITLEMENT} from payment) as entitlement",
+        "programme, period, purpose",
+    ),
+    Kept(
+        "payments: paid, waiting or failed",
+        f"(select {_ENTITLEMENT} from payment where {_LIVE}"  # noqa: S608
+        f" union all select {_ENTITLEMENT} from decision where waiting is not null"
+        f" union all select {_ENTITLEMENT} from payment group by {_ENTITLEMENT} having not bool_or({_LIVE}))"
+        " as entitlement",
+        "programme, period, purpose",
+    ),
+    Kept("payments: payments", "payment", "payment_id", "amount || ' riel by ' || partner"),
+    Kept(
+        "payments: states",
+        "payment where state <> 'issued'",
+        "payment_id",
+        "state || ' ' || amount || ' riel'",
+    ),
+    Kept("payments: settled", "payment where state = 'settled'", "payment_id", "amount || ' riel'"),
+    Kept("payments: corrections", "correction", "payment_id, 'corrected'", "amount || ' riel'"),
+    Kept("payments: reports", "report", "report_id", "status || ' ' || amount || ' riel'"),
+    Kept("notifications: payments", "sms where template = 'payment-issued'", "payment_id"),
+    Kept("notifications: sent", "sms where state = 'sent'", "sms_id"),
+    Kept("notifications: in doubt", "sms where state = 'unknown'", "sms_id"),
+    Kept("notifications: outcomes", "sms where state in ('failed', 'unknown')", "sms_id", "state"),
+)
+
+INSTRUCTIONS = "payments: instructions"
+_INSTRUCTED = "select household_id, payment_id, partner || ' ' || inquiries from payment"
+_PARKED = "select split_part(key, '/', 1), topic || '/' || partition || '/' || \"offset\", reason from parked"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What must hold within one database; `query` gives one line of text per breach."""
+
+    name: str
+    database: str
+    query: str
+
+
+RULES = (
+    Rule(
+        "postings sum to zero, per cycle and payment",
+        "payments",
+        "select cycle_id || ' ' || subject || ': ' || sum(amount) || ' riel' from posting"
+        " group by cycle_id, subject having sum(amount) <> 0",
+    ),
+    Rule(
+        "committed minus released stays within the envelope",
+        "payments",
+        "select cycle_id || ': ' || committed - released || ' of ' || funded || ' riel' from cycle"
+        " where committed - released > funded",
+    ),
+    Rule(
+        "each cycle's totals are the sums of its postings",
+        "payments",
+        "select c.cycle_id || ': totals differ from postings' from cycle c left join ("
+        " select cycle_id, sum(amount) filter (where kind = 'fund') as funded,"
+        " sum(amount) filter (where kind = 'issue') as committed,"
+        " sum(amount) filter (where kind in ('release', 'return')) as released"
+        " from transfer group by cycle_id) t using (cycle_id)"
+        " where (c.funded, c.committed, c.released)"
+        " <> (coalesce(t.funded, 0), coalesce(t.committed, 0), coalesce(t.released, 0))",
+    ),
+    Rule(
+        "each payment was posted with its amount",
+        "payments",
+        "select p.household_id || '/' || p.payment_id || ': ' || coalesce(t.amount, 0) || ' riel posted'"
+        " from payment p left join transfer t on t.household_id = p.household_id"
+        " and t.subject = p.payment_id and t.kind = 'issue' where t.amount is distinct from p.amount",
+    ),
+    Rule(
+        "one live or settled payment per entitlement",
+        "payments",
+        "select household_id || '/' || programme || '/' || period || '/' || purpose || ': ' || count(*)"
+        " from payment where state in ('issued', 'accepted', 'settled', 'unknown')"
+        " group by household_id, programme, period, purpose having count(*) > 1",
+    ),
+    *(
+        Rule(
+            f"{service}: nothing is left unpublished",
+            service,
+            "select lane || ': ' || sum(message_count) || ' messages' from outbox"
+            " where published_at is null group by lane",
+        )
+        for service in SERVICES
+    ),
+)
+
+
+@asynccontextmanager
+async def auditor(dsn: str, database: str) -> AsyncIterator[asyncpg.Connection]:
+    """The read-only auditor in one database; `dsn` is any of the auditor's."""
+    db = await asyncpg.connect(f"{dsn.rpartition('/')[0]}/{database}", command_timeout=600)
+    try:
+        yield db
+    finally:
+        await db.close()
+
+
+async def read(facts: Facts, dsn: str) -> None:
+    """Every source of every database into `facts`, streamed; each database at one moment."""
+    for service in SERVICES:
+        async with auditor(dsn, service) as db, db.transaction(isolation="repeatable_read", readonly=True):
+            for kept in KEPT:
+                if kept.database == service:
+                    await _keep(facts, kept.name, db, kept.query)
+            await _keep(facts, f"{service}: parked", db, f"{_PARKED} where key is not null")
+            if service == "payments":
+                facts.keep(INSTRUCTIONS, [])
+                async for rows in _streamed(db, _INSTRUCTED):
+                    facts.keep(INSTRUCTIONS, (fact for row in rows for fact in _instructions(row)))
+
+
+def read_simulators(facts: Facts, data_dir: Path, partners: Sequence[str]) -> None:
+    """The outside world's own records: each partner's ledger and the SMS gateway's inbox."""
+    for source, (file, query) in _simulators(partners).items():
+        facts.keep(source, [])
+        db = sqlite3.connect(f"file:{data_dir / file}?mode=ro", uri=True)
+        try:
+            facts.keep(source, (Fact(*row) for row in db.execute(query)))
+        finally:
+            db.close()
+
+
+def sources(partners: Sequence[str]) -> list[str]:
+    """Every source that databases and simulators fill."""
+    kept = [each.name for each in KEPT] + [f"{service}: parked" for service in SERVICES]
+    return [*kept, INSTRUCTIONS, *_simulators(partners)]
+
+
+async def breaches(dsn: str) -> dict[str, list[str]]:
+    """Each rule's name with what breaks it."""
+    found: dict[str, list[str]] = {}
+    for database in sorted({rule.database for rule in RULES}):
+        async with auditor(dsn, database) as db:
+            for rule in RULES:
+                if rule.database == database:
+                    found[rule.name] = [row[0] for row in await db.fetch(rule.query)]
+    return found
+
+
+async def _keep(facts: Facts, source: str, db: asyncpg.Connection, query: str) -> None:
+    facts.keep(source, [])
+    async for rows in _streamed(db, query):
+        facts.keep(source, rows)
+
+
+async def _streamed(db: asyncpg.Connection, query: str) -> AsyncIterator[list[Fact]]:
+    cursor = await db.cursor(query)
+    while rows := await cursor.fetch(ROWS_AT_ONCE):
+        yield [Fact(*row) for row in rows]
+
+
+def _instructions(payment: Fact) -> Iterator[Fact]:
+    """Instruction ids follow from the payment (`key`): one order, and one question per inquiry."""
+    partner, _, inquiries = payment.value.rpartition(" ")
+    topic = topics.partner_instruction(partner)
+    for kind, number in [("pay", 0), *(("inquire", each) for each in range(1, int(inquiries) + 1))]:
+        instruction = wire.event_id(topic, payment.key, kind, number)
+        yield Fact(payment.household, f"{payment.household}/{instruction}")
+
+
+def _simulators(_: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Source -> (file, query). An SMS the gateway took twice counts twice, though it kept one."""
+    copies = (
+        "with recursive copy (sms_id, number) as (select sms_id, copies from sms"
+        " union all select sms_id, number - 1 from copy where number > 1) select '', sms_id, '' from copy"
+    )
+    return {
+        "gateway inbox": ("gateway.sqlite", copies),
+        "partner ledger": ("partner-wing.sqlite", "select '', '', ''"),
+        "partner ledger: paid": ("partner-wing.sqlite", "select '', '', ''"),
+    }

@@ -1,0 +1,188 @@
+"""Reads every topic whole and keeps of each event what must agree with others: ids, codes and riel."""
+
+import base64
+import json
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+
+from contracts import topics, wire
+from contracts.eligibility import EligibilityScored
+from contracts.household import HouseholdExited, HouseholdKey, HouseholdRegistered
+from contracts.model import Contract
+from contracts.payment import PaymentIssued, PaymentReport, PaymentState, PaymentUpdated
+from contracts.sms import SmsSent, SmsUpdated
+from contracts.topics import Topic
+from tonle.checking.facts import Facts, Told
+
+POLL_MS = 1000
+RECORDS_AT_ONCE = 5000
+CORRECTIONS = "payment.updated.v1: corrections"
+
+
+@dataclass
+class Reading:
+    """How many records each topic had, and how many of them are no events (they are parked, not lost)."""
+
+    records: dict[str, int] = field(default_factory=dict)
+    unreadable: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Line:
+    """What one event says: whose it is, its business key, what must agree, and its aggregate."""
+
+    household: str
+    key: str
+    value: str
+    about: str
+
+
+def _registered(data: HouseholdRegistered) -> Iterator[Line]:
+    household = data.household_id
+    yield Line(household, household, f"revision {data.revision}", household)
+
+
+def _exited(data: HouseholdExited) -> Iterator[Line]:
+    household = data.household_id
+    yield Line(household, f"{household}/{data.revision}", "", household)
+
+
+def _key(data: HouseholdKey) -> Iterator[Line]:
+    key = f"{data.household_id}/{data.key_id}"
+    yield Line(data.household_id, key, data.state, key)
+
+
+def _scored(data: EligibilityScored) -> Iterator[Line]:
+    household = data.household_id
+    for each in data.decisions:
+        decided = f"{each.cycle_id or 'no cycle'} {each.outcome} {each.amount} riel"
+        yield Line(household, f"{household}/{each.programme}", decided, household)
+
+
+def _issued(data: PaymentIssued) -> Iterator[Line]:
+    household = data.household_id
+    yield Line(
+        household, f"{household}/{data.payment_id}", f"{data.amount} riel by {data.partner}", household
+    )
+
+
+def _updated(data: PaymentUpdated) -> Iterator[Line]:
+    key = f"{data.household_id}/{data.payment_id}"
+    if data.state is PaymentState.CORRECTED:
+        key = f"{key}/corrected"
+        yield Line(data.household_id, key, f"{data.correction} riel", f"{key}/{data.correction}")
+    else:
+        yield Line(data.household_id, key, f"{data.state} {data.amount} riel", data.payment_id)
+
+
+def _sent(data: SmsSent) -> Iterator[Line]:
+    yield Line(data.household_id, f"{data.household_id}/{data.sms_id}", "", data.household_id)
+
+
+def _sms_updated(data: SmsUpdated) -> Iterator[Line]:
+    yield Line(data.household_id, f"{data.household_id}/{data.sms_id}", data.status, data.sms_id)
+
+
+_LINES: dict[str, Callable[..., Iterator[Line]]] = {
+    topics.HOUSEHOLD_REGISTERED.name: _registered,
+    topics.HOUSEHOLD_EXITED.name: _exited,
+    topics.HOUSEHOLD_KEY.name: _key,
+    topics.ELIGIBILITY_SCORED.name: _scored,
+    topics.PAYMENT_ISSUED.name: _issued,
+    topics.PAYMENT_UPDATED.name: _updated,
+    topics.SMS_SENT.name: _sent,
+    topics.SMS_UPDATED.name: _sms_updated,
+}
+
+
+def partner_topics(partners: Sequence[str]) -> list[Topic]:
+    """The two topics between us and each partner."""
+    return [topic(name) for name in partners for topic in (topics.partner_instruction, topics.partner_report)]
+
+
+def household_topics(partners: Sequence[str]) -> list[Topic]:
+    """Every topic whose events are about one household."""
+    return [*(topic for topic in topics.TOPICS if topic.name in _LINES), *partner_topics(partners)]
+
+
+async def read(facts: Facts, kafka: str, prefix: str, partners: Sequence[str]) -> Reading:
+    """Read all of them to their present ends, one after the other, into `facts`."""
+    reading = Reading()
+    for topic in household_topics(partners):
+        reading.records[topic.name] = 0
+        reading.unreadable[topic.name] = 0
+        async for records in whole(kafka, prefix + topic.name):
+            reading.records[topic.name] += len(records)
+            facts.hear(topic.name, list(_told(topic, records, reading)))
+        facts.heard(topic.name)
+    return reading
+
+
+async def whole(kafka: str, topic: str) -> AsyncIterator[list[ConsumerRecord]]:
+    """A topic from its first record to the end it has now, in batches, each partition in order."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=kafka, enable_auto_commit=False, auto_offset_reset="earliest", group_id=None
+    )
+    await consumer.start()
+    try:
+        found = await consumer._client.fetch_all_metadata()
+        places = [TopicPartition(topic, number) for number in found.partitions_for_topic(topic) or ()]
+        consumer.assign(places)
+        ends = {place: end for place, end in (await consumer.end_offsets(places)).items() if end}
+        for place, begin in (await consumer.beginning_offsets(places)).items():
+            consumer.seek(place, begin)
+        while ends:
+            batches = await consumer.getmany(timeout_ms=POLL_MS, max_records=RECORDS_AT_ONCE)
+            yield [
+                record
+                for place, records in batches.items()
+                for record in records
+                if record.offset < ends.get(place, 0)
+            ]
+            ends = {place: end for place, end in ends.items() if await consumer.position(place) < end}
+    finally:
+        await consumer.stop()
+
+
+def _told(topic: Topic, records: Iterable[ConsumerRecord], reading: Reading) -> Iterator[Told]:
+    for record in records:
+        try:
+            event = _decode(topic, record)
+            lines = list(_lines(topic, event))
+        except wire.WireError:
+            reading.unreadable[topic.name] += 1
+            continue
+        place = (record.partition << 48) | record.offset
+        for line in lines:
+            yield Told(line.household, line.key, line.value, line.about, event.id, event.sequence, place)
+
+
+def _decode(topic: Topic, record: ConsumerRecord) -> wire.Received[Contract]:
+    if topic.name.endswith(".instruction.v1"):  # encrypted to the partner: its attributes are all we see
+        return wire.envelope(Contract(), topic.name, record.key, record.headers)
+    if topic.name.endswith(".report.v1"):
+        return wire.envelope(_report(record.value), topic.name, record.key, record.headers)
+    return wire.decode(topic.contract, topic.name, record.key, record.value, record.headers)
+
+
+def _report(value: bytes | None) -> PaymentReport:
+    """The payload of a partner's JWS; whether it is the partner's is for payments to judge, not for us."""
+    try:
+        _, payload, _ = (value or b"").split(b".")
+        return wire.load(PaymentReport, base64.urlsafe_b64decode(payload + b"=" * (-len(payload) % 4)))
+    except (ValueError, json.JSONDecodeError):
+        raise wire.WireError("value: no signed report") from None
+
+
+def _lines(topic: Topic, event: wire.Received[Contract]) -> Iterator[Line]:
+    if topic.name in _LINES:
+        return _LINES[topic.name](event.data)
+    household = event.key
+    if isinstance(event.data, PaymentReport):
+        said = f"{event.data.status} {event.data.amount} riel"
+        line = Line(household, f"{household}/{event.data.report_id}", said, event.data.report_id)
+    else:
+        line = Line(household, f"{household}/{event.id}", "", household)
+    return iter([line])
