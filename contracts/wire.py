@@ -1,5 +1,6 @@
 """Model <-> CloudEvents 1.0 record, Kafka binary mode (CloudEvents Kafka binding, section 3.2)."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +18,7 @@ Headers = Sequence[tuple[str, bytes | None]]
 NAMESPACE = UUID("6f1a5f0e-2f0e-5b6a-9b1e-7f0d3c1f4a10")
 JSON = b"application/json"
 JOSE = b"application/jose"
+_TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _UNRECOGNISED = f'"{UNRECOGNISED}"'.encode()
 
 
@@ -156,18 +158,18 @@ def envelope(data: M, topic: str, key: bytes | None, headers: Headers) -> Receiv
     try:
         return Received(
             data=data,
-            id=attributes["ce_id"],
+            id=_text(attributes["ce_id"]),
             type=type_,
             key=_key(key),
             time=_time(attributes["ce_time"]),
             sequence=int(attributes.get("ce_sequence", "0")),
-            correlation_id=attributes.get("ce_correlationid", ""),
-            traceparent=attributes.get("traceparent", ""),
+            correlation_id=_text(attributes.get("ce_correlationid", "")),
+            traceparent=_trace(attributes.get("traceparent", "")),
         )
     except KeyError as missing:
         raise WireError(f"{missing.args[0]}: missing") from None
     except ValueError:
-        raise WireError("key, ce_time or ce_sequence: missing or malformed") from None
+        raise WireError("key or a ce_ header: missing or malformed") from None
 
 
 def _attributes(headers: Headers) -> dict[str, str]:
@@ -182,7 +184,18 @@ def _attributes(headers: Headers) -> dict[str, str]:
 def _key(key: bytes | None) -> str:
     if not key:
         raise ValueError("missing")
-    return key.decode()
+    return _text(key.decode())
+
+
+def _text(text: str) -> str:
+    if "\x00" in text:  # no database keeps it
+        raise ValueError("NUL")
+    return text
+
+
+def _trace(text: str) -> str:
+    # Trace Context, section 4.3: what can't be parsed is not passed on.
+    return text if _TRACEPARENT.fullmatch(text) else ""
 
 
 def _time(text: str) -> datetime:

@@ -321,6 +321,7 @@ def _lane(place: Place) -> str:
 
 def _key(record: Raw) -> str | None:
     try:
-        return record.key.decode() if record.key else None
+        key = record.key.decode() if record.key else None
     except UnicodeDecodeError:
         return None
+    return None if key is None or "\x00" in key else key  # PostgreSQL keeps no NUL in a text

@@ -66,13 +66,20 @@ BAD: dict[str, tuple[bytes | None, bytes | None, Headers, str]] = {
         HEADERS,
         "payee.blob: bytes_invalid_encoding",
     ),
-    "no key": (None, GOOD.value, HEADERS, "key, ce_time or ce_sequence: missing or malformed"),
-    "an empty key": (b"", GOOD.value, HEADERS, "key, ce_time or ce_sequence: missing or malformed"),
+    "no key": (None, GOOD.value, HEADERS, "key or a ce_ header: missing or malformed"),
+    "an empty key": (b"", GOOD.value, HEADERS, "key or a ce_ header: missing or malformed"),
     "a key not UTF-8": (
         b"\xff\xfe",
         GOOD.value,
         HEADERS,
-        "key, ce_time or ce_sequence: missing or malformed",
+        "key or a ce_ header: missing or malformed",
+    ),
+    "a key with a NUL": (b"h\x00", GOOD.value, HEADERS, "key or a ce_ header: missing or malformed"),
+    "an id with a NUL": (
+        KEY,
+        GOOD.value,
+        headers(ce_id=b"\x00"),
+        "key or a ce_ header: missing or malformed",
     ),
     "a null header": (KEY, GOOD.value, [*HEADERS, ("x", None)], "header: null"),
     "a header not UTF-8": (KEY, GOOD.value, [*HEADERS, ("x", b"\xff\xfe")], "header: not UTF-8"),
@@ -91,13 +98,13 @@ BAD: dict[str, tuple[bytes | None, bytes | None, Headers, str]] = {
         KEY,
         GOOD.value,
         headers(ce_time=b"2023-06-01T02:30:00"),
-        "key, ce_time or ce_sequence: missing or malformed",
+        "key or a ce_ header: missing or malformed",
     ),
     "a sequence that is no number": (
         KEY,
         GOOD.value,
         headers(ce_sequence=SECRET.encode()),
-        "key, ce_time or ce_sequence: missing or malformed",
+        "key or a ce_ header: missing or malformed",
     ),
 }
 
@@ -115,6 +122,14 @@ def test_a_bad_record_is_refused_with_a_reason_that_holds_no_value(case: str) ->
 def test_the_good_record_they_were_made_from_is_read() -> None:
     read = wire.decode(HouseholdRegistered, HOUSEHOLD_REGISTERED.name, KEY, GOOD.value, HEADERS)
     assert read.data.household_id == KEY.decode()
+
+
+@pytest.mark.parametrize("text", [b"", b"x" * 54 + b"1", b"00-" + b"z" * 32 + b"-" + b"0" * 16 + b"-01"])
+def test_a_trace_context_that_is_none_is_not_passed_on(text: bytes) -> None:
+    read = wire.decode(
+        HouseholdRegistered, HOUSEHOLD_REGISTERED.name, KEY, GOOD.value, headers(traceparent=text)
+    )
+    assert read.traceparent == ""
 
 
 def test_a_record_of_another_topic_is_refused() -> None:

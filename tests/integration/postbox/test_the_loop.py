@@ -23,13 +23,14 @@ async def test_bad_records_park_with_their_reason_and_their_neighbours_go_on(sce
     await scene.send(b"\xff\xfe", b"d", [("any", b"\xff")])
     await scene.send(None, b"e")
     await scene.send(b'{"id": 2, "amount": 1}', b"\xff")
+    await scene.send(b'{"id": 2, "am', b"a\x00b")
     await scene.add(3, key="f", **{"break": True})
     await scene.add(4, key="g")
     async with scene.running():
         await until(scene.all_done)
     assert await scene.effects() == [1, 4]
     reasons = [reason for _, reason in await scene.parked()]
-    assert reasons.count("value: not a number") == 5
+    assert reasons.count("value: not a number") == 6
     assert reasons.count("error: CheckViolationError (effect_id_check)") == 1
 
 

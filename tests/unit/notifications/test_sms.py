@@ -17,6 +17,7 @@ from services.notifications.wording import Facts
 from vault.sealing import KeyMissing, Keys, SealBroken
 
 WORDS = wording.load(app.template_files())
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 PHONE = "+85512345678"
 # Half past eleven at night in Phnom Penh.
 ISSUED_AT = datetime(2023, 6, 1, 16, 30, tzinfo=UTC)
@@ -38,7 +39,7 @@ def issued(with_keys: Keys, to: Payee | bytes, number: int = 1) -> Received[Paym
     event_id, type_ = f"event-{number}", topics.PAYMENT_ISSUED.name
     plain = to if isinstance(to, bytes) else wire.dump(to)
     blob = with_keys.seal("k-1", plain, event_id=event_id, event_type=type_)
-    return Received(payment(blob, number), event_id, type_, "h-1", ISSUED_AT, 1, "request", "trace")
+    return Received(payment(blob, number), event_id, type_, "h-1", ISSUED_AT, 1, "request", TRACE)
 
 
 def payment(blob: bytes, number: int = 1) -> PaymentIssued:
@@ -199,7 +200,7 @@ def finished(state: str, reason: str | None = None) -> Finished:
         3,
         "event-1",
         "request",
-        "trace",
+        TRACE,
     )
 
 
@@ -217,7 +218,7 @@ def test_a_sent_sms_is_announced_as_sent_and_an_uncertain_one_as_unknown() -> No
         2,
     )
     doubt = wire.decode(SmsUpdated, unknown.topic, unknown.key, unknown.value, unknown.headers)
-    assert (doubt.data.status, doubt.data.reason, doubt.traceparent) == ("unknown", "timeout", "trace")
+    assert (doubt.data.status, doubt.data.reason, doubt.traceparent) == ("unknown", "timeout", TRACE)
     assert said.id != doubt.id
 
 
