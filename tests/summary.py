@@ -36,7 +36,7 @@ class Summary:
             self._not_run[report.longrepr[2].removeprefix("Skipped: ")] += 1
 
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        if "stack" in getattr(item, "fixturenames", ()):
+        if "stack" in getattr(item, "fixturenames", ()) or item.get_closest_marker("stack"):
             item.user_properties.append(("stack", True))
 
     def pytest_deselected(self, items: list[pytest.Item]) -> None:

@@ -82,6 +82,7 @@ async def test_children_end_with_a_killed_supervisor_and_the_next_one_finds_all_
     supervisor.kill()
     await supervisor.wait()
     assert not left.runs()
+    await until(lambda: not any(each.identity and each.identity.alive() for each in left.parts().values()))
     for _ in ("after the crash", "after a clean stop"):
         async with Stack(settings, services=()) as stack:
             assert await read(stack.state) == ("kept", b"kept")
@@ -96,6 +97,7 @@ async def test_a_supervisor_asked_to_stop_ends_its_children_first(tmp_path: Path
     assert supervisor.stdout is not None
     await supervisor.stdout.readline()
     supervisor.terminate()  # while it is still starting
+    assert b"running" not in await supervisor.stdout.read()
     assert await supervisor.wait() == 0
     assert not [
         each for each in psutil.process_iter(["cmdline"]) if str(tmp_path) in str(each.info["cmdline"])
@@ -107,9 +109,13 @@ async def test_a_lock_file_with_the_pid_of_another_program_does_not_stop_postgre
     async with Stack(settings, services=()):
         pass
     lock = settings.data_dir / "postgres" / "postmaster.pid"
-    lock.write_text(f"{os.getpid()}\n{lock.parent}\n")
+    other = await asyncio.create_subprocess_exec("sleep", "60")
+    lock.write_text(f"{other.pid}\n{lock.parent}\n")
     async with Stack(settings, services=()) as stack:
         assert stack.state.postgres.state == "running"
+    assert other.returncode is None
+    other.kill()
+    await other.wait()
 
 
 async def test_a_second_stack_on_one_folder_is_refused_and_the_first_is_left_alone(stack: Stack) -> None:
