@@ -151,27 +151,22 @@ async def _at_desk(request: Request, caller: Caller, act: Callable[[Desk], Await
     service, office = service_of(request), office_of(request)
     await refuse_when_full(service, office)
     cause = _cause(request, service)
+
+    async def once() -> Receipt:
+        async with service.db.acquire() as db, db.transaction():
+            return await act(Desk(office, db, caller, datetime.now(UTC), cause))
+
     try:
-        receipt = await _once(service, office, caller, cause, act)
-    except UniqueViolationError:
-        # Another request took the id or an identity in between: look again, and answer accordingly.
-        receipt = await _once(service, office, caller, cause, act)
+        try:
+            receipt = await once()
+        except UniqueViolationError:
+            # Another request took the id or an identity in between: look again, and answer accordingly.
+            receipt = await once()
     except Doubled as found:
         async with service.db.acquire() as db:
             raise await doubled(db, caller, found, datetime.now(UTC)) from None
     service.wake(PUBLISHING)
     return receipt
-
-
-async def _once(
-    service: Service,
-    office: Office,
-    caller: Caller,
-    cause: wire.Cause,
-    act: Callable[[Desk], Awaitable[Receipt]],
-) -> Receipt:
-    async with service.db.acquire() as db, db.transaction():
-        return await act(Desk(office, db, caller, datetime.now(UTC), cause))
 
 
 def _cause(request: Request, service: Service) -> wire.Cause:

@@ -1,7 +1,7 @@
 """The household as the HTTP API takes and gives it; examined as a row, by the same rules as a file."""
 
 from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -77,7 +77,13 @@ class Exit(BaseModel):
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
-    reason: ExitReason
+    reason: Literal[
+        ExitReason.GRADUATED,
+        ExitReason.MOVED,
+        ExitReason.DECEASED,
+        ExitReason.CARD_REVOKED,
+        ExitReason.ASKED_TO_LEAVE,
+    ]
 
 
 def form_of(reference: str, level: Level, persons: Persons, payee: Payee) -> HouseholdForm:

