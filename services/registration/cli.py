@@ -45,7 +45,7 @@ def import_file(
     """Import households from a file, one row a household.
 
     A bad row goes to quarantine with its row number and what to do, and stops no other. Importing the same
-    file again changes nothing. It needs a registrar's token in TONLE_TOKEN: see `tonle registrars add --help`.
+    file again changes nothing. It needs a registrar's token in TONLE_TOKEN: `tonle registrars add NAME`.
     """
     _send(file, "/imports", as_json)
 
@@ -99,6 +99,7 @@ def leave(
 
 
 def list_quarantine(
+    *,
     import_id: Annotated[str | None, typer.Option("--import", help="Only rows of this import.")] = None,
     duplicates: Annotated[bool, typer.Option(help="Only duplicates of other households.")] = False,
     resolved: Annotated[bool, typer.Option(help="Those that were registered after all.")] = False,
@@ -124,7 +125,8 @@ def export(
 ) -> None:
     """Write quarantined rows to a CSV file, with what is wrong beside them.
 
-    Correct the file in a spreadsheet, leave the last columns alone, and give it to `tonle quarantine resubmit`.
+    Correct the file in a spreadsheet, leave the last columns alone, and then run
+    `tonle quarantine resubmit FILE`.
     """
     query = {"import_id": import_id} if import_id else {}
     rows = -1
