@@ -1,24 +1,35 @@
-"""The flow as a Mermaid chart, made from `topics.py`: `python -m contracts.flow --write README.md`."""
+"""The flow, made from `topics.py`, into a page: `python -m contracts.flow --write README.md`.
+
+A page says what it wants by the comments it holds: `flow:begin` and `flow:end` around a Mermaid chart,
+`topics:begin` and `topics:end` around a table.
+"""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from contracts.topics import TOPICS, partner_instruction, partner_report
+from contracts.topics import TOPICS, Topic, partner_instruction, partner_report
 
-BEGIN, END = "<!-- flow:begin -->", "<!-- flow:end -->"
 ANY = "*"
+NOBODY = "log[(event log)]"
 
 
 class MarkersMissing(ValueError):
-    """The page has no place for the flow: it needs the lines flow:begin and flow:end, as comments."""
+    """The page has no place for the flow: it needs the comments flow:begin and flow:end (or topics:…)."""
+
+
+def topics() -> Iterator[Topic]:
+    """Every topic of the flow; `*` stands for any payment partner."""
+    yield from TOPICS
+    yield partner_instruction(ANY)
+    yield partner_report(ANY)
 
 
 def chart() -> str:
-    """One arrow from who says to who listens, with the topics it carries."""
+    """A Mermaid chart: one arrow from who says to who listens, with the topics it carries."""
     told: dict[tuple[str, str], list[str]] = {}
-    for topic in (*TOPICS, partner_instruction(ANY), partner_report(ANY)):
-        for consumer in topic.consumers:
+    for topic in topics():
+        for consumer in topic.consumers or (NOBODY,):
             told.setdefault((topic.producer, consumer), []).append(topic.name)
     arrows = [
         f'    {_box(producer)} -- "{"<br/>".join(names)}" --> {_box(consumer)}'
@@ -27,17 +38,31 @@ def chart() -> str:
     return "\n".join(["```mermaid", "flowchart LR", *arrows, "```"])
 
 
-def _box(name: str) -> str:
-    return "partner" if name == ANY else name
+def table() -> str:
+    """A Markdown table: topic, contract, key, who says it, who listens."""
+    lines = ["| topic | contract | key | said by | heard by |", "|---|---|---|---|---|"]
+    for topic in topics():
+        heard = ", ".join(map(_box, topic.consumers)) or "kept for audit"
+        cells = (f"`{topic.name}`", f"`{topic.contract.__name__}`", topic.key, _box(topic.producer), heard)
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def put_into(page: str) -> str:
     """The page with the flow between its markers. Raises `MarkersMissing`."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
+    found = False
+    for name, made in (("flow", chart()), ("topics", table())):
+        before, begin, rest = page.partition(f"<!-- {name}:begin -->\n")
+        _, end, after = rest.partition(f"<!-- {name}:end -->")
+        if begin and end:
+            page, found = f"{before}{begin}{made}\n{end}{after}", True
+    if not found:
         raise MarkersMissing(MarkersMissing.__doc__)
-    return f"{before}{BEGIN}\n{chart()}\n{END}{after}"
+    return page
+
+
+def _box(name: str) -> str:
+    return "partner" if name == ANY else name
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -12,7 +12,10 @@ from contracts.sms import SmsSent, SmsUpdated
 
 @dataclass(frozen=True)
 class Topic:
-    """`<noun>.<past-tense verb>.v<major>`; `name` is also the events' `ce_type`."""
+    """`<noun>.<past-tense verb>.v<major>`; `name` is also the events' `ce_type`.
+
+    `consumers` are those that listen today; what has none is kept for ever all the same, for audit.
+    """
 
     name: str
     contract: type[Contract]
@@ -22,15 +25,8 @@ class Topic:
     compacted: bool = False
 
 
-HOUSEHOLD_REGISTERED = Topic(
-    "household.registered.v1", HouseholdRegistered, "registration", ("eligibility", "notifications", "audit")
-)
-HOUSEHOLD_EXITED = Topic(
-    "household.exited.v1",
-    HouseholdExited,
-    "registration",
-    ("eligibility", "payments", "notifications", "audit"),
-)
+HOUSEHOLD_REGISTERED = Topic("household.registered.v1", HouseholdRegistered, "registration", ("eligibility",))
+HOUSEHOLD_EXITED = Topic("household.exited.v1", HouseholdExited, "registration", ("eligibility", "payments"))
 HOUSEHOLD_KEY = Topic(
     "household.key.v1",
     HouseholdKey,
@@ -39,19 +35,13 @@ HOUSEHOLD_KEY = Topic(
     key="household_id/key_id",
     compacted=True,
 )
-ELIGIBILITY_SCORED = Topic(
-    "eligibility.scored.v1", EligibilityScored, "eligibility", ("payments", "notifications", "audit")
-)
-CYCLE_CHANGED = Topic("cycle.changed.v1", CycleChanged, "payments", ("eligibility", "audit"), key="cycle_id")
-ENVELOPE_CHANGED = Topic("envelope.changed.v1", EnvelopeChanged, "payments", ("audit",), key="envelope_id")
-PAYMENT_ISSUED = Topic(
-    "payment.issued.v1", PaymentIssued, "payments", ("notifications", "registration", "audit")
-)
-PAYMENT_UPDATED = Topic(
-    "payment.updated.v1", PaymentUpdated, "payments", ("notifications", "registration", "audit")
-)
-SMS_SENT = Topic("sms.sent.v1", SmsSent, "notifications", ("payments", "audit"))
-SMS_UPDATED = Topic("sms.updated.v1", SmsUpdated, "notifications", ("payments", "audit"))
+ELIGIBILITY_SCORED = Topic("eligibility.scored.v1", EligibilityScored, "eligibility", ("payments",))
+CYCLE_CHANGED = Topic("cycle.changed.v1", CycleChanged, "payments", ("eligibility",), key="cycle_id")
+ENVELOPE_CHANGED = Topic("envelope.changed.v1", EnvelopeChanged, "payments", (), key="envelope_id")
+PAYMENT_ISSUED = Topic("payment.issued.v1", PaymentIssued, "payments", ("notifications",))
+PAYMENT_UPDATED = Topic("payment.updated.v1", PaymentUpdated, "payments", ())
+SMS_SENT = Topic("sms.sent.v1", SmsSent, "notifications", ())
+SMS_UPDATED = Topic("sms.updated.v1", SmsUpdated, "notifications", ())
 
 TOPICS = (
     HOUSEHOLD_KEY,
@@ -74,7 +64,7 @@ def partner_instruction(partner: str) -> Topic:
 
 def partner_report(partner: str) -> Topic:
     """The topic one payment partner writes, signed by it, keyed as the instruction was."""
-    return Topic(f"partner.{partner}.report.v1", PaymentReport, partner, ("payments", "audit"))
+    return Topic(f"partner.{partner}.report.v1", PaymentReport, partner, ("payments",))
 
 
 def dead_letter(service: str) -> str:

@@ -11,6 +11,7 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
     ): "a new data key is random; there is no seed to pass in",
     ("clock_or_chance", "services/registration/importing.py"): "the import job: an edge, like jobs.py",
     ("clock_or_chance", "services/registration/registering.py"): "person ids are opaque, so they are random",
+    ("input_or_output", "contracts/flow.py"): "a command: it writes the flow into a page",
     ("input_or_output", "contracts/release.py"): "a command: it reads and writes the released schemas",
     ("input_or_output", "services/notifications/sending.py"): "the sending job: an edge, like jobs.py",
     ("input_or_output", "services/registration/desk.py"): "what every request of the API shares",

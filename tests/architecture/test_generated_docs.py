@@ -13,19 +13,18 @@ from tests.architecture import tree
 from tonle import asyncapi
 
 
-def test_the_flow_in_the_readme_is_the_one_in_the_code() -> None:
-    page = tree.text("README.md")
-    assert flow.put_into(page) == page, "run: python -m contracts.flow --write README.md"
+@pytest.mark.parametrize("page", ["README.md", "docs/architecture.md"])
+def test_the_flow_in_a_page_is_the_one_in_the_code(page: str) -> None:
+    assert flow.put_into(tree.text(page)) == tree.text(page), f"run: python -m contracts.flow --write {page}"
 
 
 def test_the_flow_shows_every_topic_with_its_ends() -> None:
-    chart = flow.chart()
     for topic in topics.TOPICS:
-        for consumer in topic.consumers:
-            assert re.search(
-                rf'{topic.producer} -- "[^"]*{re.escape(topic.name)}[^"]*" --> {consumer}\n', chart
-            )
-    assert 'payments -- "partner.*.instruction.v1" --> partner\n' in chart
+        for consumer in topic.consumers or (re.escape(flow.NOBODY),):
+            arrow = rf'{topic.producer} -- "[^"]*{re.escape(topic.name)}[^"]*" --> {consumer}\n'
+            assert re.search(arrow, flow.chart())
+        assert f"| `{topic.name}` | `{topic.contract.__name__}` |" in flow.table()
+    assert 'payments -- "partner.*.instruction.v1" --> partner\n' in flow.chart()
 
 
 def test_a_page_without_a_place_for_the_flow_is_refused() -> None:
@@ -34,8 +33,20 @@ def test_a_page_without_a_place_for_the_flow_is_refused() -> None:
 
 
 def test_the_rest_of_a_page_is_left_alone() -> None:
-    page = f"before\n{flow.BEGIN}\nold\n{flow.END}\nafter\n"
-    assert flow.put_into(page) == f"before\n{flow.BEGIN}\n{flow.chart()}\n{flow.END}\nafter\n"
+    flows, tables = (
+        "<!-- flow:begin -->\nold\n<!-- flow:end -->",
+        "<!-- topics:begin -->\n<!-- topics:end -->",
+    )
+    assert flow.put_into(f"before\n{flows}\nafter\n{tables}").split("\n") == [
+        "before",
+        "<!-- flow:begin -->",
+        *flow.chart().split("\n"),
+        "<!-- flow:end -->",
+        "after",
+        "<!-- topics:begin -->",
+        *flow.table().split("\n"),
+        "<!-- topics:end -->",
+    ]
 
 
 def test_a_wrong_argument_is_answered_with_the_usage(capsys: pytest.CaptureFixture[str]) -> None:
