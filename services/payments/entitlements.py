@@ -205,7 +205,7 @@ def _settle(
     key = (decision.programme, decision.period, decision.purpose)
     earlier = household.payments.get(key)
     if earlier is not None:
-        return _correct(_with(household, replace(decision, waiting=None)), earlier, decision, cause)
+        return _correct(household, earlier, decision, cause)
     if decision.outcome is Outcome.REFUSED:
         return household
     waiting = _take(desk, decision, payee)

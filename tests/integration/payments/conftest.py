@@ -1,0 +1,362 @@
+"""Payments on real topics and a real database, with the neighbours it listens to played by the test."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+
+import asyncpg
+import httpx
+import pytest_asyncio
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from joserfc import jwe, jws
+from joserfc.jwe import JWERegistry
+from joserfc.jwk import OKPKey
+from joserfc.jws import JWSRegistry
+from joserfc.registry import HeaderParameter
+
+from contracts import topics, wire
+from contracts.eligibility import EligibilityScored, Outcome, ProgrammeDecision
+from contracts.household import (
+    Account,
+    AreaType,
+    ExitReason,
+    HouseholdExited,
+    HouseholdKey,
+    KeyPurpose,
+    KeyState,
+    Level,
+    Payee,
+)
+from contracts.model import Contract
+from contracts.payment import PaymentInstruction, ReportStatus
+from contracts.sealed import Sealed
+from contracts.wire import Cause, Record
+from postbox.service import Service
+from services.payments.app import MIGRATIONS, PaymentsSettings, service_of
+from tests.conftest import PARTITIONS, MakeSettings
+from tonle.stack.secrets import Secrets
+from vault import keyring
+from vault.master import MasterKey
+from vault.sealing import Keys, new_key
+
+PROGRAMME, PERIOD, PURPOSE, HASH = "covid-19-cash-transfer", "2023-06", "social-transfer", "hash-1"
+CYCLE = f"{PROGRAMME}-{PERIOD}"
+SIGNATURES = JWSRegistry({"exp": HeaderParameter("Expiration Time", "int")}, algorithms=["Ed25519"])
+ENCRYPTION = JWERegistry(algorithms=["ECDH-ES", "A256GCM"])
+_TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
+
+
+async def until(condition: Callable[[], Awaitable[object]], most_s: float = 30.0) -> None:
+    """Wait until a condition holds; fail after `most_s` seconds."""
+    async with asyncio.timeout(most_s):
+        while not await condition():
+            await asyncio.sleep(0.02)
+
+
+@dataclass(frozen=True)
+class Family:
+    """A household of a test: its key, and the payee that is sealed with it."""
+
+    household_id: str
+    key_id: str
+    key: bytes
+    payee: Payee
+
+
+def family(household_id: str) -> Family:
+    """A household with a new key."""
+    account = Account(provider="wing", number=f"01{household_id[-4:]}")
+    payee = Payee(
+        person_id=f"p-{household_id}",
+        name_km="សុខ ដារ៉ា",
+        name_latin="Sok Dara",
+        phone="+85512345678",
+        account=account,
+    )
+    key_id, key = new_key()
+    return Family(household_id, key_id, key, payee)
+
+
+@dataclass
+class Scene:
+    """What a test tells payments, and what it sees of it."""
+
+    settings: PaymentsSettings
+    secrets: Secrets
+    producer: AIOKafkaProducer
+    db: asyncpg.Connection
+    master: MasterKey
+    tokens: dict[str, str] = field(default_factory=dict)
+    service: Service = field(init=False)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        self.service = service_of(self.settings)
+        async with self.service.running():
+            yield
+
+    # -- what others say ------------------------------------------------------------------------------
+
+    async def send(self, records: Iterable[Record]) -> None:
+        futures = [
+            await self.producer.send(
+                self.settings.topic_prefix + each.topic,
+                value=each.value,
+                key=each.key,
+                headers=list(each.headers),
+            )
+            for each in records
+        ]
+        await asyncio.gather(*futures)
+
+    def key(self, of: Family, state: KeyState = KeyState.ACTIVE) -> Record:
+        active = state is KeyState.ACTIVE
+        bound_to = f"{of.household_id}/{of.key_id}"
+        data = HouseholdKey(
+            household_id=of.household_id,
+            key_id=of.key_id,
+            purpose=KeyPurpose.PAYEE,
+            state=state,
+            master_key_id=self.master.id if active else None,
+            wrapped=self.master.wrap(of.key, bound_to=bound_to) if active else None,
+        )
+        return _event(topics.HOUSEHOLD_KEY, data, f"{of.household_id}/{of.key_id}", 1 if active else 2)
+
+    def scored(
+        self,
+        of: Family,
+        amount: int,
+        *,
+        sequence: int = 1,
+        revision: int = 1,
+        cycle: bool = True,
+        programme_hash: str = HASH,
+    ) -> Record:
+        keys = Keys({})
+        keys.add(of.key_id, of.key)
+        event_id = wire.event_id(topics.ELIGIBILITY_SCORED, of.household_id, sequence)
+        blob = keys.seal(
+            of.key_id, wire.dump(of.payee), event_id=event_id, event_type=topics.ELIGIBILITY_SCORED.name
+        )
+        decision = ProgrammeDecision(
+            programme=PROGRAMME,
+            programme_hash=programme_hash,
+            purpose=PURPOSE,
+            as_of=date(2023, 6, 1),
+            cycle_id=CYCLE if cycle else None,
+            period=PERIOD if cycle else None,
+            outcome=Outcome.ELIGIBLE if amount else Outcome.REFUSED,
+            amount=amount,
+        )
+        data = EligibilityScored(
+            household_id=of.household_id,
+            revision=revision,
+            commune="120101",
+            area_type=AreaType.PHNOM_PENH,
+            level=Level.POOR_1,
+            decisions=(decision,),
+            payee=Sealed(key_id=of.key_id, blob=blob),
+        )
+        return _event(topics.ELIGIBILITY_SCORED, data, of.household_id, sequence, id=event_id)
+
+    def exited(self, of: Family, revision: int = 1) -> Record:
+        data = HouseholdExited(
+            household_id=of.household_id, revision=revision, reason=ExitReason.MOVED, exited_by="Sokha"
+        )
+        return _event(topics.HOUSEHOLD_EXITED, data, of.household_id, revision)
+
+    def report(
+        self,
+        instruction: PaymentInstruction,
+        household_id: str,
+        status: ReportStatus,
+        *,
+        signed_by: str = "wing-sign",
+        expires_in_s: int = 600,
+        **changes: object,
+    ) -> Record:
+        now = datetime.now(UTC)
+        said = {
+            "report_id": f"{instruction.payment_id}/{status}",
+            "payment_id": instruction.payment_id,
+            "instruction_id": instruction.instruction_id,
+            "partner": "wing",
+            "status": status,
+            "amount": instruction.amount,
+            "partner_reference": f"w-{instruction.payment_id[:8]}",
+            "occurred_at": now.isoformat(),
+            "currency": "KHR",
+            **changes,
+        }
+        header = {"alg": "Ed25519", "exp": int(now.timestamp()) + expires_in_s}
+        token = jws.serialize_compact(
+            header, json.dumps(said), jwk(self.secrets, signed_by), registry=SIGNATURES
+        )
+        return wire.emit_bytes(
+            topics.partner_report("wing"),
+            token.encode(),
+            wire.JOSE,
+            id=f"{instruction.payment_id}/{status}",
+            key=household_id,
+            sequence=1,
+            time=now,
+            cause=Cause("t", "t", _TRACE),
+        )
+
+    # -- people ---------------------------------------------------------------------------------------
+
+    async def call(self, method: str, path: str, body: object = None, by: str = "admin") -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self.tokens[by]}"}
+        async with httpx.AsyncClient(base_url=self.service.url, headers=headers) as client:
+            return await client.request(method, path, json=body)
+
+    async def officer(self, name: str, *actions: str) -> None:
+        made = await self.call("POST", "/callers", {"name": name, "actions": actions})
+        self.tokens[name] = made.json()["token"]
+
+    async def open_cycle(
+        self, *, envelope: int = 10_000_000, cap_household: int = 500_000, cap_payments: int = 1_000
+    ) -> None:
+        """Opened and submitted by Sokha, who may also approve; Dara may only approve."""
+        await self.officer("Sokha", "cycle.prepare", "cycle.approve")
+        await self.officer("Dara", "cycle.approve")
+        terms = {
+            "programme": PROGRAMME,
+            "programme_hash": HASH,
+            "purpose": PURPOSE,
+            "period": PERIOD,
+            "reference_date": "2023-06-01",
+            "envelope": envelope,
+            "cap_household": cap_household,
+            "cap_payments": cap_payments,
+        }
+        (await self.call("POST", "/cycles", terms, by="Sokha")).raise_for_status()
+        (await self.call("POST", f"/cycles/{CYCLE}/submit", by="Sokha")).raise_for_status()
+
+    async def approve(self) -> None:
+        (await self.call("POST", f"/cycles/{CYCLE}/approve", by="Dara")).raise_for_status()
+
+    # -- what payments did ----------------------------------------------------------------------------
+
+    async def on(self, topic: str) -> list[ConsumerRecord]:
+        """Everything a topic holds now, by partition."""
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.settings.kafka)
+        await consumer.start()
+        try:
+            places = [
+                TopicPartition(self.settings.topic_prefix + topic, number) for number in range(PARTITIONS)
+            ]
+            consumer.assign(places)
+            await consumer.seek_to_beginning(*places)
+            left = sum((await consumer.end_offsets(places)).values())
+            found: list[ConsumerRecord] = []
+            while len(found) < left:
+                for records in (await consumer.getmany(timeout_ms=500)).values():
+                    found.extend(records)
+            return found
+        finally:
+            await consumer.stop()
+
+    async def instructions(self) -> list[tuple[str, PaymentInstruction]]:
+        """(household, instruction) as the partner reads them: decrypted, and our signature verified."""
+        ours, theirs = jwk(self.secrets, "payments"), jwk(self.secrets, "wing-encrypt")
+        found = []
+        for record in await self.on("partner.wing.instruction.v1"):
+            inner = jwe.decrypt_compact(record.value, theirs, registry=ENCRYPTION).plaintext or b""
+            payload = jws.deserialize_compact(inner, ours, registry=SIGNATURES).payload
+            found.append((record.key.decode(), wire.load(PaymentInstruction, payload)))
+        return found
+
+    async def states(self) -> dict[str, str]:
+        rows = await self.db.fetch("select household_id, state from payment order by 1")
+        return {row[0]: row[1] for row in rows}
+
+    async def waiting(self) -> dict[str, str]:
+        rows = await self.db.fetch(
+            "select household_id, waiting from decision where waiting is not null order by 1"
+        )
+        return {row[0]: row[1] for row in rows}
+
+    async def parked(self) -> list[tuple[str, str, str]]:
+        rows = await self.db.fetch("select key, handling, reason from parked order by id")
+        return [(row[0], row[1], row[2]) for row in rows]
+
+    async def balances(self) -> dict[str, int]:
+        rows = await self.db.fetch("select account, sum(amount)::bigint from posting group by 1")
+        return {row[0]: row[1] for row in rows}
+
+    async def settled_down(self, **expected: object) -> None:
+        """Wait until these views (`states`, `waiting`, `parked`, …) are as expected and all is published."""
+
+        async def as_expected() -> bool:
+            seen = {name: await getattr(self, name)() for name in expected}
+            unpublished = await self.db.fetchval("select count(*) from outbox where published_at is null")
+            return seen == expected and unpublished == 0
+
+        try:
+            await until(as_expected)
+        except TimeoutError:
+            assert {name: await getattr(self, name)() for name in expected} == expected
+            raise
+
+
+def jwk(secrets: Secrets, name: str) -> OKPKey:
+    """A private key of the stack."""
+    return OKPKey.import_key(json.loads(secrets.jwk(name).read_text()))
+
+
+def partner_keys(secrets: Secrets) -> Mapping[str, object]:
+    """Payments' settings about its one partner."""
+    return {
+        "partners": {
+            "wing": {
+                "encrypt_to": secrets.public_jwk("wing-encrypt"),
+                "verify_with": secrets.public_jwk("wing-sign"),
+            }
+        },
+        "signing_key_file": secrets.jwk("payments"),
+    }
+
+
+def events(records: Sequence[ConsumerRecord]) -> list[tuple[int, dict[str, object]]]:
+    """(sequence, data) of JSON events, by sequence."""
+    return sorted(
+        ((int(dict(each.headers)["ce_sequence"]), json.loads(each.value)) for each in records),
+        key=lambda each: each[0],
+    )
+
+
+def _event(topic: topics.Topic, data: Contract, key: str, sequence: int, id: str = "") -> Record:
+    return wire.emit(
+        topic,
+        data,
+        id=id or wire.event_id(topic, key, sequence),
+        key=key,
+        sequence=sequence,
+        time=datetime(2023, 6, 2, tzinfo=UTC),
+        cause=Cause("t", "t", _TRACE),
+    )
+
+
+@pytest_asyncio.fixture
+async def scene(secrets: Secrets, service_settings: MakeSettings) -> AsyncIterator[Scene]:
+    """Payments, not running yet, and all it takes to talk to it."""
+    settings = await service_settings(
+        PaymentsSettings,
+        "payments",
+        [keyring.MIGRATIONS, MIGRATIONS],
+        park_retry_s=0.05,
+        relay_older_than_s=0.2,
+        **partner_keys(secrets),
+    )
+    producer = AIOKafkaProducer(bootstrap_servers=settings.kafka)
+    await producer.start()
+    db = await asyncpg.connect(settings.database)
+    found = Scene(settings, secrets, producer, db, MasterKey.from_file(secrets.master_key))
+    found.tokens["admin"] = secrets.admin_token
+    yield found
+    await db.close()
+    await producer.stop()

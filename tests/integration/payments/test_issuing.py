@@ -1,0 +1,246 @@
+"""From decisions to payments on the real stack: approval, caps, envelope, corrections, exits, holds."""
+
+import json
+
+import asyncpg
+import pytest
+
+from contracts import topics, wire
+from contracts.household import KeyState
+from contracts.payment import InstructionKind, PaymentIssued
+from tests.integration.payments.conftest import CYCLE, Scene, events, family, until
+from vault.sealing import Keys
+
+pytestmark = pytest.mark.stack
+TAKEN = "select sum(next_offset) > 0 from position where topic like $1"
+
+
+async def test_decisions_wait_for_approval_and_are_then_paid_once(scene: Scene) -> None:
+    families = [family(f"h-{number:04}") for number in range(30)]
+    ids = [each.household_id for each in families]
+    async with scene.running():
+        await scene.open_cycle()
+        await scene.send(scene.key(each) for each in families)
+        await scene.send(scene.scored(each, 176_000) for each in families[:20])
+        await scene.settled_down(waiting=dict.fromkeys(ids[:20], "approval"), states={})
+        await scene.approve()
+        await scene.send(scene.scored(each, 176_000) for each in families[20:])
+        await scene.settled_down(states=dict.fromkeys(ids, "issued"), waiting={}, parked=[])
+        summary = (await scene.call("GET", "/summary")).json()
+    assert (summary["eligible"], summary["payments"], summary["riel_issued"]) == (30, 30, 30 * 176_000)
+    assert summary["provinces"] == {"12": 30 * 176_000}
+    instructed = await scene.instructions()
+    assert sorted(household for household, _ in instructed) == ids
+    assert {each.kind for _, each in instructed} == {InstructionKind.PAY}
+    assert {each.amount for _, each in instructed} == {176_000}
+    first = dict(instructed)[ids[0]]
+    assert first.pay_to is not None
+    assert first.pay_to.account == families[0].payee.account
+    assert await scene.balances() == {
+        "funding": -10_000_000,
+        "envelope": 10_000_000 - 30 * 176_000,
+        "in-transit": 30 * 176_000,
+    }
+
+
+async def test_the_payee_is_sealed_again_for_those_who_tell_it_without_its_account(scene: Scene) -> None:
+    one = family("h-0001")
+    async with scene.running():
+        await scene.open_cycle()
+        await scene.approve()
+        await scene.send([scene.key(one), scene.scored(one, 176_000)])
+        await scene.settled_down(states={"h-0001": "issued"})
+    (record,) = await scene.on(topics.PAYMENT_ISSUED.name)
+    issued = wire.decode(PaymentIssued, topics.PAYMENT_ISSUED.name, record.key, record.value, record.headers)
+    keys = Keys({})
+    keys.add(one.key_id, one.key)
+    plain = keys.open(
+        one.key_id, issued.data.payee.blob, event_id=issued.id, event_type=topics.PAYMENT_ISSUED.name
+    )
+    assert json.loads(plain)["phone"] == one.payee.phone
+    assert "account" not in json.loads(plain)
+    assert b"Sok" not in record.value
+
+
+async def test_nobody_approves_what_they_prepared(scene: Scene) -> None:
+    async with scene.running():
+        await scene.open_cycle()
+        own = await scene.call("POST", f"/cycles/{CYCLE}/approve", by="Sokha")
+        assert (own.status_code, own.json()["detail"]) == (
+            403,
+            "Ask another person who may approve to decide.",
+        )
+        prepared = await scene.call("POST", f"/cycles/{CYCLE}/submit", by="Dara")
+        assert prepared.status_code == 403
+        await scene.approve()
+        twice = await scene.call("POST", f"/cycles/{CYCLE}/approve", by="Dara")
+        assert (twice.status_code, "awaits a decision" in twice.json()["title"]) == (409, True)
+    told = events(await scene.on(topics.CYCLE_CHANGED.name))
+    assert [(sequence, each["state"], each["actor"]) for sequence, each in told] == [
+        (1, "opened", "Sokha"),
+        (2, "submitted", "Sokha"),
+        (3, "approved", "Dara"),
+    ]
+    ((_, envelope),) = events(await scene.on(topics.ENVELOPE_CHANGED.name))
+    assert envelope["funded"] == 10_000_000
+
+
+async def test_what_exceeds_the_envelope_waits_and_is_paid_when_it_is_raised_by_two(scene: Scene) -> None:
+    families = [family(f"h-{number:04}") for number in range(6)]
+    ids = [each.household_id for each in families]
+    async with scene.running():
+        await scene.open_cycle(envelope=400_000)
+        await scene.send(scene.key(each) for each in families)
+        await scene.send(scene.scored(each, 100_000) for each in families)
+        await scene.settled_down(waiting=dict.fromkeys(ids, "approval"))
+        await scene.approve()
+        await scene.settled_down(
+            states=dict.fromkeys(ids[:4], "issued"), waiting=dict.fromkeys(ids[4:], "envelope")
+        )
+        asked = await scene.call("POST", f"/cycles/{CYCLE}/fund", {"envelope": 600_000}, by="Sokha")
+        assert (asked.json()["funded"], asked.json()["proposed"]) == (400_000, 600_000)
+        await scene.approve()
+        await scene.settled_down(states=dict.fromkeys(ids, "issued"), waiting={})
+    assert (await scene.balances())["envelope"] == 0
+
+
+@pytest.mark.parametrize(
+    ("terms", "reason"),
+    [
+        ({"cap_household": 200_000}, "household-cap"),
+        ({"cap_payments": 1}, "count-cap"),
+        ({"envelope": 300_000}, "envelope"),
+    ],
+)
+async def test_a_decision_beyond_a_cap_waits_visibly(
+    scene: Scene, terms: dict[str, int], reason: str
+) -> None:
+    small, large = family("h-0001"), family("h-0002")
+    async with scene.running():
+        await scene.open_cycle(**terms)
+        await scene.approve()
+        await scene.send([scene.key(small), scene.key(large), scene.scored(small, 100_000)])
+        await scene.settled_down(states={"h-0001": "issued"})
+        await scene.send([scene.scored(large, 240_000)])
+        await scene.settled_down(states={"h-0001": "issued"}, waiting={"h-0002": reason})
+        shown = (await scene.call("GET", "/waiting")).json()
+    assert shown == [{"cycle_id": CYCLE, "reason": reason, "households": 1, "riel": 240_000}]
+
+
+async def test_a_decision_under_another_programme_waits(scene: Scene) -> None:
+    one = family("h-0001")
+    async with scene.running():
+        await scene.open_cycle()
+        await scene.approve()
+        await scene.send([scene.key(one), scene.scored(one, 176_000, programme_hash="hash-2")])
+        await scene.settled_down(waiting={"h-0001": "programme-hash"}, states={})
+
+
+async def test_a_newer_decision_after_issue_becomes_a_correction(scene: Scene) -> None:
+    one = family("h-0001")
+    async with scene.running():
+        await scene.open_cycle()
+        await scene.approve()
+        await scene.send([scene.key(one), scene.scored(one, 176_000)])
+        await scene.settled_down(states={"h-0001": "issued"})
+        await scene.send(
+            [
+                scene.scored(one, 176_000, sequence=2, revision=2),
+                scene.scored(one, 160_000, sequence=3, revision=3),
+                scene.scored(one, 160_000, sequence=3, revision=3),
+                scene.scored(one, 0, sequence=4, revision=4),
+            ]
+        )
+        await until(lambda: scene.db.fetchval("select count(*) = 2 from correction"))
+        await scene.settled_down(states={"h-0001": "issued"})
+    told = events(await scene.on(topics.PAYMENT_UPDATED.name))
+    assert [(sequence, each["state"], each["correction"]) for sequence, each in told] == [
+        (2, "corrected", -16_000),
+        (3, "corrected", -160_000),
+    ]
+    assert len(await scene.instructions()) == 1
+    assert await scene.db.fetchval("select entitled from payment") == 0
+
+
+@pytest.mark.parametrize("exit_first", [True, False])
+async def test_a_household_that_left_is_not_paid_whichever_came_first(scene: Scene, exit_first: bool) -> None:
+    one = family("h-0001")
+    async with scene.running():
+        await scene.open_cycle()
+        await scene.send([scene.key(one)])
+        said = [scene.exited(one, 2), scene.scored(one, 176_000, revision=2)]
+        for record in said if exit_first else reversed(said):
+            await scene.send([record])
+
+            async def taken(topic: str = record.topic) -> bool:
+                done = await scene.db.fetchval(
+                    "select sum(next_offset) from position where topic like '%' || $1", topic
+                )
+                return bool(done)
+
+            await until(taken)
+        await scene.approve()
+        await scene.settled_down(states={}, waiting={}, parked=[])
+    row = await scene.db.fetchrow(
+        "select outcome, exit_revision from decision join household using (household_id)"
+    )
+    assert row is not None
+    assert tuple(row) == ("void", 2)
+
+
+async def test_a_decision_whose_key_has_not_arrived_waits_for_it(scene: Scene) -> None:
+    one = family("h-0001")
+    async with scene.running():
+        await scene.open_cycle()
+        await scene.approve()
+        await scene.send([scene.scored(one, 176_000)])
+        await scene.settled_down(parked=[("h-0001", "wait", "key-missing")], states={})
+        await scene.send([scene.key(one)])
+        await scene.settled_down(parked=[], states={"h-0001": "issued"})
+
+
+@pytest.mark.parametrize("before_decision", [True, False])
+async def test_a_forgotten_household_is_not_paid_and_says_why(scene: Scene, before_decision: bool) -> None:
+    one = family("h-0001")
+    destroyed = scene.key(one, KeyState.DESTROYED)
+    async with scene.running():
+        await scene.open_cycle()
+        await scene.send([destroyed] if before_decision else [scene.key(one)])
+        await scene.send([scene.scored(one, 176_000)])
+        await scene.settled_down(waiting={"h-0001": "forgotten" if before_decision else "approval"})
+        await scene.send([destroyed])
+        await scene.settled_down(waiting={"h-0001": "forgotten"})
+        await scene.approve()
+        await scene.settled_down(waiting={"h-0001": "forgotten"}, states={}, parked=[])
+
+
+async def test_a_held_household_is_not_paid_by_the_approval_until_its_hold_is_lifted(scene: Scene) -> None:
+    one, other = family("h-0001"), family("h-0002")
+    broken = scene.scored(one, 176_000, sequence=2)._replace(value=b'{"household_id": "h-0001"}')
+    async with scene.running():
+        await scene.open_cycle()
+        await scene.send([scene.key(one), scene.key(other)])
+        await scene.send([scene.scored(one, 176_000), scene.scored(other, 176_000), broken])
+        await scene.settled_down(
+            waiting={"h-0001": "approval", "h-0002": "approval"},
+            parked=[("h-0001", "park", "revision: missing")],
+        )
+        await scene.approve()
+        await scene.settled_down(waiting={"h-0001": "hold"}, states={"h-0002": "issued"})
+        await scene.db.execute("delete from parked")
+        await scene.db.execute("delete from hold")
+        await scene.settled_down(waiting={}, states={"h-0001": "issued", "h-0002": "issued"})
+
+
+async def test_money_rows_are_never_edited(scene: Scene) -> None:
+    async with scene.running():
+        await scene.open_cycle()
+        await scene.approve()
+    for table in ("transfer", "cycle_step"):
+        for change in (f"update {table} set cycle_id = 'x'", f"delete from {table}", f"truncate {table}"):
+            with pytest.raises(asyncpg.RestrictViolationError, match="never changed"):
+                await scene.db.execute(change)
+    with pytest.raises(asyncpg.CheckViolationError, match="within_envelope"):
+        await scene.db.execute("update cycle set committed = 10000100")
+    with pytest.raises(asyncpg.CheckViolationError, match="preparer_does_not_decide"):
+        await scene.db.execute("update cycle set decided_by = 'Sokha'")

@@ -1,0 +1,174 @@
+"""What partners say, on the real stack: booked, ignored, asked about, or parked with nothing moved."""
+
+from collections.abc import Callable
+
+import pytest
+from aiokafka import ConsumerRecord
+
+from contracts import topics
+from contracts.payment import InstructionKind, PaymentInstruction, ReportStatus
+from contracts.wire import Record
+from tests.integration.payments.conftest import Scene, events, family
+
+pytestmark = pytest.mark.stack
+S = ReportStatus
+AMOUNT, ENVELOPE = 176_000, 10_000_000
+
+
+async def issue(scene: Scene, *ids: str) -> dict[str, PaymentInstruction]:
+    """Pay these households; returns what their partner was told."""
+    families = [family(each) for each in ids]
+    await scene.open_cycle(envelope=ENVELOPE)
+    await scene.approve()
+    await scene.send(scene.key(each) for each in families)
+    await scene.send(scene.scored(each, AMOUNT) for each in families)
+    await scene.settled_down(states=dict.fromkeys(sorted(ids), "issued"))
+    return dict(await scene.instructions())
+
+
+async def test_reports_move_a_payment_and_its_money_once_each(scene: Scene) -> None:
+    async with scene.running():
+        told = await issue(scene, "h-1", "h-2", "h-3")
+        said = [
+            scene.report(told["h-1"], "h-1", S.ACCEPTED),
+            scene.report(told["h-1"], "h-1", S.SETTLED),
+            scene.report(told["h-1"], "h-1", S.SETTLED),
+            scene.report(told["h-2"], "h-2", S.SETTLED),
+            scene.report(told["h-2"], "h-2", S.ACCEPTED),
+            scene.report(told["h-3"], "h-3", S.ACCEPTED),
+            scene.report(told["h-3"], "h-3", S.FAILED, reason_code="account-closed"),
+        ]
+        await scene.send([*said, *said])
+        await scene.settled_down(states={"h-1": "settled", "h-2": "settled", "h-3": "failed"}, parked=[])
+        summary = (await scene.call("GET", "/summary")).json()
+        story = (await scene.call("GET", "/households/h-3/story")).json()
+    assert await scene.balances() == {
+        "funding": -ENVELOPE,
+        "envelope": ENVELOPE - 2 * AMOUNT,
+        "in-transit": 0,
+        "paid": 2 * AMOUNT,
+    }
+    assert (summary["settled"], summary["failed"], summary["riel_settled"]) == (2, 1, 2 * AMOUNT)
+    assert [each["what"] for each in story] == [
+        "payment issued",
+        "partner reported accepted",
+        "partner reported failed",
+    ]
+    assert story[2]["detail"]["note"] == "account-closed"
+    updates = events(await scene.on(topics.PAYMENT_UPDATED.name))
+    states = {
+        household: [
+            (sequence, each["state"]) for sequence, each in updates if each["household_id"] == household
+        ]
+        for household in told
+    }
+    assert states == {
+        "h-1": [(2, "accepted"), (3, "settled")],
+        "h-2": [(2, "settled")],
+        "h-3": [(2, "accepted"), (3, "failed")],
+    }
+
+
+async def test_what_failed_makes_room_for_who_waits_and_is_not_sent_again(scene: Scene) -> None:
+    families = [family(f"h-{number}") for number in range(3)]
+    async with scene.running():
+        await scene.open_cycle(envelope=2 * AMOUNT)
+        await scene.send(scene.key(each) for each in families)
+        await scene.send(scene.scored(each, AMOUNT) for each in families)
+        await scene.settled_down(waiting=dict.fromkeys(["h-0", "h-1", "h-2"], "approval"))
+        await scene.approve()
+        await scene.settled_down(waiting={"h-2": "envelope"}, states={"h-0": "issued", "h-1": "issued"})
+        told = dict(await scene.instructions())
+        await scene.send([scene.report(told["h-0"], "h-0", S.FAILED)])
+        await scene.settled_down(waiting={}, states={"h-0": "failed", "h-1": "issued", "h-2": "issued"})
+        await scene.send([scene.scored(families[0], AMOUNT, sequence=2, revision=2)])
+        await scene.settled_down(waiting={}, parked=[])
+    row = await scene.db.fetchrow("select committed, released, payments from cycle")
+    assert row is not None
+    assert tuple(row) == (3 * AMOUNT, AMOUNT, 2)
+    assert len(await scene.instructions()) == 3
+
+
+Bad = Callable[[Scene, PaymentInstruction], Record]
+BAD: dict[str, Bad] = {
+    "report: the signature is not the partner's": lambda scene, told: scene.report(
+        told, "h-1", S.SETTLED, signed_by="payments"
+    ),
+    "report: its signature has expired, or says no time": lambda scene, told: scene.report(
+        told, "h-1", S.SETTLED, expires_in_s=-1
+    ),
+    "report: it names another partner than the topic's": lambda scene, told: scene.report(
+        told, "h-1", S.SETTLED, partner="acleda"
+    ),
+    "report: the amount is not the payment's": lambda scene, told: scene.report(
+        told, "h-1", S.SETTLED, amount=AMOUNT + 100
+    ),
+    "report: no such payment of this household with this partner": lambda scene, told: scene.report(
+        told, "h-1", S.SETTLED, payment_id="nobody's"
+    ),
+    "report: settled, but the payment is failed already": lambda scene, told: scene.report(
+        told, "h-1", S.SETTLED
+    ),
+    "currency: literal_error": lambda scene, told: scene.report(told, "h-1", S.SETTLED, currency="USD"),
+}
+
+
+@pytest.mark.parametrize("reason", BAD)
+async def test_a_report_that_cannot_be_true_parks_and_nothing_moves(scene: Scene, reason: str) -> None:
+    async with scene.running():
+        told = await issue(scene, "h-1", "h-2")
+        state = "issued"
+        if "failed already" in reason:
+            await scene.send([scene.report(told["h-1"], "h-1", S.FAILED)])
+            await scene.settled_down(states={"h-1": "failed", "h-2": "issued"})
+            state = "failed"
+        before = await scene.balances()
+        await scene.send([BAD[reason](scene, told["h-1"])])
+        await scene.settled_down(parked=[("h-1", "park", reason)])
+        assert (await scene.states(), await scene.balances()) == ({"h-1": state, "h-2": "issued"}, before)
+        await scene.send([scene.report(told["h-2"], "h-2", S.SETTLED)])
+        await scene.settled_down(states={"h-1": state, "h-2": "settled"})
+
+
+async def test_a_report_under_another_household_s_key_moves_nothing(scene: Scene) -> None:
+    async with scene.running():
+        told = await issue(scene, "h-1", "h-2")
+        await scene.send([scene.report(told["h-1"], "h-2", S.SETTLED)])
+        reason = "report: no such payment of this household with this partner"
+        await scene.settled_down(parked=[("h-2", "park", reason)], states={"h-1": "issued", "h-2": "issued"})
+
+
+async def test_a_silent_partner_is_asked_and_a_late_report_settles_the_question(scene: Scene) -> None:
+    scene.settings.report_timeout_s = 0.3
+    async with scene.running():
+        told = await issue_silently(scene, "h-1")
+        await scene.settled_down(states={"h-1": "unknown"})
+        asked = [each for _, each in await scene.instructions() if each.kind is InstructionKind.INQUIRE]
+        assert {each.payment_id for each in asked} == {told.payment_id}
+        assert [each.pay_to for each in asked] == [None] * len(asked)
+        await scene.send([scene.report(asked[0], "h-1", S.NOT_FOUND)])
+        await scene.settled_down(states={"h-1": "unknown"}, parked=[])
+        await scene.send([scene.report(asked[0], "h-1", S.SETTLED)])
+        await scene.settled_down(states={"h-1": "settled"}, parked=[])
+    pays = [each for _, each in await scene.instructions() if each.kind is InstructionKind.PAY]
+    assert len(pays) == 1
+    updates = [each["state"] for _, each in events(await scene.on(topics.PAYMENT_UPDATED.name))]
+    assert updates[0] == "unknown"
+    assert updates[-1] == "settled"
+    assert sequences(await scene.on("partner.wing.instruction.v1")) == sorted(
+        set(sequences(await scene.on("partner.wing.instruction.v1")))
+    )
+
+
+async def issue_silently(scene: Scene, household_id: str) -> PaymentInstruction:
+    """Pay a household whose partner says nothing."""
+    one = family(household_id)
+    await scene.open_cycle()
+    await scene.approve()
+    await scene.send([scene.key(one), scene.scored(one, AMOUNT)])
+    await scene.settled_down(states={household_id: "unknown"})
+    return dict(await scene.instructions())[household_id]
+
+
+def sequences(records: list[ConsumerRecord]) -> list[int]:
+    return [int(dict(each.headers)["ce_sequence"]) for each in records]
