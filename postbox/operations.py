@@ -42,7 +42,7 @@ async def list_positions(request: Request, _: Operator) -> list[dict[str, object
     """Where each partition stands: records below `next_offset` were done; Kafka's own offsets are a hint."""
     async with request.app.state.service.db.acquire() as db:
         found = await positions.read_all(db)
-    return [{**place._asdict(), "next_offset": offset} for place, offset in sorted(found.items())]
+    return [{**place._asdict(), **stands._asdict()} for place, stands in sorted(found.items())]
 
 
 @router.get("/parked")
