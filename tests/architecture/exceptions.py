@@ -24,5 +24,6 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
         "sleeps",
         "tests/faults/test_postbox_under_faults.py",
     ): "how long a process is stopped is the fault itself",
+    ("sleeps", "tests/integration/notifications/test_kannel_client.py"): "a late answer is what is tested",
     ("validation_errors_told", "services/notifications/wording.py"): "a template file holds no person's data",
 }

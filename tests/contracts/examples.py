@@ -6,7 +6,7 @@ written again.
 
 import json
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from contracts import wire
 from contracts.cycle import CycleChanged, CycleState, EnvelopeChanged
@@ -52,6 +52,8 @@ from contracts.sms import SmsEncoding, SmsSent, SmsStatus, SmsUpdated
 from contracts.topics import TOPICS, Topic, partner_instruction, partner_report
 from vault.sealing import Keys
 
+M = TypeVar("M", bound=Contract)
+
 HOUSEHOLD = "3f0d5a52-7c1e-5a57-9a55-0f3a4b9c2d11"
 PROGRAMME = "covid-19-cash-transfer"
 CYCLE = "covid-19-cash-transfer-2023-06"
@@ -88,19 +90,6 @@ PERSONS = Persons(
     assets=("bicycle", "radio"),
     consents=(Purpose.DELIVERY, Purpose.HEALTH_DATA),
 )
-MINIMAL_PERSONS = Persons(
-    members=(
-        Member(
-            person_id=PERSON,
-            name_km="សុខ ដារ៉ា",
-            name_latin="Sok Dara",
-            sex=Sex.FEMALE,
-            birth_date=date(1986, 4, 13),
-            relation=Relation.HEAD,
-        ),
-    ),
-    village="12010101",
-)
 PAYEE = Payee(
     person_id=PERSON,
     name_km="សុខ ដារ៉ា",
@@ -110,6 +99,12 @@ PAYEE = Payee(
     language=Language.KHMER,
     contact=ContactPreference.FULL,
 )
+
+
+def required_only(full: M, **changed: object) -> M:
+    """The full example without what may be absent."""
+    required = {field for field, info in type(full).model_fields.items() if info.is_required()}
+    return type(full).model_validate({field: getattr(full, field) for field in required} | changed)
 
 
 def event_id(name: str, kind: str) -> str:
@@ -125,7 +120,7 @@ def seal(key_id: str, what: bytes, name: str, kind: str) -> Sealed:
 
 
 def persons(name: str, kind: str) -> Sealed:
-    return seal("person-key-1", wire.dump(PERSONS if kind == "full" else MINIMAL_PERSONS), name, kind)
+    return seal("person-key-1", wire.dump(PERSONS), name, kind)
 
 
 def payee(name: str, kind: str) -> Sealed:
@@ -302,19 +297,11 @@ CHANGED: dict[str, dict[str, object]] = {
     "payment.issued.v1": {"payee": payee("payment.issued.v1", "minimal")},
     INSTRUCTION: {"kind": InstructionKind.INQUIRE},
     REPORT: {"status": ReportStatus.NOT_FOUND},
-    SEALED_PERSONS: {"members": MINIMAL_PERSONS.members},
+    SEALED_PERSONS: {"members": (required_only(PERSONS.members[0]),)},
 }
 
 
-def required_only(name: str, full: Contract) -> Contract:
-    """The full example without what may be absent."""
-    fields = {
-        field: getattr(full, field) for field, info in type(full).model_fields.items() if info.is_required()
-    }
-    return type(full).model_validate({**fields, **CHANGED.get(name, {})})
-
-
-MINIMAL = {name: required_only(name, full) for name, full in FULL.items()}
+MINIMAL = {name: required_only(full, **CHANGED.get(name, {})) for name, full in FULL.items()}
 EXAMPLES = {"full": FULL, "minimal": MINIMAL}
 
 
