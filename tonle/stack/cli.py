@@ -39,6 +39,9 @@ def up(
         int, typer.Option(min=1, max=64, help="Partitions of each new household topic.")
     ] = 4,
     topic_prefix: Annotated[str, typer.Option(help="Put before every topic's name.")] = "",
+    servers_only: Annotated[
+        bool, typer.Option("--servers-only", help="Kafka and PostgreSQL alone, to run services by hand.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Start Kafka, PostgreSQL, the simulators and the services, and leave them running.
@@ -52,6 +55,7 @@ def up(
         "data_dir": str(home),
         "partitions": partitions,
         "topic_prefix": topic_prefix,
+        "servers_only": servers_only,
         "ports": _ports(port or []),
     }
     try:
@@ -77,7 +81,8 @@ def down(as_json: Json = False) -> None:
         stopped = known is not None and known.state not in ("stopped", "failed")
         if known is not None and known.runs():
             _stop_supervisor(known)
-        elif known is not None:
+            known = state.load(home)
+        if known is not None and known.state not in ("stopped", "failed"):
             asyncio.run(folder.end_leftovers(known))
             known.state = "stopped"
             state.save(known)

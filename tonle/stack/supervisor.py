@@ -35,13 +35,15 @@ PROGRAM_STOP_S_MAX = 20
 class StackSettings(BaseModel):
     """How one stack is made. `ports` fixes ports by part name; the others are chosen and remembered.
 
-    `durable=False` is for tests: it turns PostgreSQL's fsync off.
+    `servers_only` starts Kafka and PostgreSQL without simulators and services. `durable=False` is for tests:
+    it turns PostgreSQL's fsync off.
     """
 
     data_dir: Path
     topic_prefix: str = ""
     partitions: int = 4
     heap_mb: int = 512
+    servers_only: bool = False
     durable: bool = True
     ports: dict[str, int] = {}
 
@@ -72,7 +74,8 @@ class Stack:
         report: Callable[[Step], None] = lambda _step: None,
     ) -> None:
         self.settings = settings.model_copy(update={"data_dir": settings.data_dir.absolute()})
-        self._programs = tuple(programs() if services is None else services)
+        usual = () if settings.servers_only else programs()
+        self._programs = tuple(usual if services is None else services)
         self._report = report
         self._keepers: list[Keeper] = []
         self._lock: IO[str] | None = None
@@ -279,12 +282,7 @@ async def _answers_now(program: Program, part: WebPart, client: httpx.AsyncClien
         return False
 
 
-async def serve(
-    settings: StackSettings,
-    say: Callable[[dict[str, object]], None],
-    *,
-    services: Sequence[Program] | None = None,
-) -> int:
+async def serve(settings: StackSettings, say: Callable[[dict[str, object]], None]) -> int:
     """Run a stack until SIGTERM or SIGINT; `say` gets each step, then `running` or the error.
 
     Returns the exit code.
@@ -292,7 +290,7 @@ async def serve(
     asked = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, asked.set)
-    stack = Stack(settings, services=services, report=lambda step: say({"step": dataclasses.asdict(step)}))
+    stack = Stack(settings, report=lambda step: say({"step": dataclasses.asdict(step)}))
     starting = asyncio.ensure_future(stack.start())
     stopping = asyncio.ensure_future(asked.wait())
     await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)

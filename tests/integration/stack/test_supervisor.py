@@ -27,12 +27,7 @@ TOPIC = topics.CYCLE_CHANGED.name
 SERVER = "import http.server, os; http.server.HTTPServer(('127.0.0.1', int(os.environ['TONLE_PORT'])), \
 http.server.SimpleHTTPRequestHandler).serve_forever()"
 STAND_IN = Program("stand-in", "service", (sys.executable, "-c", SERVER), lambda _place: {}, "/")
-SUPERVISOR = """
-import asyncio, sys
-from tonle.stack.supervisor import StackSettings, serve
-settings = StackSettings.model_validate_json(sys.argv[1])
-sys.exit(asyncio.run(serve(settings, lambda event: print(event, flush=True), services=())))
-"""
+SUPERVISOR = (sys.executable, "-m", "tonle.stack.supervisor")
 
 
 def small(folder: Path, **changes: object) -> StackSettings:
@@ -68,12 +63,12 @@ async def test_whatever_is_killed_is_started_again_and_counted(crowd: Stack) -> 
 
 
 async def test_children_end_with_a_killed_supervisor_and_the_next_one_finds_all_data(tmp_path: Path) -> None:
-    settings = small(tmp_path / "data")
+    settings = small(tmp_path / "data", servers_only=True)
     supervisor = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", SUPERVISOR, settings.model_dump_json(), stdout=asyncio.subprocess.PIPE
+        *SUPERVISOR, settings.model_dump_json(), stdout=asyncio.subprocess.PIPE
     )
     assert supervisor.stdout is not None
-    while (line := await supervisor.stdout.readline()) != b"{'running': True}\n":
+    while (line := await supervisor.stdout.readline()) != b'{"running": true}\n':
         assert line, "the supervisor ended"
     left = state.load(settings.data_dir)
     assert left is not None
@@ -90,9 +85,9 @@ async def test_children_end_with_a_killed_supervisor_and_the_next_one_finds_all_
 
 
 async def test_a_supervisor_asked_to_stop_ends_its_children_first(tmp_path: Path) -> None:
-    settings = small(tmp_path / "data")
+    settings = small(tmp_path / "data", servers_only=True)
     supervisor = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", SUPERVISOR, settings.model_dump_json(), stdout=asyncio.subprocess.PIPE
+        *SUPERVISOR, settings.model_dump_json(), stdout=asyncio.subprocess.PIPE
     )
     assert supervisor.stdout is not None
     await supervisor.stdout.readline()
