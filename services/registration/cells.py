@@ -67,12 +67,12 @@ class Cells:
 
     def word(self, field: str, words: Mapping[str, T], *, required: bool = False) -> T | None:
         """One of a closed set of words."""
-        value = self.required(field) if required else self.row.get(field)
-        if value is None:
-            return None
-        found = words.get(value)
+        found = words.get(self.row.get(field, ""))
         if found is None:
-            self.flaw(field, "is not a word known here", f"Write one of: {', '.join(words)}.")
+            if field in self.row:
+                self.flaw(field, "is not a word known here", f"Write one of: {', '.join(words)}.")
+            elif required:
+                self.required(field)
         return found
 
     def words(self, field: str, words: Mapping[str, T]) -> tuple[T, ...]:
