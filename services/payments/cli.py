@@ -1,0 +1,175 @@
+"""`tonle cycles` and `tonle officers`: who is paid from what money, and who may decide so."""
+
+from datetime import datetime
+from typing import Annotated
+from urllib.parse import quote
+
+import typer
+
+from tonle import terminal
+
+ACTIONS = {"prepare": "cycle.prepare", "approve": "cycle.approve"}
+
+AsJson = Annotated[bool, typer.Option("--json", help="Answer with JSON.")]
+CycleId = Annotated[str, typer.Argument(metavar="CYCLE", help="Its id, from `tonle cycles list`.")]
+Reason = Annotated[str | None, typer.Option(help="Why; kept with the step.")]
+Name = Annotated[str, typer.Argument(help="Who it is; shown as the one who acted.")]
+_SHOWN = ("cycle_id", "state", "prepared_by", "decided_by", "proposed", "funded", "room", "payments")
+
+
+def mount(app: typer.Typer) -> None:
+    """Add the commands of payments."""
+    cycles = terminal.group(app, "cycles", "A programme's payments for one period: terms, approval, money.")
+    cycles.command("open")(open_cycle)
+    cycles.command("list")(list_cycles)
+    cycles.command("show")(show_cycle)
+    cycles.command("submit")(submit)
+    cycles.command("approve")(approve)
+    cycles.command("refuse")(refuse)
+    cycles.command("close")(close)
+    cycles.command("fund")(fund)
+    officers = terminal.group(app, "officers", "Who prepares cycles, and who approves them.")
+    officers.command("add")(add_officer)
+    officers.command("list")(list_officers)
+    officers.command("revoke")(revoke_officer)
+
+
+def open_cycle(
+    programme: Annotated[str, typer.Argument(help="Its id, from `tonle programmes list`.")],
+    period: Annotated[str, typer.Argument(metavar="YYYY-MM", help="The month paid for.")],
+    *,
+    envelope: Annotated[int, typer.Option(help="Riel this cycle may commit.")],
+    cap_household: Annotated[int, typer.Option(help="Riel a household may get at most.")],
+    cap_payments: Annotated[int, typer.Option(help="Households that may be paid at most.")],
+    reference_date: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="The day on which ages and cards are judged."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Open a cycle with its terms. Nothing is paid until it is submitted and another person approves it.
+
+    Households are scored again for the cycle's reference date, by default the first of the month. It needs
+    an officer's token in TONLE_TOKEN: `tonle officers add NAME --may prepare`.
+    """
+    known = _programme(programme)
+    terms = {
+        "programme": programme,
+        "programme_hash": known["hash"],
+        "purpose": known["purpose"],
+        "period": period,
+        "reference_date": reference_date.date().isoformat() if reference_date else f"{period}-01",
+        "envelope": envelope,
+        "cap_household": cap_household,
+        "cap_payments": cap_payments,
+    }
+    _send("/cycles", terms, as_json)
+
+
+def list_cycles(as_json: AsJson = False) -> None:
+    """List cycles, the latest period first: state, who prepared and decided, and riel."""
+    with terminal.client("payments") as http:
+        found = terminal.checked(http.get("/cycles")).json()
+    terminal.emit(found if as_json else [{name: each[name] for name in _SHOWN} for each in found], as_json)
+
+
+def show_cycle(cycle: CycleId, as_json: AsJson = False) -> None:
+    """Show a cycle's terms and money, what waits in it and why, and who did what with it."""
+    with terminal.client("payments") as http:
+        found = terminal.checked(http.get(f"/cycles/{quote(cycle)}")).json()
+    if as_json:
+        terminal.emit(found, as_json)
+        return
+    steps, waiting = found.pop("steps"), found.pop("waiting")
+    terminal.emit(found, as_json)
+    for title, rows in (("Waiting:", waiting), ("Steps:", steps)):
+        if rows:
+            typer.echo(f"\n{title}")
+            terminal.emit(rows, as_json)
+
+
+def submit(cycle: CycleId, as_json: AsJson = False) -> None:
+    """Ask for a decision on a cycle that was opened."""
+    _send(f"/cycles/{quote(cycle)}/submit", None, as_json)
+
+
+def approve(cycle: CycleId, reason: Reason = None, as_json: AsJson = False) -> None:
+    """Release what awaits a decision: a submitted cycle, or a larger envelope.
+
+    Nobody approves what they prepared. What waits for it is paid at once.
+    """
+    _send(f"/cycles/{quote(cycle)}/approve", {"reason": reason}, as_json)
+
+
+def refuse(
+    cycle: CycleId,
+    reason: Annotated[str, typer.Option(help="Why; whoever prepared it must know what to change.")],
+    as_json: AsJson = False,
+) -> None:
+    """Refuse what awaits a decision. A refused cycle can be opened again with other terms."""
+    _send(f"/cycles/{quote(cycle)}/refuse", {"reason": reason}, as_json)
+
+
+def close(cycle: CycleId, reason: Reason = None, as_json: AsJson = False) -> None:
+    """End a cycle: nothing is issued from here on; what was issued runs its course."""
+    _send(f"/cycles/{quote(cycle)}/close", {"reason": reason}, as_json)
+
+
+def fund(
+    cycle: CycleId,
+    envelope: Annotated[int, typer.Option(help="The envelope's new total, in riel.")],
+    reason: Reason = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask for a larger envelope; another person approves it with `tonle cycles approve`."""
+    _send(f"/cycles/{quote(cycle)}/fund", {"envelope": envelope, "reason": reason}, as_json)
+
+
+def add_officer(
+    name: Name,
+    may: Annotated[
+        list[str] | None, typer.Option(help="`prepare`, `approve` or both; both by default.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let an officer in. The token is shown once: give it to them, to be set as TONLE_TOKEN.
+
+    Who may do both still can't approve what they prepared.
+    """
+    unknown = set(may or ()) - set(ACTIONS)
+    if unknown:
+        terminal.fail(f"Unknown: {', '.join(sorted(unknown))}.", f"Take some of {', '.join(ACTIONS)}.")
+    actions = [*(ACTIONS[each] for each in may or ACTIONS), "read"]
+    with terminal.client("payments") as http:
+        answer = http.post("/callers", json={"name": name, "actions": actions})
+    terminal.emit(terminal.checked(answer).json(), as_json)
+
+
+def list_officers(as_json: AsJson = False) -> None:
+    """List officers with what they may do; revoked ones too."""
+    with terminal.client("payments") as http:
+        terminal.emit(terminal.checked(http.get("/callers")).json(), as_json)
+
+
+def revoke_officer(name: Name) -> None:
+    """End an officer's token at once. What they decided stays as it is."""
+    with terminal.client("payments") as http:
+        terminal.checked(http.delete(f"/callers/{quote(name)}"))
+    terminal.emit({"revoked": name}, as_json=False)
+
+
+def _programme(programme: str) -> dict[str, str]:
+    # An officer's token is known to payments alone; what programmes there are is no secret on this machine.
+    admin = {"Authorization": f"Bearer {terminal.running_stack().tokens['admin']}"}
+    with terminal.client("eligibility") as http:
+        found = terminal.checked(http.get("/programmes", headers=admin)).json()
+    known = {each["id"]: each for each in found}
+    if programme not in known:
+        terminal.fail(f"There is no programme {programme}.", f"Take one of: {', '.join(known)}.")
+    return {name: known[programme][name] for name in ("hash", "purpose")}
+
+
+def _send(path: str, body: object, as_json: bool) -> None:
+    with terminal.client("payments") as http:
+        cycle = terminal.checked(http.post(path, json=body)).json()
+    terminal.emit(cycle if as_json else {name: cycle[name] for name in _SHOWN}, as_json)

@@ -1,0 +1,97 @@
+"""`tonle cycles` and `tonle officers`, on the running service."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
+
+import httpx
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from services.payments import cli
+from tests.integration.payments.conftest import CYCLE, HASH, PROGRAMME, PURPOSE, Scene
+from tonle import terminal
+
+pytestmark = pytest.mark.stack
+Tonle = Callable[..., Awaitable[Result]]
+TERMS = ("--envelope", "1000000", "--cap-household", "400000", "--cap-payments", "10")
+
+
+@pytest.fixture
+def tonle(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Tonle:
+    """`await tonle("Sokha", "cycles", "list")`: run a command with a person's token."""
+    app = typer.Typer()
+    cli.mount(app)
+    programmes = httpx.MockTransport(
+        lambda _: httpx.Response(200, json=[{"id": PROGRAMME, "hash": HASH, "purpose": PURPOSE}])
+    )
+
+    async def run(who: str, *arguments: str) -> Result:
+        def client(service: str) -> httpx.Client:
+            return httpx.Client(
+                base_url=scene.service.url,
+                headers={"Authorization": f"Bearer {scene.tokens[who]}"},
+                transport=programmes if service == "eligibility" else None,
+            )
+
+        monkeypatch.setattr(terminal, "client", client)
+        monkeypatch.setattr(terminal, "running_stack", lambda: SimpleNamespace(tokens=scene.tokens))
+        return await asyncio.to_thread(CliRunner().invoke, app, arguments)
+
+    return run
+
+
+async def test_two_officers_take_a_cycle_from_opened_to_closed(scene: Scene, tonle: Tonle) -> None:
+    async with scene.running():
+        for name in ("Sokha", "Dara"):
+            made = await tonle("admin", "officers", "add", name, "--json")
+            scene.tokens[name] = json.loads(made.stdout)["token"]
+        done = [
+            await tonle("Sokha", "cycles", "open", PROGRAMME, "2023-06", *TERMS),
+            await tonle("Sokha", "cycles", "submit", CYCLE),
+            await tonle("Dara", "cycles", "refuse", CYCLE, "--reason", "too small"),
+            await tonle("Sokha", "cycles", "open", PROGRAMME, "2023-06", *TERMS),
+            await tonle("Sokha", "cycles", "submit", CYCLE),
+            await tonle("Dara", "cycles", "approve", CYCLE),
+            await tonle("Dara", "cycles", "fund", CYCLE, "--envelope", "2000000"),
+            await tonle("Sokha", "cycles", "approve", CYCLE, "--reason", "as agreed"),
+            await tonle("Sokha", "cycles", "close", CYCLE),
+        ]
+        assert [each.exit_code for each in done] == [0] * len(done), done
+        shown = json.loads((await tonle("Dara", "cycles", "show", CYCLE, "--json")).stdout)
+        listed = (await tonle("Dara", "cycles", "list")).stdout
+    steps = [(each["step"], each["actor"], each["reason"]) for each in shown["steps"]]
+    assert steps == [
+        ("open", "Sokha", None),
+        ("submit", "Sokha", None),
+        ("refuse", "Dara", "too small"),
+        ("open", "Sokha", None),
+        ("submit", "Sokha", None),
+        ("approve", "Dara", None),
+        ("fund", "Dara", None),
+        ("approve", "Sokha", "as agreed"),
+        ("close", "Sokha", None),
+    ]
+    assert (shown["state"], shown["funded"], shown["reference_date"]) == ("closed", 2_000_000, "2023-06-01")
+    assert CYCLE in listed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("cycles", "open", "no-programme", "2023-06", *TERMS), f"Take one of: {PROGRAMME}."),
+        (("cycles", "approve", "no-cycle"), "There is no such cycle"),
+        (("cycles", "open", PROGRAMME, "June", *TERMS), "The request is not valid"),
+        (("officers", "add", "Vanna", "--may", "everything"), "Take some of prepare, approve."),
+    ],
+)
+async def test_a_mistake_ends_with_what_to_do(
+    scene: Scene, tonle: Tonle, arguments: tuple[str, ...], said: str
+) -> None:
+    async with scene.running():
+        await scene.officer("Sokha", "cycle.prepare", "cycle.approve")
+        result = await tonle("Sokha", *arguments)
+    assert result.exit_code == 1
+    assert said in result.output
