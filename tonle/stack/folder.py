@@ -26,10 +26,7 @@ def claim(data_dir: Path) -> IO[str]:
         data_dir.chmod(0o700)
         lock = (data_dir / ".lock").open("a")
     except OSError as error:
-        raise StackError(
-            f"The data folder {data_dir} cannot be written: {error.strerror}.",
-            "Give yourself the right to write there, or choose another with --data-dir or TONLE_HOME.",
-        ) from error
+        raise trouble(data_dir, error) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -44,6 +41,15 @@ def claim(data_dir: Path) -> IO[str]:
         lock.close()
         raise
     return lock
+
+
+def trouble(data_dir: Path, error: OSError) -> StackError:
+    """What to say when the folder, or something in it, cannot be written."""
+    return StackError(
+        f"The data folder {data_dir} cannot be written: {error.strerror or type(error).__name__}.",
+        "Give yourself the right to write there, or free some space, "
+        "or choose another with --data-dir or TONLE_HOME.",
+    )
 
 
 def _check_room(data_dir: Path) -> None:

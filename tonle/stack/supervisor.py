@@ -95,6 +95,10 @@ class Stack:
             broker, server = self._lay_out()
             await self._start_servers(broker, server)
             await self._start_programs()
+        except OSError as error:
+            trouble = folder.trouble(self.settings.data_dir, error)
+            await self._give_up(trouble)
+            raise trouble from error
         except BaseException as error:
             await self._give_up(error)
             raise

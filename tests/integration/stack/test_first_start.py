@@ -1,5 +1,7 @@
 """What can go wrong before anything runs, and what the message then tells to do."""
 
+import asyncio
+import errno
 import http.server
 import os
 import shutil
@@ -13,8 +15,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from tonle.stack import jars, postgres_home, process, secrets
+from tonle.stack import jars, postgres_home, process, secrets, state
 from tonle.stack.errors import StackError
+from tonle.stack.kafka import Kafka
 from tonle.stack.postgres import AUDITOR, SUPERUSER, Postgres
 from tonle.stack.supervisor import Stack, StackSettings
 
@@ -64,6 +67,24 @@ async def test_a_full_disk_is_said_before_anything_is_started(
     error = await refused(StackSettings(data_dir=tmp_path / "data"))
     assert error.message.startswith("Only 95 MB are free")
     assert not (tmp_path / "data" / "postgres").exists()
+
+
+async def test_a_disk_that_fills_while_starting_is_said_and_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(_: Postgres) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    async def wait(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Postgres, "prepare", full)
+    monkeypatch.setattr(Kafka, "prepare", wait)
+    error = await refused(StackSettings(data_dir=tmp_path / "data"))
+    assert error.message.endswith("cannot be written: No space left on device.")
+    left = state.load(tmp_path / "data")
+    assert left is not None
+    assert (left.state, left.message) == ("failed", error.message)
 
 
 def test_a_download_that_fails_names_the_file_and_the_ways_out(
