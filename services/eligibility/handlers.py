@@ -1,0 +1,85 @@
+"""One function per message: load, decide, save, and say what was decided."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from contracts.cycle import CycleChanged
+from contracts.household import HouseholdExited, HouseholdKey, HouseholdRegistered
+from contracts.sealed import Sealed
+from contracts.topics import HOUSEHOLD_REGISTERED
+from contracts.wire import Received, Record
+from postbox import parking
+from postbox.message import Batch, Connection
+from services.eligibility import cycles, events, households, store
+from services.eligibility.cycles import Cycle
+from services.eligibility.households import Desk
+from services.eligibility.programmes import Programme
+from vault import keyring
+from vault.keyring import WrappedKey
+from vault.master import MasterKey
+from vault.sealing import Keys
+
+
+@dataclass(frozen=True)
+class Office:
+    """What eligibility works with: the programmes, and the key that opens what is sealed."""
+
+    master: MasterKey
+    programmes: Sequence[Programme]
+
+    def desk(self, known: Sequence[Cycle], keys: Keys) -> Desk:
+        """Scores under these cycles what these keys open."""
+        return Desk(self.programmes, known, _opener(keys))
+
+
+async def keep_keys(batch: Batch[Received[HouseholdKey]], db: Connection) -> Sequence[Record]:
+    """Keep wrapped keys, and try again what waited for them."""
+    changed = await keyring.keep(
+        db,
+        [
+            WrappedKey(key.household_id, key.key_id, key.purpose, key.state, key.master_key_id, key.wrapped)
+            for key in (each.data for each in batch.messages)
+        ],
+    )
+    await parking.retry_now(db, changed)
+    return ()
+
+
+async def score(
+    office: Office, batch: Batch[Received[HouseholdRegistered]], db: Connection
+) -> Sequence[Record]:
+    """Take in revisions: each newer one is scored by every programme, and told."""
+    known = await store.cycles_for_scoring(db)
+    sealed = [part for each in batch.messages for part in (each.data.persons, each.data.payee)]
+    keys = await keyring.load(db, office.master, (part.key_id for part in sealed))
+    before = await store.load(db, batch.keys)
+    changed = batch.fold(before, partial(households.register, office.desk(known, keys)))
+    await store.save(db, changed, batch.now)
+    return events.of_households(changed, keys, batch.now)
+
+
+async def leave(batch: Batch[Received[HouseholdExited]], db: Connection) -> Sequence[Record]:
+    """Take in exits: these households are scored no more, unless they are registered again."""
+    changed = batch.fold(await store.load(db, batch.keys), households.leave)
+    await store.save(db, changed, batch.now)
+    return ()
+
+
+async def open_cycle(batch: Batch[Received[CycleChanged]], db: Connection) -> Sequence[Record]:
+    """Take in cycles; where one opened or ended, the households it concerns are scored again by a job."""
+    before = await store.cycles_for_change(db)
+    changed = batch.fold(before, cycles.take)
+    caseloads = [cycles.caseload(before.get(each.cycle_id), each) for each in changed]
+    await store.save_cycles(db, changed)
+    await store.add_caseloads(db, [each for each in caseloads if each is not None], batch.now)
+    return ()
+
+
+def _opener(keys: Keys) -> Callable[[Sealed, str], bytes | None]:
+    def open_sealed(sealed: Sealed, event_id: str) -> bytes | None:
+        if keys.state(sealed.key_id) == "destroyed":
+            return None
+        return keys.open(sealed.key_id, sealed.blob, event_id=event_id, event_type=HOUSEHOLD_REGISTERED.name)
+
+    return open_sealed

@@ -1,0 +1,211 @@
+"""A household as eligibility knows it: its latest event sealed, and the decisions made of it. Pure."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta, timezone
+from enum import StrEnum
+
+from contracts.eligibility import Outcome, ProgrammeDecision
+from contracts.household import AreaType, HouseholdExited, HouseholdRegistered, Level, Persons
+from contracts.sealed import Sealed
+from contracts.wire import Cause, Received, load
+from postbox.errors import Park
+from services.eligibility.cycles import Cycle, Misplaced, governing
+from services.eligibility.facts import facts_of
+from services.eligibility.programmes import Programme
+from services.eligibility.scoring import decide
+
+PHNOM_PENH = timezone(timedelta(hours=7))
+
+
+class Standing(StrEnum):
+    """How a household stands by its latest decisions; `forgotten`: its keys were destroyed before."""
+
+    ELIGIBLE = "eligible"
+    REFUSED = "refused"
+    FORGOTTEN = "forgotten"
+
+
+class UnknownWord(Park):
+    """household: an area or a level this version does not know"""
+
+    def __init__(self) -> None:
+        super().__init__(self.__doc__)
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """The latest event of a household; persons and payee stay sealed under its `event_id`."""
+
+    event_id: str
+    commune: str
+    area_type: AreaType
+    level: Level
+    persons: Sealed
+    payee: Sealed
+    correlation_id: str
+    traceparent: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """One scoring of a household: every programme's decision, to be told as event number `sequence`.
+
+    `payee` is in the clear, to be sealed again for that event.
+    """
+
+    household_id: str
+    sequence: int
+    revision: int
+    registration: Registration
+    decisions: tuple[ProgrammeDecision, ...]
+    payee: bytes
+    cause: Cause
+
+
+@dataclass(frozen=True, slots=True)
+class Household:
+    """What eligibility knows; `sequence` counts its scorings, `basis` names what the last one rests on.
+
+    `arrived` is the event that this batch brought, `scored` are this batch's scorings.
+    """
+
+    household_id: str
+    revision: int = 0
+    exit_revision: int = 0
+    registered_at: datetime | None = None
+    sequence: int = 0
+    standing: Standing | None = None
+    riel: int = 0
+    in_cycle: bool = False
+    basis: str = ""
+    is_new: bool = True
+    arrived: Registration | None = None
+    scored: tuple[Scored, ...] = ()
+
+    @property
+    def has_left(self) -> bool:
+        return self.exit_revision >= self.revision
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What scoring needs besides the household. `open_sealed` gives None where the key was destroyed."""
+
+    programmes: Sequence[Programme]
+    cycles: Sequence[Cycle]
+    open_sealed: Callable[[Sealed, str], bytes | None]
+
+
+def register(
+    desk: Desk, household: Household | None, registered: Received[HouseholdRegistered]
+) -> Household | None:
+    """Take in a revision and score it; one that is not newer changes nothing (None).
+
+    One at or below the household's exit is kept, and not scored. Raises `Misplaced`, `UnknownWord` or what
+    opening and reading the sealed parts raises; then nothing changed.
+    """
+    said = registered.data
+    if registered.key != said.household_id:
+        raise Misplaced
+    if said.area_type is AreaType.UNRECOGNISED or said.level is Level.UNRECOGNISED:
+        raise UnknownWord
+    known = household or Household(said.household_id)
+    if said.revision <= known.revision:
+        return None
+    registration = Registration(
+        event_id=registered.id,
+        commune=said.commune,
+        area_type=said.area_type,
+        level=said.level,
+        persons=said.persons,
+        payee=said.payee,
+        correlation_id=registered.correlation_id,
+        traceparent=registered.traceparent,
+    )
+    known = replace(
+        known, revision=said.revision, registered_at=registered.time, arrived=registration, basis=""
+    )
+    if known.has_left:
+        return known
+    cause = Cause(registered.id, registered.correlation_id, registered.traceparent)
+    return _score(desk, known, registration, cause)
+
+
+def leave(household: Household | None, exited: Received[HouseholdExited]) -> Household | None:
+    """Take in an exit: revisions at or below it are scored no more. None for one that is not newer."""
+    said = exited.data
+    if exited.key != said.household_id:
+        raise Misplaced
+    known = household or Household(said.household_id)
+    if said.revision <= known.exit_revision:
+        return None
+    return replace(known, exit_revision=said.revision)
+
+
+def score_again(
+    desk: Desk, household: Household, registration: Registration, cause_id: str
+) -> Household | None:
+    """Score a household because of a cycle; None where nothing that its decisions rest on has changed."""
+    if household.has_left or household.basis == _basis(household, _judge(desk, household)):
+        return None
+    cause = Cause(cause_id, registration.correlation_id, registration.traceparent)
+    return _score(desk, household, registration, cause)
+
+
+def _score(desk: Desk, household: Household, registration: Registration, cause: Cause) -> Household:
+    sealed_persons = desk.open_sealed(registration.persons, registration.event_id)
+    payee = desk.open_sealed(registration.payee, registration.event_id)
+    if sealed_persons is None or payee is None:
+        return replace(household, standing=Standing.FORGOTTEN, riel=0, in_cycle=False, basis="")
+    judgements = _judge(desk, household)
+    persons = load(Persons, sealed_persons)
+    decisions = tuple(each.decide(persons, registration) for each in judgements)
+    sequence = household.sequence + 1
+    scored = Scored(
+        household.household_id, sequence, household.revision, registration, decisions, payee, cause
+    )
+    eligible = [each for each in decisions if each.outcome is Outcome.ELIGIBLE]
+    return replace(
+        household,
+        sequence=sequence,
+        standing=Standing.ELIGIBLE if eligible else Standing.REFUSED,
+        riel=sum(each.amount for each in eligible),
+        in_cycle=any(each.cycle_id is not None for each in decisions),
+        basis=_basis(household, judgements),
+        scored=(*household.scored, scored),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Judgement:
+    """A programme, the cycle it decides for, and the day it judges."""
+
+    programme: Programme
+    cycle: Cycle | None
+    as_of: date
+
+    def decide(self, persons: Persons, registration: Registration) -> ProgrammeDecision:
+        facts = facts_of(persons, self.as_of, self.programme.document.parameters)
+        area, level = registration.area_type, registration.level
+        return decide(self.programme, facts, level, area, self.as_of, cycle=self.cycle)
+
+    def __str__(self) -> str:
+        cycle_id = self.cycle.cycle_id if self.cycle else "-"
+        return f"{self.programme.id} {self.programme.hash[:16]} {cycle_id} {self.as_of}"
+
+
+def _judge(desk: Desk, household: Household) -> list[_Judgement]:
+    """The day is the cycle's, else the event's in Phnom Penh."""
+    registered_at = household.registered_at
+    assert registered_at is not None
+    found = []
+    for programme in desk.programmes:
+        cycle = governing(desk.cycles, programme.id, registered_at)
+        day = cycle.reference_date if cycle else registered_at.astimezone(PHNOM_PENH).date()
+        found.append(_Judgement(programme, cycle, day))
+    return found
+
+
+def _basis(household: Household, judgements: Sequence[_Judgement]) -> str:
+    return ";".join((str(household.revision), *map(str, judgements)))

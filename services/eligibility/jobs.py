@@ -1,0 +1,71 @@
+"""Work beside the stream: score the caseload again when a cycle opened or ended. A chunk is a transaction."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from postbox import outbox
+from postbox.errors import handling_of, reason_of
+from postbox.message import Connection
+from postbox.service import Service
+from services.eligibility import events, store
+from services.eligibility.handlers import Office
+from services.eligibility.households import Desk, Household, Registration, score_again
+from services.eligibility.store import Turn
+from vault import keyring
+
+CHUNK = 500
+
+
+async def score_caseload(office: Office, service: Service, *, chunk: int = CHUNK) -> bool:
+    """Score the next chunk of households that a cycle concerns; True where more is left.
+
+    Can be stopped anywhere: how far it got is written with what it decided.
+    """
+    async with service.db.acquire() as db, db.transaction():
+        turn = await _score_chunk(office, db, chunk)
+    if turn is None:
+        return False
+    await service.publisher.publish(_lane(turn))
+    return True
+
+
+async def _score_chunk(office: Office, db: Connection, most: int) -> Turn | None:
+    now = datetime.now(UTC)
+    # Cycles before households: the order in which the stream locks them, too.
+    known = await store.cycles_for_scoring(db)
+    turn = await store.next_turn(db)
+    if turn is None:
+        return None
+    found = await store.chunk_of(db, turn, most)
+    sealed = [part for _, kept in found for part in (kept.persons, kept.payee)]
+    keys = await keyring.load(db, office.master, (part.key_id for part in sealed))
+    desk = office.desk(known, keys)
+    changed, failed = _score_each(desk, found, turn.cause_id)
+    await store.save(db, changed, now)
+    await store.add_failures(db, turn, failed, now)
+    done = now if len(found) < most else None
+    await store.go_on(db, turn, [each.household_id for each, _ in found], len(changed), done)
+    await outbox.write(db, _lane(turn), events.of_households(changed, keys, now))
+    return turn
+
+
+def _score_each(
+    desk: Desk, found: Sequence[tuple[Household, Registration]], cause_id: str
+) -> tuple[list[Household], dict[str, str]]:
+    """Those scored again, and the reason for each that can't be; what may pass by waiting is raised."""
+    changed: list[Household] = []
+    failed: dict[str, str] = {}
+    for household, kept in found:
+        try:
+            again = score_again(desk, household, kept, cause_id)
+        except Exception as error:
+            if handling_of(error) == "wait":
+                raise
+            failed[household.household_id] = reason_of(error)
+        else:
+            changed += [again] if again is not None else []
+    return changed, failed
+
+
+def _lane(turn: Turn) -> str:
+    return f"job:{turn.cycle_id}"

@@ -1,0 +1,338 @@
+"""All SQL of eligibility: households under lock, one statement a table, and what is shown of them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+import asyncpg
+from pydantic_core import to_json
+
+from contracts.household import AreaType, Level
+from contracts.sealed import Sealed
+from postbox.message import Connection
+from services.eligibility.cycles import Caseload, Cycle
+from services.eligibility.households import Household, Registration, Scored, Standing
+
+# Batches that score take this lock shared, a change of cycles takes it alone: so each household either sees
+# the change or is in its caseload.
+_CYCLES_LOCK = 0x546F6E6C65
+
+
+async def cycles_for_scoring(db: Connection) -> list[Cycle]:
+    """All cycles; none changes until the transaction ends."""
+    await db.execute("select pg_advisory_xact_lock_shared($1)", _CYCLES_LOCK)
+    return await _cycles(db)
+
+
+async def cycles_for_change(db: Connection) -> dict[str, Cycle]:
+    """All cycles by id; nothing is scored until the transaction ends."""
+    await db.execute("select pg_advisory_xact_lock($1)", _CYCLES_LOCK)
+    return {cycle.cycle_id: cycle for cycle in await _cycles(db)}
+
+
+async def save_cycles(db: Connection, cycles: Sequence[Cycle]) -> None:
+    """Write cycles, sorted by id, each once."""
+    await db.execute(
+        """
+        insert into cycle (cycle_id, programme, period, reference_date, version, opened_at, ended_at,
+            cause_id)
+        select * from unnest($1::text[], $2::text[], $3::text[], $4::date[], $5::bigint[], $6::timestamptz[],
+            $7::timestamptz[], $8::text[])
+        on conflict (cycle_id) do update set programme = excluded.programme, period = excluded.period,
+            reference_date = excluded.reference_date, version = excluded.version,
+            opened_at = excluded.opened_at, ended_at = excluded.ended_at, cause_id = excluded.cause_id
+        """,
+        [each.cycle_id for each in cycles],
+        [each.programme for each in cycles],
+        [each.period for each in cycles],
+        [each.reference_date for each in cycles],
+        [each.version for each in cycles],
+        [each.opened_at for each in cycles],
+        [each.ended_at for each in cycles],
+        [each.cause_id for each in cycles],
+    )
+
+
+async def add_caseloads(db: Connection, caseloads: Sequence[Caseload], now: datetime) -> None:
+    """Have households scored again, with how many there are."""
+    await db.execute(
+        """
+        insert into caseload (cycle_id, version, cause_id, since, households, created_at)
+        select c.cycle_id, c.version, c.cause_id, c.since, (select count(*) from household h
+            where h.revision > h.exit_revision and (c.since is null or h.registered_at > c.since)), $5
+        from unnest($1::text[], $2::bigint[], $3::text[], $4::timestamptz[])
+            as c(cycle_id, version, cause_id, since)
+        """,
+        [each.cycle_id for each in caseloads],
+        [each.version for each in caseloads],
+        [each.cause_id for each in caseloads],
+        [each.since for each in caseloads],
+        now,
+    )
+
+
+async def load(db: Connection, household_ids: Sequence[str]) -> dict[str, Household]:
+    """Households by id, locked in the order of their ids (sorted); those not known yet are left out."""
+    rows = await db.fetch(
+        """
+        select household_id, revision, exit_revision, registered_at, sequence, standing, riel, in_cycle, basis
+        from household where household_id = any($1) order by household_id for update
+        """,
+        household_ids,
+    )
+    return {row["household_id"]: _household(row) for row in rows}
+
+
+async def save(db: Connection, households: Sequence[Household], now: datetime) -> None:
+    """Write households (sorted, each once), the events that brought them, and the decisions just made."""
+    await _insert([each for each in households if each.is_new], db)
+    await _update([each for each in households if not each.is_new], db)
+    await _keep_registrations(db, households)
+    await _insert_decisions(db, [scored for each in households for scored in each.scored], now)
+
+
+class Turn(NamedTuple):
+    """A caseload whose next chunk this transaction does; `after` is the last household seen."""
+
+    cycle_id: str
+    version: int
+    cause_id: str
+    since: datetime | None
+    after: str
+
+
+async def next_turn(db: Connection) -> Turn | None:
+    """The oldest unfinished caseload that no other process works on now, its row locked."""
+    row = await db.fetchrow(
+        """
+        select cycle_id, version, cause_id, since, after from caseload where finished_at is null
+        order by created_at, cycle_id, version limit 1 for update skip locked
+        """
+    )
+    return Turn(*row) if row else None
+
+
+async def chunk_of(db: Connection, turn: Turn, most: int) -> list[tuple[Household, Registration]]:
+    """The next households of a caseload with their sealed events, locked, by id."""
+    rows = await db.fetch(
+        """
+        select h.household_id, h.revision, h.exit_revision, h.registered_at, h.sequence, h.standing, h.riel,
+            h.in_cycle, h.basis, r.event_id, r.commune, r.area_type, r.level, r.person_key_id, r.persons,
+            r.payee_key_id, r.payee, r.correlation_id, r.traceparent
+        from household h join registration r using (household_id)
+        where household_id > $1 and h.revision > h.exit_revision
+            and ($2::timestamptz is null or h.registered_at > $2)
+        order by household_id limit $3 for update of h
+        """,
+        turn.after,
+        turn.since,
+        most,
+    )
+    return [(_household(row), _registration(row)) for row in rows]
+
+
+async def go_on(
+    db: Connection, turn: Turn, seen: Sequence[str], scored: int, finished_at: datetime | None
+) -> None:
+    """Write how far a caseload got: the households seen, by id, and how many were scored."""
+    await db.execute(
+        """
+        update caseload set seen = seen + $3, scored = scored + $4, after = $5, finished_at = $6
+        where cycle_id = $1 and version = $2
+        """,
+        turn.cycle_id,
+        turn.version,
+        len(seen),
+        scored,
+        seen[-1] if seen else turn.after,
+        finished_at,
+    )
+
+
+async def add_failures(db: Connection, turn: Turn, reasons: Mapping[str, str], now: datetime) -> None:
+    """Write which households (by id) a caseload could not score, and why."""
+    if reasons:
+        await db.execute(
+            """
+            insert into caseload_failure (cycle_id, version, household_id, reason, at)
+            select $1, $2, t.*, $5 from unnest($3::text[], $4::text[]) as t
+            """,
+            turn.cycle_id,
+            turn.version,
+            list(reasons),
+            list(reasons.values()),
+            now,
+        )
+
+
+async def decisions_of(db: Connection, household_id: str) -> list[asyncpg.Record]:
+    """Every decision about a household, oldest first."""
+    return await db.fetch(
+        """
+        select sequence, programme, programme_hash, revision, cause_id, as_of, cycle_id, period, outcome,
+            amount, reasons, lines, traceparent, decided_at
+        from decision_made where household_id = $1 order by sequence, programme
+        """,
+        household_id,
+    )
+
+
+async def totals(db: Connection) -> dict[str, int]:
+    """Households by their latest decisions, and how far caseloads got."""
+    row = await db.fetchrow(
+        """
+        select h.*, c.*, f.* from
+            (select count(*) filter (where standing in ('eligible', 'refused')) as households,
+                count(*) filter (where standing = 'eligible') as eligible,
+                count(*) filter (where standing = 'refused') as refused,
+                count(*) filter (where standing = 'forgotten') as forgotten,
+                count(*) filter (where revision > 0 and exit_revision >= revision) as exited,
+                coalesce(sum(riel), 0)::bigint as riel,
+                count(*) filter (where standing in ('eligible', 'refused') and in_cycle) as in_cycle,
+                count(*) filter (where standing in ('eligible', 'refused') and not in_cycle) as without_cycle
+            from household) h,
+            (select count(*) as caseloads_running,
+                coalesce(sum(households), 0)::bigint as caseload_households,
+                coalesce(sum(seen), 0)::bigint as caseload_seen
+            from caseload where finished_at is null) c,
+            (select count(*) as caseload_failed from caseload_failure) f
+        """
+    )
+    assert row is not None
+    return dict(row)
+
+
+async def caseloads(db: Connection) -> list[asyncpg.Record]:
+    """Every caseload and how far it got, the latest first; of households that failed at most 20."""
+    return await db.fetch(
+        """
+        select c.cycle_id, c.version, c.since, c.households, c.seen, c.scored, c.created_at, c.finished_at,
+            array(select f.household_id || ': ' || f.reason from caseload_failure f
+                where (f.cycle_id, f.version) = (c.cycle_id, c.version) order by 1 limit 20) as failed
+        from caseload c order by c.created_at desc, c.cycle_id, c.version desc
+        """
+    )
+
+
+async def _cycles(db: Connection) -> list[Cycle]:
+    rows = await db.fetch(
+        "select cycle_id, programme, period, reference_date, version, opened_at, ended_at, cause_id "
+        "from cycle"
+    )
+    return [Cycle(*row) for row in rows]
+
+
+_COLUMNS = "household_id, revision, exit_revision, registered_at, sequence, standing, riel, in_cycle, basis"
+_ARRAYS = (
+    "$1::text[], $2::bigint[], $3::bigint[], $4::timestamptz[], $5::bigint[], $6::text[], $7::bigint[], "
+    "$8::boolean[], $9::text[]"
+)
+
+
+async def _insert(households: Sequence[Household], db: Connection) -> None:
+    # No `on conflict`: if another batch brought the household meanwhile, this one must look again.
+    if households:
+        await db.execute(
+            f"insert into household ({_COLUMNS}) select * from unnest({_ARRAYS})",  # noqa: S608 - constants
+            *zip(*map(_row, households), strict=True),
+        )
+
+
+async def _update(households: Sequence[Household], db: Connection) -> None:
+    if households:
+        await db.execute(
+            f"""
+            update household h set revision = t.revision, exit_revision = t.exit_revision,
+                registered_at = t.registered_at, sequence = t.sequence, standing = t.standing, riel = t.riel,
+                in_cycle = t.in_cycle, basis = t.basis
+            from unnest({_ARRAYS}) as t({_COLUMNS}) where h.household_id = t.household_id
+            """,  # noqa: S608 - constants
+            *zip(*map(_row, households), strict=True),
+        )
+
+
+def _row(each: Household) -> tuple[object, ...]:
+    return (
+        *(each.household_id, each.revision, each.exit_revision, each.registered_at, each.sequence),
+        *(each.standing, each.riel, each.in_cycle, each.basis),
+    )
+
+
+async def _keep_registrations(db: Connection, households: Iterable[Household]) -> None:
+    rows = [
+        (
+            *(each.household_id, came.event_id, came.commune, came.area_type, came.level),
+            *(came.persons.key_id, came.persons.blob, came.payee.key_id, came.payee.blob),
+            *(came.correlation_id, came.traceparent),
+        )
+        for each in households
+        if (came := each.arrived)
+    ]
+    if rows:
+        await db.execute(
+            """
+            insert into registration (household_id, event_id, commune, area_type, level, person_key_id,
+                persons, payee_key_id, payee, correlation_id, traceparent)
+            select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
+                $7::bytea[], $8::text[], $9::bytea[], $10::text[], $11::text[])
+            on conflict (household_id) do update set event_id = excluded.event_id,
+                commune = excluded.commune, area_type = excluded.area_type, level = excluded.level,
+                person_key_id = excluded.person_key_id, persons = excluded.persons,
+                payee_key_id = excluded.payee_key_id, payee = excluded.payee,
+                correlation_id = excluded.correlation_id, traceparent = excluded.traceparent
+            """,
+            *zip(*rows, strict=True),
+        )
+
+
+async def _insert_decisions(db: Connection, scored: Iterable[Scored], now: datetime) -> None:
+    rows = [
+        (
+            *(one.household_id, one.sequence, each.programme, each.programme_hash, one.revision),
+            *(one.cause.id, each.as_of, each.cycle_id, each.period, each.outcome, each.amount),
+            *(to_json(each.reasons).decode(), to_json(each.lines).decode(), one.cause.traceparent),
+        )
+        for one in scored
+        for each in one.decisions
+    ]
+    if rows:
+        await db.execute(
+            """
+            insert into decision_made (household_id, sequence, programme, programme_hash, revision, cause_id,
+                as_of, cycle_id, period, outcome, amount, reasons, lines, traceparent, decided_at)
+            select t.*, $15 from unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::bigint[],
+                $6::text[], $7::date[], $8::text[], $9::text[], $10::text[], $11::bigint[], $12::text[],
+                $13::text[], $14::text[]) as t
+            """,
+            *zip(*rows, strict=True),
+            now,
+        )
+
+
+def _household(row: asyncpg.Record) -> Household:
+    standing = row["standing"]
+    return Household(
+        household_id=row["household_id"],
+        revision=row["revision"],
+        exit_revision=row["exit_revision"],
+        registered_at=row["registered_at"],
+        sequence=row["sequence"],
+        standing=Standing(standing) if standing else None,
+        riel=row["riel"],
+        in_cycle=row["in_cycle"],
+        basis=row["basis"],
+        is_new=False,
+    )
+
+
+def _registration(row: asyncpg.Record) -> Registration:
+    return Registration(
+        event_id=row["event_id"],
+        commune=row["commune"],
+        area_type=AreaType(row["area_type"]),
+        level=Level(row["level"]),
+        persons=Sealed(key_id=row["person_key_id"], blob=row["persons"]),
+        payee=Sealed(key_id=row["payee_key_id"], blob=row["payee"]),
+        correlation_id=row["correlation_id"],
+        traceparent=row["traceparent"],
+    )

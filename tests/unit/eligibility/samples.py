@@ -1,0 +1,159 @@
+"""Events of households and cycles as eligibility receives them, sealed by keys of the test."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+from contracts import topics, wire
+from contracts.cycle import CycleChanged, CycleState
+from contracts.household import (
+    AreaType,
+    Condition,
+    EquityCard,
+    ExitReason,
+    HouseholdExited,
+    HouseholdRegistered,
+    Level,
+    Member,
+    Payee,
+    Persons,
+    Purpose,
+    Relation,
+    Sex,
+)
+from contracts.model import Contract
+from contracts.sealed import Sealed
+from contracts.topics import Topic
+from contracts.wire import M, Received
+from services.eligibility import programmes
+from services.eligibility.households import Desk
+from services.eligibility.programmes import Programme
+from vault.sealing import Keys
+
+FILE = Path(programmes.__file__).parent / "programmes" / "covid-19-cash-transfer.yaml"
+PROGRAMME = programmes.parse(FILE.name, FILE.read_bytes())
+CYCLE = f"{PROGRAMME.id}-2023-06"
+JUNE = date(2023, 6, 1)
+START = datetime(2025, 1, 1, tzinfo=UTC)
+TRACE = "00-11111111111111111111111111111111-2222222222222222-01"
+ADULT = date(1985, 4, 15)
+
+
+def member(birth_date: date = ADULT, *conditions: Condition, relation: Relation = Relation.OTHER) -> Member:
+    return Member(
+        person_id=f"p-{birth_date}",
+        name_km="សុខ ដារា",
+        name_latin="Sok Dara",
+        sex=Sex.FEMALE,
+        birth_date=birth_date,
+        relation=relation,
+        conditions=conditions,
+    )
+
+
+def persons(
+    *members: Member, card_expires_on: date | None = date(2030, 1, 1), consents: Sequence[Purpose] = ()
+) -> Persons:
+    card = EquityCard(number="CARD-1", expires_on=card_expires_on)
+    return Persons(
+        members=members or (member(),), village="01020101", equity_card=card, consents=tuple(consents)
+    )
+
+
+PRESS_CASE = persons(member(), *(member(date(2021 - age, 2, 3)) for age in (3, 8, 11, 14)))
+"""A rural mother with four children, one of them small: 176,000 riel a month on Poor 2."""
+
+
+@dataclass
+class Sealer:
+    """Seals as registration does, and opens as the vault's keys do; `destroyed` key ids open no more."""
+
+    keys: Keys = field(default_factory=lambda: Keys({}))
+    destroyed: set[str] = field(default_factory=set)
+
+    def registered(
+        self,
+        household_id: str = "h-1",
+        revision: int = 1,
+        *,
+        minute: int = 0,
+        level: Level = Level.POOR_2,
+        area: AreaType = AreaType.RURAL,
+        of: Persons = PRESS_CASE,
+    ) -> Received[HouseholdRegistered]:
+        topic = topics.HOUSEHOLD_REGISTERED
+        event_id = wire.event_id(topic, household_id, revision)
+        payee = Payee(person_id="p", name_km="សុខ ដារា", name_latin="Sok Dara", phone="+85512345678")
+        data = HouseholdRegistered(
+            household_id=household_id,
+            revision=revision,
+            replaces=revision - 1 or None,
+            commune="010201",
+            area_type=area,
+            level=level,
+            registered_by="office",
+            persons=self._seal(f"{household_id}-person", of, event_id),
+            payee=self._seal(f"{household_id}-payee", payee, event_id),
+        )
+        return received(topic, data, event_id, household_id, revision, minute=minute)
+
+    def open(self, sealed: Sealed, event_id: str) -> bytes | None:
+        if sealed.key_id in self.destroyed:
+            return None
+        return self.keys.open(
+            sealed.key_id, sealed.blob, event_id=event_id, event_type=topics.HOUSEHOLD_REGISTERED.name
+        )
+
+    def _seal(self, key_id: str, what: Contract, event_id: str) -> Sealed:
+        if self.keys.state(key_id) == "missing":
+            self.keys.add(key_id, key_id.encode().ljust(32, b"\0")[:32])
+        event_type = topics.HOUSEHOLD_REGISTERED.name
+        blob = self.keys.seal(key_id, wire.dump(what), event_id=event_id, event_type=event_type)
+        return Sealed(key_id=key_id, blob=blob)
+
+
+def exited(household_id: str = "h-1", revision: int = 1, *, minute: int = 0) -> Received[HouseholdExited]:
+    data = HouseholdExited(
+        household_id=household_id, revision=revision, reason=ExitReason.MOVED, exited_by="office"
+    )
+    topic = topics.HOUSEHOLD_EXITED
+    return received(
+        topic, data, wire.event_id(topic, household_id, revision), household_id, revision, minute=minute
+    )
+
+
+def cycle_changed(
+    state: CycleState = CycleState.OPENED,
+    version: int = 1,
+    *,
+    minute: int = 0,
+    cycle_id: str = CYCLE,
+    reference_date: date = JUNE,
+    programme: Programme = PROGRAMME,
+) -> Received[CycleChanged]:
+    data = CycleChanged(
+        cycle_id=cycle_id,
+        programme=programme.id,
+        programme_hash=programme.hash,
+        purpose="social-transfer",
+        period=cycle_id[-7:],
+        reference_date=reference_date,
+        state=state,
+        cap_household=400_000,
+        cap_payments=1000,
+        actor="Sokha",
+    )
+    topic = topics.CYCLE_CHANGED
+    return received(topic, data, wire.event_id(topic, cycle_id, version), cycle_id, version, minute=minute)
+
+
+def received(topic: Topic, data: M, id: str, key: str, sequence: int, *, minute: int) -> Received[M]:
+    time = START + timedelta(minutes=minute)
+    return Received(data, id, topic.name, key, time, sequence, f"request-{key}", TRACE)
+
+
+def desk(sealer: Sealer, cycles: Mapping[str, object] | Sequence[object] = ()) -> Desk:
+    """Scores with the shipped programme."""
+    known = cycles.values() if isinstance(cycles, Mapping) else cycles
+    return Desk((PROGRAMME,), tuple(known), sealer.open)  # type: ignore[arg-type]
