@@ -59,6 +59,14 @@ class Tracing:
             name, context=set_span_in_context(NonRecordingSpan(_context(traceparent)))
         )
 
+    def mark(self, name: str, traceparent: str) -> str:
+        """Record a moment of a sampled trace; gives the traceparent for what follows from it."""
+        if not is_sampled(traceparent):
+            return traceparent
+        span = self.begin(name, traceparent)
+        span.end()
+        return traceparent_of(span)
+
     @contextmanager
     def batch(self, topic: str, events: Sequence[Event]) -> Iterator[None]:
         """One span for a batch, and one for each sampled event, which goes on from there."""

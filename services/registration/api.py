@@ -171,6 +171,7 @@ async def _at_desk(request: Request, caller: Caller, act: Callable[[Desk], Await
 
 def _cause(request: Request, service: Service) -> wire.Cause:
     sent = request.headers.get("traceparent", "")
-    traceparent = sent if _TRACEPARENT.fullmatch(sent) else service.new_traceparent()
+    began = sent if _TRACEPARENT.fullmatch(sent) else service.new_traceparent()
+    traceparent = service.tracing.mark("household request", began)
     request_id = str(uuid4())
     return wire.Cause(request_id, request_id, traceparent)

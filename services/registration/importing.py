@@ -130,7 +130,8 @@ async def _judge(db: Connection, run: Import, chunk: Sequence[Examined]) -> list
 
 
 def _cause(service: Service, run: Import, row_number: int) -> wire.Cause:
-    return wire.Cause(f"{run.import_id}:{row_number}", run.import_id, service.new_traceparent())
+    traceparent = service.tracing.mark("import row", service.new_traceparent())
+    return wire.Cause(f"{run.import_id}:{row_number}", run.import_id, traceparent)
 
 
 async def _resolve(db: Connection, run: Import, judged: Sequence[Judged], act: Act) -> None:
