@@ -1,6 +1,7 @@
 """`tonle household show`: one household's whole story, told by all services, in the order it happened."""
 
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 from uuid import uuid5
@@ -28,6 +29,7 @@ class Step(BaseModel):
     detail: dict[str, object] = {}
 
 
+_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-|[0-9a-f]{32}")
 _STEPS = TypeAdapter(list[Step])
 
 
@@ -49,8 +51,14 @@ def trace_ids(steps: Iterable[Step]) -> list[str]:
 def lines(steps: Sequence[Step]) -> list[str]:
     """One line a step: when (UTC), who, what, and what else there is to say."""
     return [
-        f"{step.at.astimezone(UTC):%Y-%m-%d %H:%M:%S}.{step.at.microsecond // 1000:03d}  "
-        f"{step.service:13}  {step.what}{_detail(step)}"
+        f"{step.at.astimezone(UTC):%Y-%m-%d} {_clock(step)}  {_said(step, step.detail)}" for step in steps
+    ]
+
+
+def brief(steps: Sequence[Step]) -> list[str]:
+    """The same in fewer words: without the day and without ids."""
+    return [
+        f"{_clock(step)}  {_said(step, {n: v for n, v in step.detail.items() if not _ID.search(str(v))})}"
         for step in steps
     ]
 
@@ -100,6 +108,12 @@ def _told(client: Callable[[str], httpx.Client], service: str, household_id: str
     return _STEPS.validate_python(terminal.checked(answer).json())
 
 
-def _detail(step: Step) -> str:
-    said = [f"{name.replace('_', ' ')} {value}" for name, value in step.detail.items() if value is not None]
-    return f" ({', '.join(said)})" if said else ""
+def _clock(step: Step) -> str:
+    at = step.at.astimezone(UTC)
+    return f"{at:%H:%M:%S}.{at.microsecond // 1000:03d}"
+
+
+def _said(step: Step, detail: Mapping[str, object]) -> str:
+    said = [f"{name.replace('_', ' ')} {value}" for name, value in detail.items() if value is not None]
+    beside = f" ({', '.join(said)})" if said else ""
+    return f"{step.service:13}  {step.what}{beside}"

@@ -73,6 +73,7 @@ COMPARISONS = (
         "eligibility: households",
         ("eligibility: parked",),
     ),
+    Comparison("each decision was told", "eligibility: decisions made", "eligibility.scored.v1"),
     Comparison(
         "each household's latest decisions were told",
         "eligibility: decisions",

@@ -5,7 +5,7 @@ One query per source, so that an auditor can read what is compared: ids, codes a
 
 import sqlite3
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,7 +49,8 @@ KEPT = (
     ),
     Kept("registration: exits", "household_change where kind = 'exited'", "revision"),
     *(Kept(f"{service}: keys", "household_key", "key_id", "state") for service in SERVICES),
-    Kept("eligibility: households", "household", value="'revision ' || revision"),
+    Kept("eligibility: households", "household where revision > 0", value="'revision ' || revision"),
+    Kept("eligibility: decisions made", "decision_made", "programme", _DECIDED),
     Kept("eligibility: decisions", "decision", "programme", _DECIDED),
     Kept("payments: decisions", "decision where outcome <> 'void'", "programme", _DECIDED),
     Kept("payments: void", "decision where outcome = 'void'", "programme"),
@@ -173,13 +174,11 @@ async def read(facts: Facts, dsn: str) -> None:
 
 def read_simulators(facts: Facts, data_dir: Path, partners: Sequence[str]) -> None:
     """The outside world's own records: each partner's ledger and the SMS gateway's inbox."""
-    for source, (file, query) in _simulators(partners).items():
+    for source, books in _simulators(partners).items():
         facts.keep(source, [])
-        db = sqlite3.connect(f"file:{data_dir / file}?mode=ro", uri=True)
-        try:
-            facts.keep(source, (Fact(*row) for row in db.execute(query)))
-        finally:
-            db.close()
+        for file, query in books:
+            with closing(sqlite3.connect(f"file:{data_dir / file}?mode=ro", uri=True)) as db:
+                facts.keep(source, (Fact(*row) for row in db.execute(query)))
 
 
 def sources(partners: Sequence[str]) -> list[str]:
@@ -220,14 +219,17 @@ def _instructions(payment: Fact) -> Iterator[Fact]:
         yield Fact(payment.household, f"{payment.household}/{instruction}")
 
 
-def _simulators(_: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """Source -> (file, query). An SMS the gateway took twice counts twice, though it kept one."""
+def _simulators(partners: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
+    """Source -> (file, query) of each simulator. An SMS the gateway took twice counts twice: it kept one."""
     copies = (
         "with recursive copy (sms_id, number) as (select sms_id, copies from sms"
         " union all select sms_id, number - 1 from copy where number > 1) select '', sms_id, '' from copy"
     )
+    ledger = "select household_id, household_id || '/' || payment_id, amount || ' riel by {}' from payment"
+    paid = "select household_id, household_id || '/' || payment_id, amount || ' riel' from payment"
+    files = {name: f"partner-{name}.sqlite" for name in partners}
     return {
-        "gateway inbox": ("gateway.sqlite", copies),
-        "partner ledger": ("partner-wing.sqlite", "select '', '', ''"),
-        "partner ledger: paid": ("partner-wing.sqlite", "select '', '', ''"),
+        "gateway inbox": [("gateway.sqlite", copies)],
+        "partner ledger": [(file, ledger.format(name)) for name, file in files.items()],
+        "partner ledger: paid": [(file, f"{paid} where state = 'settled'") for file in files.values()],
     }
