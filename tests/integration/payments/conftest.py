@@ -173,12 +173,13 @@ class Scene:
         instruction: PaymentInstruction,
         household_id: str,
         status: ReportStatus,
-        *,
-        signed_by: str = "wing-sign",
-        expires_in_s: int = 600,
         **changes: object,
     ) -> Record:
+        """A report, true unless `changes` (of fields, `signed_by`, `expires_in_s`) say otherwise."""
         now = datetime.now(UTC)
+        signed_by, expires_in_s = changes.pop("signed_by", "wing-sign"), changes.pop("expires_in_s", 600)
+        assert isinstance(signed_by, str)
+        assert isinstance(expires_in_s, int)
         said = {
             "report_id": f"{instruction.payment_id}/{status}",
             "payment_id": instruction.payment_id,

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from uuid import uuid4
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from joserfc.jwk import OKPKey
@@ -43,6 +44,10 @@ class Talk:
     consumer: AIOKafkaConsumer
     heard: list[Received[PaymentReport]] = field(default_factory=list)
     sequence: int = 0
+
+    def payment(self) -> str:
+        """The id of a payment nobody has heard of."""
+        return str(uuid4())
 
     def instruction(
         self,
@@ -93,9 +98,18 @@ class Talk:
                 )
         return self.heard
 
-    async def said_of(self, payment_id: str) -> list[ReportStatus]:
+    async def said_of(self, payment_id: str) -> list[Received[PaymentReport]]:
         """What was said of one payment, in order."""
-        return [each.data.status for each in await self.hear() if each.data.payment_id == payment_id]
+        return [each for each in await self.hear() if each.data.payment_id == payment_id]
+
+    async def until_said(self, payment_id: str, count: int) -> list[Received[PaymentReport]]:
+        """Wait until so many reports of one payment have come."""
+
+        async def said() -> bool:
+            return len(await self.said_of(payment_id)) >= count
+
+        await until(said)
+        return await self.said_of(payment_id)
 
     async def until_ended(self, payment_ids: Sequence[str]) -> None:
         """Wait until each of these payments was reported settled or failed."""
@@ -124,59 +138,67 @@ class PartnerSuite:
     """Subclass it and give its module a fixture `talk` whose partner runs."""
 
     async def test_a_payment_is_accepted_and_ends_under_its_household_s_key(self, talk: Talk) -> None:
-        await talk.tell([talk.instruction("p-1", household_id="h-7")])
-        await talk.until_ended(["p-1"])
-        first, last = talk.heard
+        one = talk.payment()
+        await talk.tell([talk.instruction(one, household_id="h-7")])
+        await talk.until_ended([one])
+        first, last = await talk.said_of(one)
         assert (first.data.status, last.data.status in ENDS) == (ReportStatus.ACCEPTED, True)
-        assert {each.key for each in talk.heard} == {"h-7"}
-        assert {(each.data.partner, each.data.amount) for each in talk.heard} == {("wing", 176_000)}
-        assert {each.traceparent for each in talk.heard} == {TRACE}
+        assert (first.key, last.key) == ("h-7", "h-7")
+        assert {(each.data.partner, each.data.amount) for each in (first, last)} == {("wing", 176_000)}
+        assert (first.traceparent, last.traceparent) == (TRACE, TRACE)
         assert first.sequence < last.sequence
         assert first.data.report_id != last.data.report_id
 
     async def test_a_payment_told_again_is_paid_once(self, talk: Talk) -> None:
-        once = talk.instruction("p-1")
-        await talk.tell([once, once, talk.instruction("p-2")])
-        await talk.tell([once, talk.instruction("p-3")])
-        await talk.until_ended(["p-1", "p-2", "p-3"])
+        one, two, three = talk.payment(), talk.payment(), talk.payment()
+        once = talk.instruction(one)
+        await talk.tell([once, once, talk.instruction(two)])
+        await talk.tell([once, talk.instruction(three)])
+        await talk.until_ended([one, two, three])
         settled = {
             (each.data.report_id, each.data.partner_reference)
-            for each in await talk.hear()
-            if each.data.payment_id == "p-1" and each.data.status in ENDS
+            for each in await talk.said_of(one)
+            if each.data.status in ENDS
         }
         assert len(settled) == 1
 
     async def test_the_same_payment_with_another_amount_is_not_paid_again(self, talk: Talk) -> None:
-        await talk.tell([talk.instruction("p-1")])
-        await talk.tell([talk.instruction("p-1", amount=200_000), talk.instruction("p-2")])
-        await talk.until_ended(["p-1", "p-2"])
-        assert {each.data.amount for each in await talk.hear()} == {176_000}
+        one, two = talk.payment(), talk.payment()
+        await talk.tell([talk.instruction(one)])
+        await talk.tell([talk.instruction(one, amount=200_000), talk.instruction(two)])
+        await talk.until_ended([one, two])
+        assert {each.data.amount for each in await talk.said_of(one)} == {176_000}
 
     async def test_an_inquiry_is_answered_with_what_became_of_the_payment(self, talk: Talk) -> None:
-        await talk.tell([talk.instruction("p-1")])
-        await talk.until_ended(["p-1"])
-        before = list(talk.heard)
-        await talk.tell([talk.instruction("p-1", InstructionKind.INQUIRE)])
-        await until(lambda: _more(talk, before))
-        answer = talk.heard[-1].data
-        assert (answer.report_id, answer.status) == (before[-1].data.report_id, before[-1].data.status)
+        one = talk.payment()
+        await talk.tell([talk.instruction(one)])
+        await talk.until_ended([one])
+        _, ended = await talk.said_of(one)
+        await talk.tell([talk.instruction(one, InstructionKind.INQUIRE)])
+        answer = (await talk.until_said(one, 3))[-1].data
+        assert (answer.report_id, answer.status) == (ended.data.report_id, ended.data.status)
 
     async def test_a_payment_never_told_is_not_found_and_may_still_be_told(self, talk: Talk) -> None:
-        await talk.tell([talk.instruction("p-1", InstructionKind.INQUIRE)])
-        await until(lambda: _more(talk, []))
-        assert [each.data.status for each in talk.heard] == [ReportStatus.NOT_FOUND]
-        await talk.tell([talk.instruction("p-1")])
-        await talk.until_ended(["p-1"])
+        one = talk.payment()
+        await talk.tell([talk.instruction(one, InstructionKind.INQUIRE)])
+        (answer,) = await talk.until_said(one, 1)
+        assert answer.data.status is ReportStatus.NOT_FOUND
+        await talk.tell([talk.instruction(one)])
+        await talk.until_ended([one])
 
     async def test_what_is_not_ours_or_not_for_it_is_not_paid(self, talk: Talk, secrets: Secrets) -> None:
         forged = talker(secrets, sign_with=jwk(secrets, "wing-sign"))
         for_others = talker(secrets, encrypt_to=OKPKey.generate_key("X25519"))
-        plain = talk.instruction("p-3")._replace(value=b'{"kind": "pay"}')
-        await talk.tell([talk.instruction("p-1", by=forged), talk.instruction("p-2", by=for_others), plain])
-        await talk.tell([talk.instruction("p-4"), talk.instruction("p-5", household_id="h-2")])
-        await talk.until_ended(["p-4", "p-5"])
-        assert {each.data.payment_id for each in talk.heard} == {"p-4", "p-5"}
-
-
-async def _more(talk: Talk, before: Sequence[Received[PaymentReport]]) -> bool:
-    return len(await talk.hear()) > len(before)
+        bad = [talk.payment() for _ in range(3)]
+        good = talk.payment()
+        plain = talk.instruction(bad[2])._replace(value=b'{"kind": "pay"}')
+        await talk.tell(
+            [
+                talk.instruction(bad[0], by=forged),
+                talk.instruction(bad[1], by=for_others),
+                plain,
+                talk.instruction(good),
+            ]
+        )
+        await talk.until_ended([good])
+        assert [await talk.said_of(each) for each in bad] == [[], [], []]

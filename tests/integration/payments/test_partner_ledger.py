@@ -1,0 +1,102 @@
+"""The simulated partner's own record: what it pays, fails, drops and answers, as seeded."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from contracts.payment import InstructionKind, PaymentInstruction, PaymentReport, ReportStatus
+from contracts.topics import partner_report
+from contracts.wire import Received
+from simulators.partner_ledger import Behaviour, Ledger
+
+NOW = datetime(2023, 6, 2, tzinfo=UTC)
+PAY, INQUIRE, CANCEL = InstructionKind.PAY, InstructionKind.INQUIRE, InstructionKind.CANCEL
+S = ReportStatus
+
+
+class Books:
+    """A ledger on a file, and what it says."""
+
+    def __init__(self, folder: Path, **behaviour: float) -> None:
+        seeded = Behaviour(seed=7, **{"fail_share": 0.0, **behaviour})
+        self.ledger = Ledger(folder / "partner.sqlite", "wing", partner_report("wing"), seeded)
+        self.offset = 0
+
+    def do(self, *told: tuple[str, InstructionKind], at: datetime = NOW) -> list[PaymentReport]:
+        """Take these instructions, settle what is due, and send what there is to say."""
+        self.ledger.take([_told(*each) for each in told], [], {0: self.offset + len(told)}, at)
+        self.offset += len(told)
+        self.ledger.settle(at)
+        said = self.ledger.unsent()
+        self.ledger.sent(each.number for each in said)
+        return [each.content for each in said]
+
+
+def statuses(said: Sequence[PaymentReport]) -> list[tuple[str, ReportStatus]]:
+    return [(each.payment_id, each.status) for each in said]
+
+
+@pytest.fixture
+def books(tmp_path: Path) -> Iterator[Books]:
+    found = Books(tmp_path)
+    yield found
+    found.ledger.close()
+
+
+def test_a_payment_is_accepted_then_settled_and_answered_the_same_for_ever(books: Books) -> None:
+    first = books.do(("p-1", PAY))
+    assert statuses(first) == [("p-1", S.ACCEPTED), ("p-1", S.SETTLED)]
+    again = books.do(("p-1", PAY), ("p-1", INQUIRE), ("p-1", CANCEL))
+    assert [each.report_id for each in again] == [first[1].report_id] * 3
+    assert books.ledger.summary()["told_again"] == 1
+
+
+def test_where_it_stands_is_kept_with_the_effect(books: Books) -> None:
+    books.do(("p-1", PAY), ("p-2", PAY))
+    books.ledger.take([_told("p-3", PAY)], [(0, 3, "WireError")], {0: 4}, NOW)
+    assert books.ledger.positions() == {0: 4}
+    assert books.ledger.summary()["refused"] == 1
+
+
+def test_one_in_the_share_fails_with_a_code(tmp_path: Path) -> None:
+    books = Books(tmp_path, fail_share=0.1)
+    said = books.do(*((f"p-{number}", PAY) for number in range(500)))
+    failed = [each for each in said if each.status is S.FAILED]
+    assert 30 < len(failed) < 70
+    assert {each.reason_code for each in failed} == {"account-closed"}
+
+
+def test_a_dropped_report_is_given_when_asked(tmp_path: Path) -> None:
+    books = Books(tmp_path, drop_share=1.0)
+    assert books.do(("p-1", PAY)) == []
+    assert statuses(books.do(("p-1", INQUIRE))) == [("p-1", S.SETTLED)]
+
+
+def test_what_is_not_settled_yet_can_be_cancelled(tmp_path: Path) -> None:
+    books = Books(tmp_path, settle_after_s=60.0)
+    assert statuses(books.do(("p-1", PAY), ("p-2", PAY), ("p-1", CANCEL))) == [
+        ("p-1", S.ACCEPTED),
+        ("p-2", S.ACCEPTED),
+        ("p-1", S.CANCELLED),
+    ]
+    assert statuses(books.do(at=NOW + timedelta(seconds=61))) == [("p-2", S.SETTLED)]
+
+
+@pytest.mark.parametrize("asked", [INQUIRE, CANCEL])
+def test_what_was_never_told_is_not_found_and_can_still_be_paid(books: Books, asked: InstructionKind) -> None:
+    assert statuses(books.do(("p-1", asked))) == [("p-1", S.NOT_FOUND)]
+    assert statuses(books.do(("p-1", PAY))) == [("p-1", S.ACCEPTED), ("p-1", S.SETTLED)]
+
+
+def _told(payment_id: str, kind: InstructionKind) -> Received[PaymentInstruction]:
+    data = PaymentInstruction(
+        instruction_id=f"{payment_id}/{kind}",
+        kind=kind,
+        payment_id=payment_id,
+        partner="wing",
+        amount=176_000,
+        commune="120101",
+    )
+    return Received(data, "i-1", "partner.wing.instruction.v1", f"h-{payment_id}", NOW, 1, "corr", "trace")
