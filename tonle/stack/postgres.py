@@ -75,23 +75,9 @@ class Postgres:
                     ) from None
                 await asyncio.sleep(0.05)
         try:
-            await self._ensure_roles(db)
+            await ensure_roles(db, self.secrets, self.databases)
         finally:
             await db.close()
-
-    async def _ensure_roles(self, db: asyncpg.Connection) -> None:
-        roles = {row["rolname"] for row in await db.fetch("select rolname from pg_roles")}
-        for role in (AUDITOR, *self.databases):
-            if role not in roles:
-                password = self.secrets.database_password(role)
-                await db.execute(f"create role {role} login password '{password}'")
-        await db.execute(f"grant pg_read_all_data to {AUDITOR}")
-        await db.execute(f"alter role {AUDITOR} set default_transaction_read_only = on")
-        present = {row["datname"] for row in await db.fetch("select datname from pg_database")}
-        for name in self.databases:
-            if name not in present:
-                await db.execute(f"create database {name} owner {name}")
-            await close_to_others(db, name)
 
     def _settings(self) -> dict[str, str | int]:
         """For two cores and a few hundred MB; every commit is still on disk when it is acknowledged."""
@@ -154,6 +140,21 @@ class Postgres:
                 f"Check the free space and your rights in {home.data.parent}.",
             )
         draft.rename(home.data)
+
+
+async def ensure_roles(db: asyncpg.Connection, secrets: Secrets, databases: Sequence[str]) -> None:
+    """Create what is missing of the auditor, and of each database with its owner of the same name."""
+    roles = {row["rolname"] for row in await db.fetch("select rolname from pg_roles")}
+    for role in (AUDITOR, *databases):
+        if role not in roles:
+            await db.execute(f"create role {role} login password '{secrets.database_password(role)}'")
+    await db.execute(f"grant pg_read_all_data to {AUDITOR}")
+    await db.execute(f"alter role {AUDITOR} set default_transaction_read_only = on")
+    present = {row["datname"] for row in await db.fetch("select datname from pg_database")}
+    for name in databases:
+        if name not in present:
+            await db.execute(f"create database {name} owner {name}")
+        await close_to_others(db, name)
 
 
 async def close_to_others(db: asyncpg.Connection, name: str) -> None:

@@ -59,7 +59,7 @@ def _python(module: str) -> tuple[str, ...]:
     return (sys.executable, "-m", module)
 
 
-def _common(place: Place) -> dict[str, str]:
+def _everywhere(place: Place) -> dict[str, str]:
     return {
         "TONLE_KAFKA": place.kafka,
         "TONLE_TOPIC_PREFIX": place.topic_prefix,
@@ -72,7 +72,7 @@ def _service(name: str) -> Callable[[Place], Mapping[str, str]]:
 
     def environment(place: Place) -> Mapping[str, str]:
         return {
-            **_common(place),
+            **_everywhere(place),
             "TONLE_DATABASE": place.dsn[name],
             "TONLE_ADMIN_TOKEN_FILE": str(place.secrets.admin_token_file),
             "TONLE_MASTER_KEY_FILE": str(place.secrets.master_key),
@@ -107,7 +107,7 @@ def _notifications(place: Place) -> dict[str, str]:
 
 def _gateway(place: Place) -> dict[str, str]:
     return {
-        **_common(place),
+        **_everywhere(place),
         "TONLE_GATEWAY_USER": GATEWAY_USER,
         "TONLE_GATEWAY_PASSWORD": place.secrets.gateway_password,
     }
@@ -115,6 +115,6 @@ def _gateway(place: Place) -> dict[str, str]:
 
 def _partner(name: str) -> Callable[[Place], Mapping[str, str]]:
     def environment(place: Place) -> Mapping[str, str]:
-        return {**_common(place), "TONLE_PARTNER": name, "TONLE_SECRETS": str(place.secrets.folder)}
+        return {**_everywhere(place), "TONLE_PARTNER": name, "TONLE_SECRETS": str(place.secrets.folder)}
 
     return environment
