@@ -78,7 +78,7 @@ def admit(
             known[household.household_id] = Known(
                 household.household_id, 1, False, candidate.content_hash, household.commune, origin
             )
-            holders |= dict.fromkeys(household.identities(), holder)
+            holders |= dict.fromkeys(household.identities, holder)
         answers.append(answer)
     return answers
 
@@ -94,7 +94,7 @@ def _answer(
     if not covers(household.commune):
         return Outside(_outside(household))
     if known is None:
-        return duplicates.find(household.household_id, household.identities(), holders) or New()
+        return duplicates.find(household.household_id, household.identities, holders) or New()
     if known.content_hash != candidate.content_hash or known.exited:
         return Conflict(known, _conflict(household, known))
     if origin is not None and known.origin == origin:

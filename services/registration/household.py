@@ -55,7 +55,10 @@ class Person(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Household:
-    """Member 1 is the head; `collector` is the number of the member who collects."""
+    """Member 1 is the head; `collector` is the number of the member who collects.
+
+    `identities` is what the household claims as its own.
+    """
 
     reference: str
     household_id: str
@@ -71,6 +74,7 @@ class Household:
     consents: tuple[Purpose, ...]
     dwelling: Dwelling | None
     assets: tuple[str, ...]
+    identities: tuple[Identity, ...]
 
     @property
     def commune(self) -> str:
@@ -79,17 +83,6 @@ class Household:
     @property
     def area_type(self) -> AreaType:
         return self.place.area_type
-
-    def identities(self) -> list[Identity]:
-        """What this household claims as its own."""
-        claims = [
-            Identity("national_id", person.national_id) for person in self.members if person.national_id
-        ]
-        if self.card is not None:
-            claims.append(Identity("equity_card", self.card.number))
-        if self.account is not None:
-            claims.append(Identity("account", f"{self.account.provider}/{self.account.number}"))
-        return claims
 
     def content_hash(self) -> bytes:
         """SHA-256 of what is said, without ids or keys: equal for equal content, however it was written."""
@@ -132,6 +125,18 @@ class Household:
             language=self.language,
             contact=self.contact,
         )
+
+
+def identities(
+    members: Sequence[Person], card: EquityCard | None, account: Account | None
+) -> tuple[Identity, ...]:
+    """What a household claims as its own: card, account, its members' national ids."""
+    claims = [Identity("national_id", person.national_id) for person in members if person.national_id]
+    if card is not None:
+        claims.append(Identity("equity_card", card.number))
+    if account is not None:
+        claims.append(Identity("account", f"{account.provider}/{account.number}"))
+    return tuple(claims)
 
 
 def household_id(reference: str) -> str:

@@ -60,7 +60,7 @@ async def register(db: Connection, master: MasterKey, arrivals: Sequence[Arrival
         changes.append(_change(registration, "registered", act, arrival))
         told += events.key_records(own, act.at, arrival.cause)
         told.append(events.registered(registration, keys, by=act.by, at=act.at, cause=arrival.cause))
-        claims |= dict.fromkeys(arrival.household.identities(), household_id)
+        claims |= dict.fromkeys(arrival.household.identities, household_id)
     await store.add(db, made, act.import_id)
     await store.claim(db, claims)
     await store.record(db, changes)
@@ -87,7 +87,7 @@ async def revise(db: Connection, master: MasterKey, before: Kept, arrival: Arriv
     told = events.registered(revised, keys, by=act.by, at=act.at, cause=arrival.cause)
     await store.replace(db, revised)
     await store.give_back(db, kept.household_id)
-    await store.claim(db, dict.fromkeys(household.identities(), kept.household_id))
+    await store.claim(db, dict.fromkeys(household.identities, kept.household_id))
     await store.record(db, [_change(revised, "revised", act, arrival)])
     await outbox.write(db, act.lane, [told])
     return revised

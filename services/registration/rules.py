@@ -27,7 +27,7 @@ from contracts.household import (
 from contracts.model import UNRECOGNISED, OpenEnum
 from services.registration.cells import Cells, Flaw, Row, split
 from services.registration.columns import HOUSEHOLD, MEMBER, MEMBERS_MOST, REPORT, member_column
-from services.registration.household import Household, Person, household_id
+from services.registration.household import Household, Person, household_id, identities
 from services.registration.places import Gazetteer, Place
 
 E = TypeVar("E", bound=OpenEnum)
@@ -88,6 +88,7 @@ def examine(row: Row, gazetteer: Gazetteer, today: date) -> Household | list[Fla
     )
     consents = cells.words("consents", _PURPOSES)
     _check_consent(cells, members, consents)
+    card, account = _card(cells), _account(cells)
     found = Household(
         reference=reference or "",
         household_id=household_id(reference or ""),
@@ -95,14 +96,15 @@ def examine(row: Row, gazetteer: Gazetteer, today: date) -> Household | list[Fla
         level=cells.word("level", _LEVELS, required=True) or Level.NONE,
         members=tuple(members),
         collector=cells.number("collector", 1, max(1, len(members))) or 1,
-        card=_card(cells),
+        card=card,
         phone=_phone(cells),
-        account=_account(cells),
+        account=account,
         contact=cells.word("contact", _CONTACTS) or ContactPreference.NEUTRAL,
         language=cells.word("language", _LANGUAGES) or Language.KHMER,
         consents=consents,
         dwelling=_dwelling(cells),
         assets=tuple(sorted(set(split(row.get("assets"))))),
+        identities=identities(members, card, account),
     )
     return cells.flaws or found
 

@@ -68,30 +68,19 @@ async def holders(db: Connection, identities: Iterable[Identity]) -> dict[Identi
 
 async def add(db: Connection, households: Sequence[Registration], import_id: str | None) -> None:
     """Write households of which nothing was kept yet; sorted by id."""
-    await db.execute(
-        """
-        insert into household (household_id, reference, revision, state, commune, area_type, level,
-                               content_hash, persons, payee, person_key, payee_key, import_id)
-        select t.household_id, t.reference, t.revision, 'registered', t.commune, t.area_type, t.level,
-               t.content_hash, t.persons, t.payee, t.person_key, t.payee_key, $12
-        from unnest($1::text[], $2::text[], $3::int[], $4::text[], $5::text[], $6::text[], $7::bytea[],
-                    $8::text[], $9::text[], $10::text[], $11::text[])
-             as t(household_id, reference, revision, commune, area_type, level, content_hash,
-                  persons, payee, person_key, payee_key)
-        """,
-        [each.household_id for each in households],
-        [each.reference for each in households],
-        [each.revision for each in households],
-        [each.commune for each in households],
-        [each.area_type for each in households],
-        [each.level for each in households],
-        [each.content_hash for each in households],
-        [each.persons.decode() for each in households],
-        [each.payee.decode() for each in households],
-        [each.person_key for each in households],
-        [each.payee_key for each in households],
-        import_id,
-    )
+    columns = (
+        "household_id", "reference", "revision", "state", "commune", "area_type", "level", "content_hash",
+        "persons", "payee", "person_key", "payee_key", "import_id",
+    )  # fmt: skip
+    rows = [
+        (
+            each.household_id, each.reference, each.revision, "registered", each.commune, each.area_type,
+            each.level, each.content_hash, each.persons.decode(), each.payee.decode(), each.person_key,
+            each.payee_key, import_id,
+        )
+        for each in households
+    ]  # fmt: skip
+    await db.copy_records_to_table("household", records=rows, columns=columns)
 
 
 async def replace(db: Connection, household: Registration) -> None:
@@ -121,14 +110,8 @@ async def mark_exited(db: Connection, household_id: str, revision: int) -> None:
 
 async def claim(db: Connection, claims: Mapping[Identity, str]) -> None:
     """Write which household holds which identity, sorted. A unique violation means another was faster."""
-    wanted = sorted(claims)
-    await db.execute(
-        "insert into identity (kind, value, household_id)"
-        " select * from unnest($1::text[], $2::text[], $3::text[])",
-        [identity.kind for identity in wanted],
-        [identity.value for identity in wanted],
-        [claims[identity] for identity in wanted],
-    )
+    rows = [(*identity, claims[identity]) for identity in sorted(claims)]
+    await db.copy_records_to_table("identity", records=rows, columns=("kind", "value", "household_id"))
 
 
 async def give_back(db: Connection, household_id: str) -> None:
@@ -138,15 +121,7 @@ async def give_back(db: Connection, household_id: str) -> None:
 
 async def record(db: Connection, changes: Sequence[Change]) -> None:
     """Write changes down; sorted by household."""
-    await db.execute(
-        """
-        insert into household_change
-            (household_id, revision, kind, at, actor, reason, import_id, row_number, traceparent)
-        select * from unnest($1::text[], $2::int[], $3::text[], $4::timestamptz[], $5::text[], $6::text[],
-                             $7::text[], $8::int[], $9::text[])
-        """,
-        *map(list, zip(*changes, strict=True)),
-    )
+    await db.copy_records_to_table("household_change", records=changes, columns=Change._fields)
 
 
 async def changes(db: Connection, household_id: str) -> list[Change]:
