@@ -49,6 +49,7 @@ def hops(counted: Counted) -> tuple[Hop, Hop, Hop, Hop]:
     registered, scored = counted.registration, counted.eligibility
     paid, told = counted.payments, counted.notifications
     told_count = told["sent"] + told["unknown"] + told["none"] + told["failed"]
+    failed = (("failed", told["failed"]),) if told["failed"] else ()
     return (
         Hop(
             "registered",
@@ -80,12 +81,7 @@ def hops(counted: Counted) -> tuple[Hop, Hop, Hop, Hop]:
             None,
             max(0, paid["payments"] - told_count),
             None,
-            (
-                ("SMS sent", told["sent"]),
-                ("unknown", told["unknown"]),
-                ("none", told["none"]),
-                *((("failed", told["failed"]),) if told["failed"] else ()),
-            ),
+            (("SMS sent", told["sent"]), ("unknown", told["unknown"]), ("none", told["none"]), *failed),
         ),
     )
 

@@ -92,9 +92,8 @@ def _decode(
 
 
 def _hear(partner: KafkaPartner, handler: Handler) -> Subscription:
-    return Subscription(
-        partner.reports.name, partner.read_report, handler, partner.reports.contract, holds=True
-    )
+    reports = partner.reports
+    return Subscription(reports.name, partner.read_report, handler, reports.contract, holds=True)
 
 
 if __name__ == "__main__":

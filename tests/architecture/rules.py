@@ -151,10 +151,12 @@ def any_used(module: ast.Module) -> Found:
 
 
 def sleeps(module: ast.Module) -> Found:
-    """A test waits on a condition; only what says so (`wait…`, `until…`) may pause between looks."""
+    """A test waits on a condition; only a `while` loop, or what is called `wait…` or `until…`, may pause."""
     waiting: set[int] = set()
     for node in ast.walk(module):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and re.match("_?(wait|until)", node.name):
+        if isinstance(node, ast.While) or (
+            isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and re.match("_?(wait|until)", node.name)
+        ):
             waiting |= {id(inner) for inner in ast.walk(node)}
     for node in ast.walk(module):
         if not isinstance(node, ast.Call) or id(node) in waiting:

@@ -72,7 +72,11 @@ BROKEN = {
         )
     ],
     rules.any_used: ["from typing import Any", "x: typing.Any = 1"],
-    rules.sleeps: ["time.sleep(1)", "async def test_x(): await asyncio.sleep(1)"],
+    rules.sleeps: [
+        "time.sleep(1)",
+        "for _ in range(3): sleep(1)",
+        "async def test_x(): await asyncio.sleep(1)",
+    ],
     rules.fakes: ["from faststream.kafka import TestKafkaBroker", "from unittest.mock import patch"],
 }
 KEPT = {
@@ -101,7 +105,10 @@ KEPT = {
         "try: x()\nexcept ValueError as error: raise E(str(error))",
     ],
     rules.any_used: ["from typing import NamedTuple", "any(x)"],
-    rules.sleeps: ["async def wait_until(x): await asyncio.sleep(0.01)"],
+    rules.sleeps: [
+        "async def wait_until(x): await asyncio.sleep(0.01)",
+        "async def f(x):\n    while not x():\n        await asyncio.sleep(0.01)",
+    ],
     rules.fakes: ["from faststream.kafka import KafkaBroker"],
 }
 
