@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import parse_qs
 from uuid import uuid4
 
 import uvloop
@@ -20,6 +19,8 @@ from multidict import MultiMapping
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 COMMIT_EVERY_S = 0.002
+BUSINESS_KEY = "?tonle?sms_id="
+"""How a message's key begins in its meta-data (`?group?name=value`, the form Kannel has for it)."""
 _SCHEMA = """
 create table if not exists sms (
     position integer primary key, sms_id text not null unique, recipient text not null, sender text not null,
@@ -187,11 +188,10 @@ def _wrong(query: MultiMapping[str]) -> str | None:
 
 
 def _sms(query: MultiMapping[str]) -> Sms:
-    # `?group?key=value&…`, the form of Kannel's meta-data; without a key of its own a message is a new one.
-    ours = query.get("meta-data", "").removeprefix("?tonle?")
-    sms_id = parse_qs(ours).get("sms_id", [str(uuid4())])[0]
+    # Without a business key of its own a message is a new one.
+    sms_id = query.get("meta-data", "").removeprefix(BUSINESS_KEY)
     return Sms(
-        sms_id,
+        sms_id or str(uuid4()),
         query["to"],
         query["from"],
         query.get("text", ""),

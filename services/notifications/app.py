@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
+from prometheus_client import Counter
 from pydantic import SecretStr
 
 from contracts import topics, wire
@@ -62,8 +63,9 @@ def service(settings: Settings) -> Service:
     )
     limits = Limits(settings.sms_chunk, settings.sms_in_flight, settings.sms_lease_s)
     words = wording.load(template_files())
-    sender = Sender(gateway, words, master, f"sender-{uuid4()}", limits, lambda: datetime.now(UTC))
-    return Service(
+    outcomes = Counter("notifications_sms", "What became of SMS", ["outcome"], registry=None)
+    sender = Sender(gateway, words, master, f"sender-{uuid4()}", limits, lambda: datetime.now(UTC), outcomes)
+    built = Service(
         "notifications",
         settings,
         subscriptions=(
@@ -88,6 +90,8 @@ def service(settings: Settings) -> Service:
         ),
         migrations=MIGRATIONS,
     )
+    built.metrics.registry.register(outcomes)
+    return built
 
 
 if __name__ == "__main__":

@@ -6,9 +6,11 @@ written; what a stopped process leaves `sending` becomes `unknown` when its leas
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+
+from prometheus_client import Counter
 
 from postbox import outbox
 from postbox.errors import handling_of, is_transient, reason_of
@@ -50,7 +52,10 @@ class Limits:
 
 @dataclass(frozen=True)
 class Sender:
-    """One process's sender; `process` names it in its claims, `now` is the clock for its events."""
+    """One process's sender; `process` names it in its claims, `now` is the clock for its events.
+
+    `outcomes` counts what became of SMS, by state.
+    """
 
     gateway: Gateway
     wording: Wording
@@ -58,16 +63,20 @@ class Sender:
     process: str
     limits: Limits
     now: Callable[[], datetime]
+    outcomes: Counter
 
     async def run(self, service: Service) -> bool:
         """Send one chunk; True when there may be more. Raises `GatewayUnavailable` when none was taken.
 
-        Being cancelled waits for the chunk's end, so that a service that is stopped leaves nothing uncertain.
+        Being cancelled waits for the answers still due and puts the rest back, so that a service that is
+        stopped leaves nothing uncertain.
         """
-        chunk = asyncio.ensure_future(self._send_chunk(service))
+        stopping = asyncio.Event()
+        chunk = asyncio.ensure_future(self._send_chunk(service, stopping))
         try:
             return await asyncio.shield(chunk)
         except asyncio.CancelledError:
+            stopping.set()
             await chunk
             raise
 
@@ -77,13 +86,15 @@ class Sender:
             lost = await store.give_up(db, self.limits.lease_s, self.limits.chunk)
             await self._announce(db, lost)
         if lost:
+            self.outcomes.labels("unknown").inc(len(lost))
             log.warning("%d SMS of a stopped sender are unknown now", len(lost))
             await service.publisher.publish(LANE)
         return bool(lost)
 
-    async def _send_chunk(self, service: Service) -> bool:
+    async def _send_chunk(self, service: Service, stopping: asyncio.Event) -> bool:
+        clock = asyncio.get_running_loop().time
         # Half the lease is left for the last requests to time out and for writing their outcomes.
-        until = asyncio.get_running_loop().time() + self.limits.lease_s / 2
+        until = clock() + self.limits.lease_s / 2
         async with service.db.acquire() as db, db.transaction():
             claimed = await store.claim(db, self.process, self.limits.chunk)
             keys = await keyring.load(db, self.master, (each.key_id for each in claimed))
@@ -93,11 +104,18 @@ class Sender:
         results = [each for each in prepared if isinstance(each, Result)]
         ready = iter([each for each in prepared if isinstance(each, Ready)])
         sent: list[Result] = []
-        work = (self._work(service.tracing, ready, sent, until) for _ in range(self.limits.in_flight))
-        await asyncio.gather(*work)
+
+        async def work() -> None:
+            for each in ready:
+                if stopping.is_set() or clock() > until:
+                    sent.append(Result(each.sms_id, "queued", "out-of-time"))
+                else:
+                    sent.append(await self._hand_over(service.tracing, each))
+
+        await asyncio.gather(*(work() for _ in range(self.limits.in_flight)))
         await self._write(service, results + sent)
-        if sent and all(each.state == "queued" for each in sent):
-            raise GatewayUnavailable(f"{GatewayUnavailable.__doc__} Reason: {sent[0].reason}")
+        if sent and not stopping.is_set() and all(each.state == "queued" for each in sent):
+            raise GatewayUnavailable(sent[0].reason)
         return len(claimed) == self.limits.chunk
 
     def _prepare(self, keys: Keys, claimed: Claimed) -> Ready | Result:
@@ -107,32 +125,28 @@ class Sender:
             state = "queued" if handling_of(error) == "wait" else "failed"
             return Result(claimed.sms_id, state, reason_of(error))
 
-    async def _work(
-        self, tracing: Tracing, ready: Iterator[Ready], results: list[Result], until: float
-    ) -> None:
-        clock = asyncio.get_running_loop().time
-        for each in ready:
-            if clock() > until:
-                results.append(Result(each.sms_id, "queued", "out-of-time"))
-                continue
-            span = tracing.begin("sms", each.traceparent) if is_sampled(each.traceparent) else None
-            encoding, _, segments = each.segments
-            verdict, reason = await self.gateway.send(each.sms_id, each.phone, each.text, encoding)
-            results.append(Result(each.sms_id, _STATE[verdict], reason, each.language, encoding, segments))
-            if span is not None:
-                span.end()
+    async def _hand_over(self, tracing: Tracing, ready: Ready) -> Result:
+        span = tracing.begin("sms", ready.traceparent) if is_sampled(ready.traceparent) else None
+        encoding, _, segments = ready.segments
+        verdict, reason = await self.gateway.send(ready.sms_id, ready.phone, ready.text, encoding)
+        if span is not None:
+            span.end()
+        return Result(ready.sms_id, _STATE[verdict], reason, ready.language, encoding, segments)
 
     async def _write(self, service: Service, results: Sequence[Result]) -> None:
         for wait in (*WRITE_AGAIN_AFTER_S, None):
             try:
                 async with service.db.acquire() as db, db.transaction():
-                    await self._announce(db, await store.finish(db, self.process, results))
+                    finished = await store.finish(db, self.process, results)
+                    await self._announce(db, finished)
                 break
             except Exception as error:
                 if wait is None or not is_transient(error):
                     raise
                 log.warning("outcomes could not be written, trying again", exc_info=error)
                 await asyncio.sleep(wait)
+        for each in finished:
+            self.outcomes.labels(each.state).inc()
         await service.publisher.publish(LANE)
 
     async def _announce(self, db: Connection, finished: Sequence[Finished]) -> None:

@@ -125,6 +125,25 @@ async def test_a_late_answer_is_not_taken_for_the_next_message() -> None:
         assert await client.send("s-2", PHONE, "text", "gsm-7") == Outcome(Verdict.TAKEN)
 
 
+async def test_a_request_that_is_given_up_closes_its_connection() -> None:
+    closed = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        sending.cancel()
+        await reader.read()
+        closed.set()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as listening:
+        url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+        client = Kannel(url, "user", "pass", "TONLE", timeout_s=5)
+        sending = asyncio.ensure_future(client.send("s-1", PHONE, "text", "gsm-7"))
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+        await asyncio.wait_for(closed.wait(), 5)
+
+
 async def test_a_gateway_that_is_not_there_took_nothing() -> None:
     client = Kannel(f"http://127.0.0.1:{free_port()}", "user", "pass", "TONLE", timeout_s=0.5)
     outcome = await client.send("s-1", PHONE, "text", "gsm-7")

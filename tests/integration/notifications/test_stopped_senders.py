@@ -1,0 +1,99 @@
+"""Senders are killed, frozen and stopped while they send: no SMS goes out twice, and none is forgotten."""
+
+import asyncio
+import signal
+from collections import Counter
+
+import pytest
+
+from contracts import topics
+from contracts.sms import SmsSent, SmsUpdated
+from tests.integration.notifications.conftest import Gateway, Scene
+from tests.integration.postbox.conftest import until
+
+pytestmark = pytest.mark.stack
+
+MESSAGES = 160
+# A chunk takes about a second: time enough to be stopped in the middle of it.
+SLOW = {"slow": 1.0, "slow_s": 0.2}
+CHUNK = {"sms_senders": 1, "sms_chunk": 40, "sms_in_flight": 8, "sms_lease_s": 4.0}
+
+
+async def queue(scene: Scene) -> None:
+    """Every household's SMS is queued, and no sender runs yet."""
+    households = [f"h-{number}" for number in range(MESSAGES)]
+    await asyncio.gather(*map(scene.household, households))
+    await asyncio.gather(*map(scene.issue, households))
+
+    async def queued() -> bool:
+        return (await scene.states()).get("queued") == MESSAGES
+
+    async with scene.running(sms_senders=0):
+        await until(queued)
+
+
+async def arrived(gateway: Gateway, count: int) -> bool:
+    return (await gateway.summary())["accepted"] >= count
+
+
+async def check(scene: Scene, gateway: Gateway) -> Counter[str]:
+    """Every SMS is sent or unknown and announced so; none arrived twice. Gives how many of each."""
+    received = Counter(sms["sms_id"] for sms in await gateway.inbox())
+    assert (await gateway.summary())["duplicates_absorbed"] == 0
+    assert set(received.values()) == {1}
+    states = {row[0]: row[1] for row in await scene.db.fetch("select sms_id, state from sms")}
+    assert {sms_id for sms_id, state in states.items() if state == "sent"} <= set(received)
+    sent = {each.data.sms_id for each in await scene.on(topics.SMS_SENT, SmsSent)}
+    unknown = {each.data.sms_id for each in await scene.on(topics.SMS_UPDATED, SmsUpdated)}
+    counted = Counter(states.values())
+    assert counted["sent"] + counted["unknown"] == MESSAGES
+    assert {sms_id for sms_id, state in states.items() if state == "sent"} == sent
+    assert {sms_id for sms_id, state in states.items() if state == "unknown"} == unknown - sent
+    return counted
+
+
+async def test_killed_senders_leave_sms_unknown_and_counted_and_send_none_twice(
+    scene: Scene, gateway: Gateway
+) -> None:
+    await queue(scene)
+    await gateway.start(**SLOW)
+    for kill in (1, 2):
+        async with scene.process(**CHUNK) as process:
+            await until(lambda least=kill: arrived(gateway, 50 * least))  # type: ignore[misc]
+            process.kill()
+    async with scene.process(**CHUNK):
+        await until(lambda: scene.ended(MESSAGES), most_s=60)
+    counted = await check(scene, gateway)
+    assert 0 < counted["unknown"] <= 2 * 40
+    assert await scene.db.fetchval("select count(*) from sms where reason = 'sender-stopped'") > 0
+
+
+async def test_a_sender_that_wakes_up_after_its_lease_sends_nothing_that_was_given_up(
+    scene: Scene, gateway: Gateway
+) -> None:
+    await queue(scene)
+    await gateway.start(**SLOW)
+    async with scene.process(**CHUNK) as frozen:
+        await until(lambda: arrived(gateway, 10))
+        frozen.send_signal(signal.SIGSTOP)
+        async with scene.process(**CHUNK):
+            await until(lambda: scene.ended(MESSAGES), most_s=60)
+            frozen.send_signal(signal.SIGCONT)
+            before = await gateway.summary()
+            frozen.terminate()
+            await frozen.wait()
+        assert await gateway.summary() == before
+    assert (await check(scene, gateway))["unknown"] <= 40
+
+
+async def test_a_sender_that_is_told_to_stop_finishes_what_it_began(scene: Scene, gateway: Gateway) -> None:
+    await queue(scene)
+    await gateway.start(**SLOW)
+    async with scene.process(**CHUNK) as process:
+        await until(lambda: arrived(gateway, 20))
+        process.terminate()
+        assert await process.wait() == 0
+    assert set(await scene.states()) == {"queued", "sent"}
+    async with scene.process(**CHUNK):
+        await until(lambda: scene.ended(MESSAGES), most_s=60)
+    assert await check(scene, gateway) == Counter(sent=MESSAGES)
