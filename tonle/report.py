@@ -106,9 +106,10 @@ def _verdict(done: Done) -> str:
 
 def _hop(hop: Hop, colour: str) -> str:
     riel = f"<small>{hop.riel:,} riel</small>" if hop.riel is not None else ""
+    said = f"<small>{escape(parts(hop))}</small><small>waiting {hop.waiting:,}</small>"
     return (
-        f'<div class="hop" style="border-top-color:{colour}">{escape(hop.name)}'
-        f"<b>{hop.households:,}</b>{riel}<small>{escape(parts(hop))}</small><small>waiting {hop.waiting:,}</small></div>"
+        f'<div class="hop" style="border-top-color:{colour}">'
+        f"{escape(hop.name)}<b>{hop.households:,}</b>{riel}{said}</div>"
     )
 
 
