@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -202,65 +203,51 @@ class World:
         return household.revision, household.standing, household.riel, household.basis, scored.decisions
 
 
-def states(minutes: Sequence[int]) -> list[Received[CycleChanged]]:
-    walk = (CycleState.OPENED, CycleState.SUBMITTED, CycleState.REFUSED, CycleState.OPENED, CycleState.CLOSED)
-    return [
-        cycle_changed(state, version, minute=minute)
-        for version, (state, minute) in enumerate(zip(walk, sorted(minutes), strict=False), 1)
-    ]
-
-
-@st.composite
-def histories(draw: st.DrawFn) -> tuple[Sealer, dict[str, list[Event]]]:
-    """Each topic's events in their order, the household topics one partition for two households."""
-    sealer = Sealer()
-    minutes = st.integers(0, 12)
-    levels = st.sampled_from([Level.POOR_1, Level.POOR_2, Level.NONE])
-    registered: list[Event] = []
-    left: list[Event] = []
-    for household_id in ("h-1", "h-2"):
-        count = draw(st.integers(1, 3))
-        for revision, minute in enumerate(sorted(draw(st.lists(minutes, min_size=count, max_size=count))), 1):
-            registered.append(sealer.registered(household_id, revision, minute=minute, level=draw(levels)))
-        for revision in sorted(draw(st.sets(st.integers(1, 3), max_size=2))):
-            if revision <= count:
-                left.append(exited(household_id, revision, minute=draw(minutes)))
-    june = states(draw(st.lists(minutes, min_size=1, max_size=5)))
-    july = [
-        cycle_changed(each.data.state, each.sequence, minute=draw(minutes), cycle_id=CYCLE[:-1] + "7")
-        for each in draw(st.sampled_from([[], june[:1], june[:2]]))
-    ]
-    return sealer, {"registered": registered, "exited": left, "cycle": [*june, *july]}
-
-
-STEPS = st.lists(
-    st.tuples(
-        st.sampled_from(["registered", "exited", "cycle"]),
-        st.integers(0, 2),
-        st.integers(0, 3),
-        st.integers(0, 2),
-    ),
-    max_size=30,
+OPENED, CLOSED, REFUSED = CycleState.OPENED, CycleState.CLOSED, CycleState.REFUSED
+WALKS = (
+    (),
+    (OPENED,),
+    (OPENED, CLOSED),
+    (OPENED, REFUSED, OPENED),
+    (OPENED, OPENED),
+    (OPENED, REFUSED, CLOSED),
 )
-"""(topic, how many of its last events come again, how many new ones, how many households the job does)"""
+
+
+def history(random: Random) -> tuple[Sealer, dict[str, list[Event]]]:
+    """Each topic's events in their order, of two households and two cycles of one programme."""
+    sealer = Sealer()
+    topics: dict[str, list[Event]] = {"registered": [], "exited": [], "cycle": []}
+    for household_id in ("h-1", "h-2"):
+        minutes = sorted(random.choices(range(10), k=random.randint(1, 3)))
+        for revision, minute in enumerate(minutes, 1):
+            level = random.choice([Level.POOR_1, Level.NONE])
+            topics["registered"].append(sealer.registered(household_id, revision, minute=minute, level=level))
+            if random.random() < 0.2:
+                topics["exited"].append(exited(household_id, revision))
+    for cycle_id in (CYCLE, f"{CYCLE[:-1]}7"):
+        walk = random.choice(WALKS)
+        minutes = sorted(random.choices(range(10), k=len(walk)))
+        for version, (state, minute) in enumerate(zip(walk, minutes, strict=True), 1):
+            topics["cycle"].append(cycle_changed(state, version, minute=minute, cycle_id=cycle_id))
+    return sealer, topics
 
 
 @settings(max_examples=400, deadline=None)
-@given(histories(), STEPS, st.sampled_from(["", "registered", "exited", "cycle"]))
-def test_any_interleaving_repetition_and_grouping_ends_in_the_same_state(
-    history: tuple[Sealer, dict[str, list[Event]]], steps: list[tuple[str, int, int, int]], repeated: str
-) -> None:
-    sealer, topics = history
+@given(st.randoms(use_true_random=True))
+def test_any_interleaving_repetition_and_grouping_ends_in_the_same_state(random: Random) -> None:
+    sealer, topics = history(random)
     plain, drawn = World(sealer), World(sealer)
     for name in ("cycle", "registered", "exited"):
         for event in topics[name]:
             plain.handle(name, [event])
     done = dict.fromkeys(topics, 0)
-    for name, again, new, chunk in steps:
-        drawn.handle(name, topics[name][max(0, done[name] - again) : done[name] + new])
-        done[name] = min(done[name] + new, len(topics[name]))
-        drawn.score_caseload(chunk)
-    for name in ("exited", "registered", "cycle"):
-        drawn.handle(name, topics[name][done[name] :])
-    drawn.handle(repeated, topics.get(repeated, []))  # a producer that woke up says it all again
+    while any(done[name] < len(events) for name, events in topics.items()):
+        name = random.choice(list(topics))
+        told, left = topics[name][: done[name]], topics[name][done[name] :]
+        again = random.sample(told, k=random.randint(0, min(2, len(told))))
+        new = left[: random.randint(0, 3)]
+        drawn.handle(name, [*again, *new])
+        done[name] += len(new)
+        drawn.score_caseload(random.randint(0, 2))
     assert drawn.end_state() == plain.end_state()
