@@ -9,8 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 import typer
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from services.registration import cli
 from services.registration.household import household_id
