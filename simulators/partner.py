@@ -24,7 +24,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contracts.payment import InstructionKind, PaymentInstruction
 from contracts.topics import partner_instruction, partner_report
-from contracts.wire import JOSE, Received, Record, WireError, dump, emit_bytes, envelope, load
+from contracts.wire import JOSE, Received, Record, WireError, emit_bytes, envelope, load
 from simulators.partner_ledger import AT_ONCE, Behaviour, Ledger, Report
 
 _SIGNATURES = JWSRegistry({"exp": HeaderParameter("Expiration Time", "int")}, algorithms=["Ed25519"])
@@ -73,14 +73,13 @@ class Letters:
 
     def write(self, report: Report, now: datetime) -> Record:
         """A report as a record, under the key of its instruction."""
-        content = report.content
         header = {"alg": "Ed25519", "exp": int(now.timestamp()) + _REPORT_HOLDS_S}
-        token = jws.serialize_compact(header, dump(content), self._sign_with, registry=_SIGNATURES)
+        token = jws.serialize_compact(header, report.content, self._sign_with, registry=_SIGNATURES)
         return emit_bytes(
             self._reports,
             token.encode(),
             JOSE,
-            id=content.report_id,
+            id=report.report_id,
             key=report.household_id,
             sequence=report.number,
             time=now,

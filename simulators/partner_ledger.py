@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from contracts.payment import InstructionKind, PaymentInstruction, PaymentReport, ReportStatus
 from contracts.topics import Topic
-from contracts.wire import Cause, Received, event_id
+from contracts.wire import Cause, Received, dump, event_id
 
 AT_ONCE = 2000
 _SCHEMA = """
@@ -29,8 +29,8 @@ create table if not exists payment (
 ) without rowid;
 create index if not exists payment_due on payment (settle_at) where settle_at is not null;
 create table if not exists report (
-    id integer primary key, household_id text not null, content text not null, cause_id text not null,
-    correlation_id text not null, traceparent text not null, state text not null
+    id integer primary key, report_id text not null, household_id text not null, content blob not null,
+    cause_id text not null, correlation_id text not null, traceparent text not null, state text not null
 );
 create index if not exists report_unsent on report (id) where state = 'waiting';
 create table if not exists refused (
@@ -54,11 +54,12 @@ class Behaviour(NamedTuple):
 
 
 class Report(NamedTuple):
-    """A report to send; `number` rises with each."""
+    """A report to send, as JSON; `number` rises with each."""
 
     number: int
+    report_id: str
     household_id: str
-    content: PaymentReport
+    content: bytes
     cause: Cause
 
 
@@ -136,9 +137,7 @@ class Ledger:
             "select * from report where state = 'waiting' order by id limit ?", (AT_ONCE,)
         ).fetchall()
         return [
-            Report(
-                row["id"], row["household_id"], PaymentReport.model_validate_json(row["content"]), _cause(row)
-            )
+            Report(row["id"], row["report_id"], row["household_id"], row["content"], _cause(row))
             for row in rows
         ]
 
@@ -241,11 +240,11 @@ class Ledger:
             )
             rows.append(
                 (
-                    *(payment.household_id, report.model_dump_json(), *_fields(cause)),
+                    *(report.report_id, payment.household_id, dump(report), *_fields(cause)),
                     "dropped" if lost else "waiting",
                 )
             )
-        self._db.executemany("insert into report values (null, ?, ?, ?, ?, ?, ?)", rows)
+        self._db.executemany("insert into report values (null, ?, ?, ?, ?, ?, ?, ?)", rows)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -7,7 +7,6 @@ from pathlib import Path
 from pydantic import BaseModel, Field
 
 from contracts import wire
-from contracts.model import Contract
 from contracts.topics import ELIGIBILITY_SCORED, HOUSEHOLD_EXITED, HOUSEHOLD_KEY, Topic
 from postbox.message import Handler, Subscription
 from postbox.service import Job, Service, ServiceSettings, run
@@ -29,12 +28,17 @@ class PartnerKeys(BaseModel):
 
 
 class PaymentsSettings(ServiceSettings):
-    """`partners`: by name, the first pays who has no account; days and seconds are how long they may take."""
+    """`partners` by name: the first pays who has no account.
+
+    A partner is asked about a payment after so many seconds without a report (after `settlement_timeout_s`,
+    where it accepted it); a payee has `withdrawal_days` to collect.
+    """
 
     master_key_file: Path
     signing_key_file: Path
     partners: dict[str, PartnerKeys] = Field(min_length=1)
     report_timeout_s: float = Field(default=3600, gt=0)
+    settlement_timeout_s: float = Field(default=31 * 86_400, gt=0)
     withdrawal_days: int = Field(default=30, ge=1)
 
 
@@ -52,7 +56,9 @@ def office_of(settings: PaymentsSettings) -> Office:
             )
             for name, keys in settings.partners.items()
         },
-        Patience(timedelta(seconds=settings.report_timeout_s), timedelta(days=settings.withdrawal_days + 1)),
+        Patience(
+            timedelta(seconds=settings.report_timeout_s), timedelta(seconds=settings.settlement_timeout_s)
+        ),
         timedelta(days=settings.withdrawal_days),
     )
 
@@ -80,15 +86,9 @@ def service_of(settings: PaymentsSettings) -> Service:
 
 
 def _listen(topic: Topic, handler: Handler) -> Subscription:
-    decode = partial(_decode, topic.contract)
+    decode = partial(wire.decode, topic.contract)
     holds = not topic.compacted
     return Subscription(topic.name, decode, handler, topic.contract, holds=holds, compacted=topic.compacted)
-
-
-def _decode(
-    contract: type[Contract], topic: str, key: bytes | None, value: bytes | None, headers: wire.Headers
-) -> wire.Received[Contract]:
-    return wire.decode(contract, topic, key, value, headers)
 
 
 def _hear(partner: KafkaPartner, handler: Handler) -> Subscription:

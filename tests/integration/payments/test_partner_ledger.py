@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from contracts import wire
 from contracts.payment import InstructionKind, PaymentInstruction, PaymentReport, ReportStatus
 from contracts.topics import partner_report
 from contracts.wire import Received
@@ -31,7 +32,7 @@ class Books:
         self.ledger.settle(at)
         said = self.ledger.unsent()
         self.ledger.sent(each.number for each in said)
-        return [each.content for each in said]
+        return [wire.load(PaymentReport, each.content) for each in said]
 
 
 def statuses(said: Sequence[PaymentReport]) -> list[tuple[str, ReportStatus]]:

@@ -15,13 +15,14 @@ import pytest
 import pytest_asyncio
 
 from tests.conftest import PARTITIONS
-from tests.integration.payments.conftest import until
+from tests.integration.payments.conftest import Scene, family, until
 from tests.integration.payments.partner_suite import PartnerSuite, Talk, talker, talking
 from tonle.stack import topics
 from tonle.stack.secrets import Secrets
 from tonle.stack.supervisor import Stack
 
 pytestmark = pytest.mark.stack
+ENDED = "select count(*) = $1 from payment where state in ('settled', 'failed')"
 
 
 @dataclass
@@ -122,3 +123,33 @@ async def test_a_killed_partner_pays_each_once_and_says_so(simulator: Simulator,
     summary = (await simulator.get("/summary")).json()
     assert (summary["settled"], summary["riel_settled"]) == (400, 400 * 176_000)
     assert (summary["told_again"], summary["reports_sent"]) == (0, 800)
+
+
+async def test_every_payment_ends_once_though_reports_are_lost_and_the_partner_dies(
+    scene: Scene, simulator: Simulator
+) -> None:
+    scene.settings.report_timeout_s = scene.settings.settlement_timeout_s = 1.0
+    simulator.environment |= {"TONLE_PARTNER_DROP_SHARE": "0.3", "TONLE_PARTNER_FAIL_SHARE": "0.1"}
+    families = [family(f"h-{number:03}") for number in range(100)]
+    await simulator.start()
+    async with scene.running():
+        await scene.open_cycle(envelope=100 * 176_000, cap_household=176_000)
+        await scene.approve()
+        await scene.send(scene.key(each) for each in families)
+        await scene.send(scene.scored(each, 176_000) for each in families)
+        await until(lambda: scene.db.fetchval("select count(*) > 20 from report"))
+        await simulator.end(signal.SIGKILL)
+        await simulator.start()
+        await until(lambda: scene.db.fetchval(ENDED, 100), most_s=60)
+        paid = {household for household, state in (await scene.states()).items() if state == "settled"}
+        ledger = (await simulator.get("/summary")).json()
+    assert (ledger["settled"], ledger["failed"]) == (len(paid), 100 - len(paid))
+    assert len(paid) < 100
+    assert await scene.parked() == []
+    assert await scene.balances() == {
+        "funding": -100 * 176_000,
+        "envelope": (100 - len(paid)) * 176_000,
+        "in-transit": 0,
+        "paid": len(paid) * 176_000,
+    }
+    assert await scene.db.fetchval("select bool_or(inquiries > 0) from payment")
