@@ -1,9 +1,10 @@
 """Events of households and cycles as eligibility receives them, sealed by keys of the test."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from random import Random
 
 from contracts import topics, wire
 from contracts.cycle import CycleChanged, CycleState
@@ -27,6 +28,7 @@ from contracts.sealed import Sealed
 from contracts.topics import Topic
 from contracts.wire import M, Received
 from services.eligibility import programmes
+from services.eligibility.cycles import Cycle
 from services.eligibility.households import Desk
 from services.eligibility.programmes import Programme
 from vault.sealing import Keys
@@ -36,6 +38,7 @@ PROGRAMME = programmes.parse(FILE.name, FILE.read_bytes())
 CYCLE = f"{PROGRAMME.id}-2023-06"
 JUNE = date(2023, 6, 1)
 START = datetime(2025, 1, 1, tzinfo=UTC)
+Event = Received[HouseholdRegistered] | Received[HouseholdExited] | Received[CycleChanged]
 TRACE = "00-11111111111111111111111111111111-2222222222222222-01"
 ADULT = date(1985, 4, 15)
 
@@ -107,10 +110,15 @@ class Sealer:
 
     def _seal(self, key_id: str, what: Contract, event_id: str) -> Sealed:
         if self.keys.state(key_id) == "missing":
-            self.keys.add(key_id, key_id.encode().ljust(32, b"\0")[:32])
+            self.keys.add(key_id, key_of(key_id))
         event_type = topics.HOUSEHOLD_REGISTERED.name
         blob = self.keys.seal(key_id, wire.dump(what), event_id=event_id, event_type=event_type)
         return Sealed(key_id=key_id, blob=blob)
+
+
+def key_of(key_id: str) -> bytes:
+    """The data key of a household of the test."""
+    return key_id.encode().ljust(32, b"\0")[:32]
 
 
 def exited(household_id: str = "h-1", revision: int = 1, *, minute: int = 0) -> Received[HouseholdExited]:
@@ -153,7 +161,36 @@ def received(topic: Topic, data: M, id: str, key: str, sequence: int, *, minute:
     return Received(data, id, topic.name, key, time, sequence, f"request-{key}", TRACE)
 
 
-def desk(sealer: Sealer, cycles: Mapping[str, object] | Sequence[object] = ()) -> Desk:
+def desk(sealer: Sealer, cycles: Iterable[Cycle] = ()) -> Desk:
     """Scores with the shipped programme."""
-    known = cycles.values() if isinstance(cycles, Mapping) else cycles
-    return Desk((PROGRAMME,), tuple(known), sealer.open)  # type: ignore[arg-type]
+    return Desk((PROGRAMME,), tuple(cycles), sealer.open)
+
+
+OPENED, CLOSED, REFUSED = CycleState.OPENED, CycleState.CLOSED, CycleState.REFUSED
+WALKS = (
+    (),
+    (OPENED,),
+    (OPENED, CLOSED),
+    (OPENED, REFUSED, OPENED),
+    (OPENED, OPENED),
+    (OPENED, REFUSED, CLOSED),
+)
+
+
+def history(random: Random) -> tuple[Sealer, dict[str, list[Event]]]:
+    """Each topic's events in their order, of two households and two cycles of one programme."""
+    sealer = Sealer()
+    topics: dict[str, list[Event]] = {"registered": [], "exited": [], "cycle": []}
+    for household_id in ("h-1", "h-2"):
+        minutes = sorted(random.choices(range(10), k=random.randint(1, 3)))
+        for revision, minute in enumerate(minutes, 1):
+            level = random.choice([Level.POOR_1, Level.NONE])
+            topics["registered"].append(sealer.registered(household_id, revision, minute=minute, level=level))
+            if random.random() < 0.2:
+                topics["exited"].append(exited(household_id, revision))
+    for cycle_id in (CYCLE, f"{CYCLE[:-1]}7"):
+        walk = random.choice(WALKS)
+        minutes = sorted(random.choices(range(10), k=len(walk)))
+        for version, (state, minute) in enumerate(zip(walk, minutes, strict=True), 1):
+            topics["cycle"].append(cycle_changed(state, version, minute=minute, cycle_id=cycle_id))
+    return sealer, topics

@@ -10,15 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts.cycle import CycleChanged, CycleState
 from contracts.eligibility import Outcome
-from contracts.household import AreaType, HouseholdExited, HouseholdRegistered, Level
-from contracts.wire import Received
+from contracts.household import AreaType, Level
 from postbox.message import Batch
 from services.eligibility import cycles, households
 from services.eligibility.cycles import Caseload, Cycle, Misplaced
 from services.eligibility.households import Household, Registration, Scored, Standing, UnknownWord
-from tests.unit.eligibility.samples import CYCLE, JUNE, Sealer, cycle_changed, desk, exited
+from tests.unit.eligibility.samples import CYCLE, JUNE, Event, Sealer, cycle_changed, desk, exited, history
 from vault.sealing import KeyMissing
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -133,11 +131,6 @@ def test_a_household_is_scored_again_only_where_the_cycle_makes_a_difference() -
     assert households.score_again(at, left, kept, "the cycle's event") is None
 
 
-# Any order: each topic's own order holds, everything else is drawn.
-
-Event = Received[HouseholdRegistered] | Received[HouseholdExited] | Received[CycleChanged]
-
-
 @dataclass
 class World:
     """What the handlers and the job keep, as they keep it, for the rules to be run on."""
@@ -158,7 +151,7 @@ class World:
                 self.cycles[cycle.cycle_id] = cycle
                 self.caseloads += [(caseload, "")] if caseload else []
         else:
-            register = partial(households.register, desk(self.sealer, self.cycles))
+            register = partial(households.register, desk(self.sealer, self.cycles.values()))
             rule = register if topic == "registered" else households.leave
             self._save(batch.fold(self.households, rule))  # type: ignore[arg-type]
         assert not batch.parked
@@ -172,7 +165,7 @@ class World:
         for household_id in due[:most]:
             household = self.households[household_id]
             again = households.score_again(
-                desk(self.sealer, self.cycles), household, self.kept[household_id], caseload.cause_id
+                desk(self.sealer, self.cycles.values()), household, self.kept[household_id], caseload.cause_id
             )
             self._save([again] if again else [])
         if len(due) > most:
@@ -201,36 +194,6 @@ class World:
         scored = self.decided[household.household_id]
         assert scored.sequence == household.sequence
         return household.revision, household.standing, household.riel, household.basis, scored.decisions
-
-
-OPENED, CLOSED, REFUSED = CycleState.OPENED, CycleState.CLOSED, CycleState.REFUSED
-WALKS = (
-    (),
-    (OPENED,),
-    (OPENED, CLOSED),
-    (OPENED, REFUSED, OPENED),
-    (OPENED, OPENED),
-    (OPENED, REFUSED, CLOSED),
-)
-
-
-def history(random: Random) -> tuple[Sealer, dict[str, list[Event]]]:
-    """Each topic's events in their order, of two households and two cycles of one programme."""
-    sealer = Sealer()
-    topics: dict[str, list[Event]] = {"registered": [], "exited": [], "cycle": []}
-    for household_id in ("h-1", "h-2"):
-        minutes = sorted(random.choices(range(10), k=random.randint(1, 3)))
-        for revision, minute in enumerate(minutes, 1):
-            level = random.choice([Level.POOR_1, Level.NONE])
-            topics["registered"].append(sealer.registered(household_id, revision, minute=minute, level=level))
-            if random.random() < 0.2:
-                topics["exited"].append(exited(household_id, revision))
-    for cycle_id in (CYCLE, f"{CYCLE[:-1]}7"):
-        walk = random.choice(WALKS)
-        minutes = sorted(random.choices(range(10), k=len(walk)))
-        for version, (state, minute) in enumerate(zip(walk, minutes, strict=True), 1):
-            topics["cycle"].append(cycle_changed(state, version, minute=minute, cycle_id=cycle_id))
-    return sealer, topics
 
 
 @settings(max_examples=400, deadline=None)
