@@ -35,7 +35,7 @@ async def run(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run]:
     """Every trace is recorded. The file lies outside the data folder, as a registrar's file does."""
     file = tmp_path_factory.mktemp("registrar") / "households.csv"
     home = tmp_path_factory.mktemp("flow")
-    plan = Plan(HOUSEHOLDS, seed=7, envelope=HOUSEHOLDS * 1_000_000, home=home, file=file)
+    plan = Plan(HOUSEHOLDS, seed=8, envelope=HOUSEHOLDS * 1_000_000, home=home, file=file)
     screen = Screen(Console(file=io.StringIO()), HOUSEHOLDS)
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("TONLE_SAMPLE_RATIO", "1")

@@ -22,6 +22,8 @@ KHMER = re.compile(r"[\u1780-\u17ff\u200b]+")
 LATIN = re.compile(r"[A-Za-z]+")
 DIGITS = re.compile(r"\d{6,}")
 CONDITION = re.compile(r"\b(disability|disabled|pregnan\w*|hiv)\b", re.IGNORECASE)
+READABLE = re.compile(r"[ -~]{8,}")  # three letters between other bytes may be anything's, a cipher's too
+SEALED = re.compile(r"[\w+/=-]{60,}")
 JOSE = re.compile(r"^[\w-]+\.[\w-]+\.[\w-]+$")
 
 
@@ -62,7 +64,8 @@ class Persons:
                             return "a name"
             if any(_number(number) in self.numbers for number in DIGITS.findall(reading)):
                 return "a number"
-            if CONDITION.search(reading) and any(each in self.households for each in _ids(reading)):
+            beside = SEALED.sub(" ", " ".join(READABLE.findall(reading)))
+            if CONDITION.search(beside) and any(each in self.households for each in _ids(beside)):
                 return "a condition beside a household id"
         return None
 
