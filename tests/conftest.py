@@ -12,6 +12,7 @@ import pytest_asyncio
 
 from postbox import migrate
 from postbox.service import ServiceSettings
+from tests import containers
 from tonle.stack import topics
 from tonle.stack.postgres import AUDITOR, SUPERUSER, close_to_others
 from tonle.stack.secrets import Secrets
@@ -48,7 +49,8 @@ class MakeSettings(Protocol):
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     """Kafka and PostgreSQL, started once; no service runs in it."""
     settings = StackSettings(data_dir=tmp_path_factory.mktemp("stack"), durable=False, partitions=PARTITIONS)
-    async with Stack(settings, services=()) as running:
+    servers = containers.running(settings) if containers.chosen() else Stack(settings, services=())
+    async with servers as running:
         yield running
 
 

@@ -40,7 +40,7 @@ class Kafka:
         class_path = await asyncio.to_thread(jars.ensure, progress)
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "java.args").write_text(self._java_arguments(class_path))
-        (self.folder / "server.properties").write_text(_properties(self._settings()))
+        (self.folder / "server.properties").write_text(_properties(self.settings()))
         if not (self.folder / "log" / "meta.properties").exists():
             await asyncio.to_thread(self._format)
 
@@ -79,7 +79,7 @@ class Kafka:
         )
         return "\n".join(lines) + "\n"
 
-    def _settings(self) -> dict[str, str | int]:
+    def settings(self) -> dict[str, str | int]:
         """One broker that is its own controller, tuned for few cores and many small topics."""
         return {
             "process.roles": "broker,controller",

@@ -46,7 +46,7 @@ class Postgres:
         home = await asyncio.to_thread(postgres_home.find, self.folder)
         if not (home.data / "PG_VERSION").exists():
             await asyncio.to_thread(self._initdb, home)
-        home.write(home.data / "postgresql.conf", _configuration(self._settings()))
+        home.write(home.data / "postgresql.conf", _configuration(self.settings()))
         home.write(home.data / "pg_hba.conf", "host all all 127.0.0.1/32 scram-sha-256\n")
 
     async def spawn(self, log: Path) -> Child:
@@ -79,7 +79,7 @@ class Postgres:
         finally:
             await db.close()
 
-    def _settings(self) -> dict[str, str | int]:
+    def settings(self) -> dict[str, str | int]:
         """For two cores and a few hundred MB; every commit is still on disk when it is acknowledged."""
         return {
             "listen_addresses": "127.0.0.1",
