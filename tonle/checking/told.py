@@ -115,7 +115,7 @@ async def read(facts: Facts, kafka: str, prefix: str, partners: Sequence[str]) -
         reading.unreadable[topic.name] = 0
         async for records in whole(kafka, prefix + topic.name):
             reading.records[topic.name] += len(records)
-            facts.hear(topic.name, list(_told(topic, records, reading)))
+            facts.hear(topic.name, list(said(topic, records, reading)))
         facts.heard(topic.name)
     return reading
 
@@ -146,7 +146,7 @@ async def whole(kafka: str, topic: str) -> AsyncIterator[list[ConsumerRecord]]:
         await consumer.stop()
 
 
-def _told(topic: Topic, records: Iterable[ConsumerRecord], reading: Reading) -> Iterator[Told]:
+def said(topic: Topic, records: Iterable[ConsumerRecord], reading: Reading) -> Iterator[Told]:
     for record in records:
         try:
             event = _decode(topic, record)
