@@ -22,14 +22,14 @@ async def score_caseload(office: Office, service: Service, *, chunk: int = CHUNK
     Can be stopped anywhere: how far it got is written with what it decided.
     """
     async with service.db.acquire() as db, db.transaction():
-        turn = await _score_chunk(office, db, chunk)
+        turn = await score_chunk(office, db, chunk)
     if turn is None:
         return False
     await service.publisher.publish(_lane(turn))
     return True
 
 
-async def _score_chunk(office: Office, db: Connection, most: int) -> Turn | None:
+async def score_chunk(office: Office, db: Connection, most: int) -> Turn | None:
     now = datetime.now(UTC)
     # Cycles before households: the order in which the stream locks them, too.
     known = await store.cycles_for_scoring(db)
