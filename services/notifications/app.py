@@ -10,9 +10,8 @@ from prometheus_client import Counter
 from pydantic import SecretStr
 
 from contracts import topics, wire
-from contracts.household import HouseholdKey
-from contracts.payment import PaymentIssued
-from postbox.message import Subscription
+from contracts.topics import Topic
+from postbox.message import Handler, Subscription
 from postbox.service import Job, Service, ServiceSettings, run
 from services.notifications import api, handlers, wording
 from services.notifications.gateways.kannel import Kannel
@@ -21,14 +20,16 @@ from vault import keyring
 from vault.master import MasterKey
 
 FOLDER = Path(__file__).parent
+LEASE_TIMEOUTS = 6
+"""A claim holds for so many time-outs: half of it to begin requests, two for the last, one to spare."""
 MIGRATIONS: Sequence[Path] = (keyring.MIGRATIONS, FOLDER / "migrations")
 
 
 class Settings(ServiceSettings):
     """`TONLE_…` environment variables of notifications.
 
-    `gateway_report_url`: where delivery reports shall go, with `{sms_id}` in it. `sms_lease_s` must be well
-    above the time-out: twice the time that a chunk may take at most.
+    `gateway_report_url`: where delivery reports shall go, with `{sms_id}` in it. `withdrawal_days`: as
+    payments tells the partner.
     """
 
     gateway_url: str
@@ -39,9 +40,8 @@ class Settings(ServiceSettings):
     sms_in_flight: int = 64
     sms_chunk: int = 256
     sms_timeout_s: float = 10.0
-    sms_lease_s: float = 60.0
     sms_senders: int = 2
-    collect_days: int = 30
+    withdrawal_days: int = 30
 
 
 def template_files() -> dict[str, str]:
@@ -53,6 +53,33 @@ def service(settings: Settings) -> Service:
     """The service, ready to run. Raises `TemplateRefused` and `MasterKeyUnusable` before it starts."""
     assert settings.master_key_file is not None, "set TONLE_MASTER_KEY_FILE"
     master = MasterKey.from_file(settings.master_key_file)
+    tell_payment = partial(handlers.tell_payment, master, settings.withdrawal_days)
+    outcomes = Counter("notifications_sms", "What became of SMS", ["outcome"], registry=None)
+    sender = _sender(settings, master, outcomes)
+    built = Service(
+        "notifications",
+        settings,
+        subscriptions=(
+            _subscription(topics.HOUSEHOLD_KEY, handlers.keep_keys),
+            _subscription(topics.PAYMENT_ISSUED, tell_payment),
+        ),
+        router=api.router,
+        jobs=(
+            *(Job(f"sender-{number}", sender.run, 0.1) for number in range(settings.sms_senders)),
+            Job("give-up-lost", sender.give_up_lost, settings.sms_timeout_s / 2),
+        ),
+        migrations=MIGRATIONS,
+    )
+    built.metrics.registry.register(outcomes)
+    return built
+
+
+def _subscription(topic: Topic, handler: Handler) -> Subscription:
+    decode = partial(wire.decode, topic.contract)
+    return Subscription(topic.name, decode, handler, topic.contract, compacted=topic.compacted)
+
+
+def _sender(settings: Settings, master: MasterKey, outcomes: Counter) -> Sender:
     gateway = Kannel(
         settings.gateway_url,
         settings.gateway_user,
@@ -61,37 +88,9 @@ def service(settings: Settings) -> Service:
         timeout_s=settings.sms_timeout_s,
         report_url=settings.gateway_report_url,
     )
-    limits = Limits(settings.sms_chunk, settings.sms_in_flight, settings.sms_lease_s)
+    limits = Limits(settings.sms_chunk, settings.sms_in_flight, LEASE_TIMEOUTS * settings.sms_timeout_s)
     words = wording.load(template_files())
-    outcomes = Counter("notifications_sms", "What became of SMS", ["outcome"], registry=None)
-    sender = Sender(gateway, words, master, f"sender-{uuid4()}", limits, lambda: datetime.now(UTC), outcomes)
-    built = Service(
-        "notifications",
-        settings,
-        subscriptions=(
-            Subscription(
-                topics.HOUSEHOLD_KEY.name,
-                partial(wire.decode, HouseholdKey),
-                handlers.keep_keys,
-                HouseholdKey,
-                compacted=True,
-            ),
-            Subscription(
-                topics.PAYMENT_ISSUED.name,
-                partial(wire.decode, PaymentIssued),
-                partial(handlers.tell_payment, master, settings.collect_days),
-                PaymentIssued,
-            ),
-        ),
-        router=api.router,
-        jobs=(
-            *(Job(f"sender-{number}", sender.run, 0.1) for number in range(settings.sms_senders)),
-            Job("give-up-lost", sender.give_up_lost, min(5.0, settings.sms_lease_s / 4)),
-        ),
-        migrations=MIGRATIONS,
-    )
-    built.metrics.registry.register(outcomes)
-    return built
+    return Sender(gateway, words, master, f"sender-{uuid4()}", limits, lambda: datetime.now(UTC), outcomes)
 
 
 if __name__ == "__main__":

@@ -103,10 +103,10 @@ class Told:
     new: tuple[NewSms, ...] = ()
 
 
-def tell(keys: Keys, collect_days: int, told: Told | None, event: Received[PaymentIssued]) -> Told | None:
+def tell(keys: Keys, withdrawal_days: int, told: Told | None, event: Received[PaymentIssued]) -> Told | None:
     """The SMS of a payment; None where it was told already.
 
-    The last day to collect is `collect_days` after the payment was issued, by the calendar of Phnom Penh.
+    The last day to collect is `withdrawal_days` after the payment was issued, by the calendar of Phnom Penh.
     Raises `KeyMissing` (its key has not come yet), `SealBroken` and `WireError`.
     """
     told = told or Told()
@@ -125,7 +125,7 @@ def tell(keys: Keys, collect_days: int, told: Told | None, event: Received[Payme
         partner=payment.partner,
         period=payment.period,
         amount=payment.amount,
-        until=event.time.astimezone(PHNOM_PENH).date() + timedelta(days=collect_days),
+        until=event.time.astimezone(PHNOM_PENH).date() + timedelta(days=withdrawal_days),
         event_id=event.id,
         event_type=event.type,
         key_id=sealed.key_id,
