@@ -226,7 +226,8 @@ class State(NamedTuple):
 
 _STATE = """
 select h.household_id, exit_revision >= h.revision, h.revision, exit_revision,
-    (h.standing, h.riel, h.in_cycle, h.basis, d.as_of, d.cycle_id, d.period, d.outcome, d.amount, d.reasons, d.lines)::text
+    (h.standing, h.riel, h.in_cycle, h.basis,
+        d.as_of, d.cycle_id, d.period, d.outcome, d.amount, d.reasons, d.lines)::text
 from household h left join decision d using (household_id) order by 1
 """
 
