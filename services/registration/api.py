@@ -7,7 +7,7 @@ from typing import Annotated
 from uuid import uuid4
 
 from asyncpg import UniqueViolationError
-from fastapi import APIRouter, Depends, Header, Request
+from fastapi import APIRouter, Depends, Header, Path, Request
 
 from contracts import wire
 from contracts.household import Payee, Persons
@@ -24,6 +24,7 @@ from services.registration.registering import PUBLISHING
 
 router = APIRouter(tags=["households"])
 RequestId = Annotated[str, Header(alias="Idempotency-Key", min_length=1, max_length=200)]
+HouseholdId = Annotated[str, Path(max_length=64, pattern=r"^[A-Za-z0-9-]+$")]
 _TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -41,7 +42,7 @@ async def register(
 @router.put("/households/{household_id}")
 async def revise(
     request: Request,
-    household_id: str,
+    household_id: HouseholdId,
     revision: Revision,
     caller: Annotated[Caller, Depends(allowed("household.revise"))],
 ) -> Receipt:
@@ -54,7 +55,7 @@ async def revise(
 @router.post("/households/{household_id}/exit")
 async def leave(
     request: Request,
-    household_id: str,
+    household_id: HouseholdId,
     why: Exit,
     caller: Annotated[Caller, Depends(allowed("household.exit"))],
 ) -> Receipt:
@@ -64,7 +65,7 @@ async def leave(
 
 @router.get("/households/{household_id}")
 async def read(
-    request: Request, household_id: str, caller: Annotated[Caller, Depends(allowed("household.read"))]
+    request: Request, household_id: HouseholdId, caller: Annotated[Caller, Depends(allowed("household.read"))]
 ) -> dict[str, object]:
     """A household as it is; `household` has the shape that a revision takes."""
     async with service_of(request).db.acquire() as db:
@@ -83,7 +84,7 @@ async def read(
 
 @router.get("/households/{household_id}/story")
 async def story(
-    request: Request, household_id: str, caller: Annotated[Caller, Depends(allowed("read"))]
+    request: Request, household_id: HouseholdId, caller: Annotated[Caller, Depends(allowed("read"))]
 ) -> list[dict[str, object]]:
     """What happened to a household here, oldest first."""
     async with service_of(request).db.acquire() as db:

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StringConstraints
 
 from postbox.callers import Caller, allowed
 from postbox.problems import Problem
@@ -29,13 +29,14 @@ from services.registration.store_imports import Entry, Import, Selection, Upload
 router = APIRouter(tags=["imports"])
 Importing = Annotated[Caller, Depends(allowed("household.import"))]
 Outcome = Literal["quarantined", "duplicate"]
+ImportId = Annotated[str, StringConstraints(max_length=64, pattern=r"^[a-z0-9]+$")]
 PAGE_ROWS = 500
 
 
 class Page(BaseModel):
     """Which entries of quarantine; `after` is the last number of the page before."""
 
-    import_id: str | None = None
+    import_id: ImportId | None = None
     outcome: Outcome | None = None
     resolved: bool = False
     after: Annotated[int, Field(ge=0)] = 0
@@ -99,7 +100,7 @@ async def list_imports(
 
 
 @router.get("/imports/{import_id}")
-async def show_import(request: Request, import_id: str, caller: Importing) -> dict[str, object]:
+async def show_import(request: Request, import_id: ImportId, caller: Importing) -> dict[str, object]:
     """How far an import is; the outcomes add up to `rows_done`."""
     async with service_of(request).db.acquire() as db:
         run = await store_imports.find_import(db, import_id)
@@ -121,7 +122,7 @@ async def list_quarantine(
 
 @router.get("/quarantine/export")
 async def export_quarantine(
-    request: Request, caller: Importing, import_id: str | None = None, outcome: Outcome | None = None
+    request: Request, caller: Importing, import_id: ImportId | None = None, outcome: Outcome | None = None
 ) -> StreamingResponse:
     """The open rows as a CSV file: the columns as they were, and what is wrong. Correct and resubmit it."""
     service = service_of(request)

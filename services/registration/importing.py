@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 
+from asyncpg import DataError, IntegrityConstraintViolationError, ProgramLimitExceededError
+
 from contracts import wire
 from postbox import outbox
 from postbox.message import Connection
 from postbox.service import Service
 from services.registration import admission, registering, store, store_imports
 from services.registration.admission import New, Unchanged
-from services.registration.cells import SourceRow
+from services.registration.cells import Flaw, SourceRow
 from services.registration.columns import FileRefused
 from services.registration.office import Office
 from services.registration.quarantine import Examined, Judged, Refused, examined, refused
@@ -22,6 +24,9 @@ from services.registration.store_imports import Import, Tally
 
 IMPORTING = "import"
 """The job's name; wake it when a file has been uploaded."""
+
+UNKEEPABLE = (DataError, IntegrityConstraintViolationError, ProgramLimitExceededError, ValueError)
+"""What the database or the wire says to a row that it will never take."""
 
 
 @dataclass
@@ -60,11 +65,27 @@ class Importer:
             return await self._end(service, run, "the uploaded file is gone", "Upload it again.")
         if not chunk:
             return await self._end(service, run)
-        async with service.db.acquire() as db, db.transaction():
-            if await store_imports.lock_import(db, run.import_id, run.row_number):
-                await self._save(db, service, run, chunk)
+        await self._do(service, run, chunk)
         service.wake(PUBLISHING)
         return True
+
+    async def _do(self, service: Service, run: Import, chunk: Sequence[Examined]) -> None:
+        """A chunk in one transaction; where a row can't be kept, row by row, so that it alone is refused."""
+        try:
+            await self._commit(service, run, chunk)
+        except UNKEEPABLE:
+            for each in chunk:
+                try:
+                    await self._commit(service, run, [each])
+                except UNKEEPABLE as error:
+                    await self._commit(service, run, [_unkept(each, error)])
+                run = run._replace(row_number=each.number)
+
+    async def _commit(self, service: Service, run: Import, chunk: Sequence[Examined]) -> None:
+        async with service.db.acquire() as db, db.transaction():
+            # Nothing is done where another process has done this chunk meanwhile.
+            if await store_imports.lock_import(db, run.import_id, run.row_number):
+                await self._save(db, service, run, chunk)
 
     def _read(self, run: Import) -> list[Examined]:
         stream = self._stream
@@ -112,6 +133,12 @@ class Importer:
             if path.name not in still_open and path.stat().st_mtime < self._started:
                 path.unlink(missing_ok=True)
         self._tidied = True
+
+
+def _unkept(each: Examined, error: Exception) -> Examined:
+    # The class alone: the text of an error may quote the row.
+    flaw = Flaw("", "", f"can't be kept ({type(error).__name__})", "Tell the operator of this system.")
+    return each._replace(candidate=None, flaws=(flaw,))
 
 
 async def _judge(db: Connection, run: Import, chunk: Sequence[Examined]) -> list[Judged]:

@@ -3,6 +3,7 @@
 import csv
 import re
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time
@@ -22,6 +23,11 @@ LINE_BYTES_MOST = 1_000_000
 SHARED_STRINGS_BYTES_MOST = 100_000_000
 """openpyxl holds a workbook's shared strings in memory; larger workbooks are refused."""
 BATCH_ROWS = 500
+DAMAGED = (
+    zipfile.BadZipFile, zlib.error, ElementTree.ParseError, InvalidFileException, EOFError, LookupError,
+    OSError, TypeError, ValueError,
+)  # fmt: skip
+"""What openpyxl raises for workbooks that are cut short, changed or none."""
 
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _NOT_UTF_8 = "Save the file as CSV UTF-8; part of it was written in another encoding."
@@ -136,7 +142,7 @@ def _open_xlsx(path: Path) -> Table:
         if sizes.get("xl/sharedStrings.xml", 0) > SHARED_STRINGS_BYTES_MOST:
             raise FileRefused("the workbook is too large", "Save it as CSV UTF-8 or Parquet.")
         header = next(_sheet_rows(path, 1), ())
-    except (zipfile.BadZipFile, InvalidFileException, KeyError, ValueError, OSError):
+    except DAMAGED:
         raise FileRefused("the workbook can't be read", "Open it and save it again as .xlsx.") from None
     columns = check([_text(cell.value) for cell in header])
     return Table(columns, None, lambda after: _xlsx_rows(path, columns, after))
@@ -147,20 +153,18 @@ def _xlsx_rows(path: Path, columns: Sequence[str], after: int) -> Iterator[Sourc
         for number, row in enumerate(_sheet_rows(path, max(after, 1) + 1), max(after, 1) + 1):
             if any(cell.value is not None for cell in row):
                 yield _xlsx_row(number, row, columns)
-    except (zipfile.BadZipFile, ElementTree.ParseError, KeyError, ValueError, OSError):
+    except DAMAGED:
         raise FileRefused(
             "the workbook is damaged", "Open it, save it again as .xlsx, and import that."
         ) from None
 
 
 def _sheet_rows(path: Path, first: int) -> Iterator[Sequence[SheetCell]]:
-    workbook = openpyxl.load_workbook(path, read_only=True, data_only=False)
-    try:
-        sheet = workbook.worksheets[0]
+    # Given an open file, openpyxl does not judge it by its name.
+    with path.open("rb") as file:
+        sheet = openpyxl.load_workbook(file, read_only=True, data_only=False).worksheets[0]
         sheet.reset_dimensions()
         yield from sheet.iter_rows(min_row=first)
-    finally:
-        workbook.close()
 
 
 def _xlsx_row(number: int, row: Sequence[SheetCell], columns: Sequence[str]) -> SourceRow:

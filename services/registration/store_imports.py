@@ -146,16 +146,15 @@ async def advance(db: Connection, import_id: str, row_number: int, tally: Tally,
     """Move the cursor past a chunk, in the chunk's transaction."""
     await db.execute(
         """
-        update import set row_number = $2, state = 'running', started_at = coalesce(started_at, $8),
+        update import set row_number = $2, state = 'running', started_at = coalesce(started_at, $7),
                rows_done = rows_done + $3 + $4 + $5 + $6, registered = registered + $3,
                quarantined = quarantined + $4, duplicates = duplicates + $5, unchanged = unchanged + $6,
                rows_total = greatest(rows_total, rows_done + $3 + $4 + $5 + $6)
-        where import_id = $1 and state = any($7)
+        where import_id = $1
         """,
         import_id,
         row_number,
         *tally,
-        ["waiting", "running"],
         at,
     )
 

@@ -1,6 +1,7 @@
 """Registering, revising, reading and exiting households over HTTP."""
 
 import asyncio
+import json
 
 import msgpack
 import pytest
@@ -248,6 +249,23 @@ async def test_a_revision_keeps_keys_and_person_ids_and_an_exit_follows(
     assert len(await open_window.on(HOUSEHOLD_KEY.name)) == 2
     before, after = await persons_of(open_window, first), await persons_of(open_window, second)
     assert [each.person_id for each in before.members] == [each.person_id for each in after.members]
+
+
+async def test_hostile_ids_and_texts_are_refused_without_an_error(open_window: Window) -> None:
+    assert (await open_window.get("/households/%00")).status_code == 422
+    assert (await open_window.get("/imports/%00")).status_code == 422
+    assert (await open_window.get("/quarantine?import_id=%00")).status_code == 422
+    for text in ("\0", "\ud800", "\ufffd"):
+        token = await open_window.registrar()
+        body = json.dumps(form().model_dump() | {"roof": text})
+        answer = await open_window.call(
+            "POST",
+            "/households",
+            token,
+            {"Idempotency-Key": "x", "Content-Type": "application/json"},
+            content=body,
+        )
+        assert answer.status_code == 422
 
 
 async def test_a_story_tells_who_did_what_in_order_with_its_trace(open_window: Window) -> None:

@@ -2,9 +2,12 @@
 
 import csv
 import io
+import zipfile
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from aiokafka import ConsumerRecord
 
@@ -13,6 +16,7 @@ from contracts.household import HouseholdRegistered
 from contracts.topics import HOUSEHOLD_KEY, HOUSEHOLD_REGISTERED
 from services.registration.household import household_id
 from tests.integration.registration.conftest import Window, form, until
+from tests.integration.registration.test_readers import parquet_file, xlsx_file
 from tests.unit.registration.samples import COLUMNS, PHNOM_PENH, csv_bytes, row
 
 pytestmark = pytest.mark.stack
@@ -66,6 +70,46 @@ async def test_mixed_encodings_a_broken_line_and_a_null_byte_block_nobody(
     assert run["registered"] + run["quarantined"] == 5
     reasons = {entry["row_number"]: entry["flaws"][0]["reason"] for entry in await open_window.quarantine()}
     assert (reasons[3], reasons[5]) == ("is not UTF-8", "holds characters that are not text")
+
+
+async def test_a_row_that_breaks_a_constraint_is_quarantined_alone(open_window: Window) -> None:
+    await open_window.db.execute("alter table household add check (reference <> 'R-7')")
+    run = await open_window.imported(csv_bytes(row(n) for n in range(1, 31)))
+    assert tally(run) == (30, 29, 1, 0, 0)
+    (entry,) = await open_window.quarantine()
+    assert (entry["row_number"], entry["flaws"][0]["reason"]) == (8, "can't be kept (CheckViolationError)")
+    assert len(await open_window.on(HOUSEHOLD_REGISTERED.name)) == 29
+
+
+async def test_workbooks_and_parquet_files_are_imported_like_csv(open_window: Window, tmp_path: Path) -> None:
+    lines = [[row(n).get(name) for name in COLUMNS] for n in range(1, 51)]
+    lines[3][COLUMNS.index("level")] = "=A1"
+    workbook = xlsx_file(tmp_path / "a.xlsx", lines)
+    run = await open_window.imported(workbook.read_bytes(), name="a.xlsx")
+    assert tally(run) == (50, 49, 1, 0, 0)
+    (entry,) = await open_window.quarantine()
+    assert (entry["row_number"], entry["flaws"][0]["reason"]) == (5, "is a formula")
+    texts = {name: pa.array([row(n).get(name) for n in range(1, 51)], pa.string()) for name in COLUMNS}
+    run = await open_window.imported(
+        parquet_file(tmp_path / "a.parquet", texts).read_bytes(), name="a.parquet"
+    )
+    assert (tally(run), run["rows_total"]) == ((50, 1, 0, 0, 49), 50)
+
+
+async def test_a_workbook_that_is_damaged_further_down_fails_with_what_to_do(
+    open_window: Window, tmp_path: Path
+) -> None:
+    path = xlsx_file(tmp_path / "a.xlsx", [[row(n).get(name) for name in COLUMNS] for n in range(1, 501)])
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    sheet = "xl/worksheets/sheet1.xml"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, part in parts.items():
+            archive.writestr(name, part[: len(part) * 2 // 3] if name == sheet else part)
+    run = await open_window.imported(path.read_bytes(), name="a.xlsx")
+    assert (run["state"], run["error"]) == ("failed", "the workbook is damaged")
+    assert 0 < run["rows_done"] < 500
+    assert (await open_window.imported(csv_bytes([row(1)])))["state"] == "finished"
 
 
 @pytest.mark.parametrize(
