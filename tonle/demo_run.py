@@ -13,13 +13,14 @@ from tonle import check, generate, story
 from tonle.check import Audit
 from tonle.demo_acts import APPROVER, CYCLE, PREPARER, REGISTRAR, Acts, Terms
 from tonle.demo_screen import Look, Screen
-from tonle.hops import Counted, Sum, at_rest, hops, rates, sums
+from tonle.hops import Counted, Hop, Sum, at_rest, hops, rates, sums
 from tonle.monitor import Monitor
 from tonle.stack.state import StackState
 from tonle.story import Step
 
 LOOK_S = 0.5
 RATE_OVER_S = 3.0
+SETTLED_S = 4.0
 STILL_S_MAX = 60.0
 STORY_LINES = 8
 
@@ -123,7 +124,7 @@ async def perform(stack: StackState, plan: Plan, screen: Screen) -> Done:
         began = time.monotonic()
         await acts.upload(plan.file)
         with screen.following():
-            looks = await _follow(monitor, plan, screen, began)
+            counted, looks = await _follow(monitor, plan, screen, began)
         looks.append(_averaged(looks[-1]))
         seconds = looks[-1].seconds
         with screen.timed("audit") as said:
@@ -131,7 +132,7 @@ async def perform(stack: StackState, plan: Plan, screen: Screen) -> Done:
             said.append(f"{audit.compared:,} facts compared")
         return Done(
             plan=plan,
-            counted=await monitor.counted(),
+            counted=counted,
             looks=looks,
             provinces=_named(await acts.provinces()),
             shown=await _show_one(acts, stack),
@@ -168,26 +169,31 @@ async def _until_known(monitor: Monitor) -> None:
         await asyncio.sleep(0.1)
 
 
-async def _follow(monitor: Monitor, plan: Plan, screen: Screen, began: float) -> list[Look]:
+async def _follow(monitor: Monitor, plan: Plan, screen: Screen, began: float) -> tuple[Counted, list[Look]]:
     """Look until all is at rest, or until nothing has moved for a while; the sums say which."""
     looks: list[Look] = []
     moved, before = began, None
     while True:
         counted = await monitor.counted()
         now = time.monotonic()
-        steps = hops(counted)
-        since = now - began - RATE_OVER_S
-        earlier = next((look for look in looks if look.seconds >= since), None)
-        rate = rates(earlier.hops, steps, now - began - earlier.seconds) if earlier else [0.0] * len(steps)
-        looks.append(Look(now - began, steps, tuple(rate)))
-        screen.look(looks[-1])
-        if counted.registration["imported"] >= plan.households and at_rest(counted):
-            return looks
         if counted != before:
             moved, before = now, counted
+        looks.append(_look(now - began, hops(counted), looks))
+        screen.look(looks[-1])
+        done = counted.registration["imported"] >= plan.households and at_rest(counted)
+        # What waits for the envelope may still move: a payment that failed makes room for it.
+        if done and (not counted.payments["waiting"] or now - moved > SETTLED_S):
+            return counted, looks
         if now - moved > STILL_S_MAX:
-            return looks
+            return counted, looks
         await asyncio.sleep(LOOK_S)
+
+
+def _look(seconds: float, steps: tuple[Hop, ...], looks: list[Look]) -> Look:
+    """What is to be seen now, with rates over the last few seconds."""
+    earlier = next((look for look in looks if look.seconds >= seconds - RATE_OVER_S), None)
+    rate = rates(earlier.hops, steps, seconds - earlier.seconds) if earlier else [0.0] * len(steps)
+    return Look(seconds, steps, tuple(rate))
 
 
 def _averaged(last: Look) -> Look:
