@@ -70,7 +70,9 @@ class Refused(NamedTuple):
 def examined(source: SourceRow, columns: Sequence[str], gazetteer: Gazetteer, today: date) -> Examined:
     """Check one row of a file by itself."""
     row = {
-        column: cell for column, text in zip(columns, source.cells, strict=False) if (cell := text.strip())
+        column: cell
+        for column, text in zip(columns, source.cells, strict=False)
+        if text and (cell := text.strip())
     }
     if source.flaw is not None:
         return Examined(source.number, row, None, (source.flaw,))
