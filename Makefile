@@ -16,10 +16,10 @@ LINTED := .tools/lint.txt
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	--all-extras --group dev pyproject.toml -o requirements.lock
 
-.PHONY: help install demo test test-more lint faults lock hooks clean
+.PHONY: help install demo test test-more lint faults containers-check lock hooks clean
 
 help:  ## Show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
 
 install: $(INSTALLED)  ## Make .venv with exactly what requirements.lock names, and `tonle` in it
 
@@ -46,6 +46,9 @@ lint: $(INSTALLED)  ## ruff, formatting, mypy --strict, import rules
 
 faults: $(INSTALLED)  ## Kill, stop and restart real processes, and count what was lost or doubled
 	@$(BIN)/pytest -q tests/faults $(ARGS)
+
+containers-check: $(INSTALLED)  ## As root on Debian: images, composed stack, 1,000 households, tests on testcontainers
+	@$(BIN)/python -m deploy.containers.check $(ARGS)
 
 lock: $(UV_STAMP)  ## Write requirements.lock anew from pyproject.toml (UPGRADE=--upgrade for newer versions)
 	@PATH="$(CURDIR)/.tools/bin:$$PATH" $(LOCK) $(UPGRADE)

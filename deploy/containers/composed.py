@@ -25,12 +25,19 @@ from tonle.stack.state import KafkaPart, PostgresPart, StackState, WebPart
 from tonle.stack.topics import SERVICES
 
 
+class Health(TypedDict):
+    """What a container's health check found, and each time what it said."""
+
+    Status: str
+    Log: list[dict[str, str]] | None
+
+
 class State(TypedDict):
     """As much of a container's state as matters here; `Health` is missing without a health check."""
 
     Status: str
     ExitCode: int
-    Health: NotRequired[dict[str, object]]
+    Health: NotRequired[Health]
 
 
 class Inspected(TypedDict):
@@ -43,8 +50,8 @@ class Inspected(TypedDict):
 
 
 PROJECT = "tonle-check"
-HEALTHY_S_MAX = 120
-AT_REST_S_MAX = 180
+HEALTHY_S_MAX = 300
+AT_REST_S_MAX = 600
 RIEL_PER_HOUSEHOLD = 1_000_000
 PORTS = {"registration": 8001, "eligibility": 8002, "payments": 8003, "notifications": 8004}
 OUTSIDE = {"gateway": 8011, "partner-wing": 8012}
@@ -86,7 +93,7 @@ def _wait_until_healthy() -> int:
     while True:
         found = {each["Name"].lstrip("/"): each["State"] for each in _containers()}
         failed = [name for name, state in found.items() if state["Status"] == "exited" and state["ExitCode"]]
-        waiting = [name for name, state in found.items() if not _is_well(state)]
+        waiting = [f"{name} {_last_words(state)}" for name, state in found.items() if not _is_well(state)]
         if not waiting:
             return len(found)
         if failed or time.monotonic() > deadline:
@@ -98,6 +105,12 @@ def _is_well(state: State) -> bool:
     if "Health" in state:
         return state["Health"]["Status"] == "healthy"
     return state["Status"] == "exited" and state["ExitCode"] == 0
+
+
+def _last_words(state: State) -> str:
+    """What the health check said last, such as the last line of a traceback."""
+    said = [each["Output"].strip() for each in state["Health"]["Log"] or ()] if "Health" in state else []
+    return said[-1].rpartition("\n")[2] if said else state["Status"]
 
 
 def _containers() -> list[Inspected]:

@@ -27,7 +27,7 @@ def step(name: str) -> Iterator[list[str]]:
         yield said
     except (StepFailed, CannotRun) as error:
         raise type(error)(f"{name}: {error}") from None
-    print(f"  {name:<18}{', '.join(said):<72}{time.monotonic() - began:7.1f} s", flush=True)  # noqa: T201
+    print(f"  {name:<21}{', '.join(said):<76}{time.monotonic() - began:7.1f} s", flush=True)  # noqa: T201
 
 
 def run(
