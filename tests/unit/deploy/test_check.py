@@ -20,7 +20,7 @@ def test_a_user_who_is_not_root_is_told_so(
 def test_a_machine_without_apt_is_told_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda _command: None)
     monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(CannotRun, match="debootstrap, docker-compose, docker.io, iproute2"):
+    with pytest.raises(CannotRun, match=r"debootstrap, docker-compose, docker\.io, iproute2"):
         downloads.debian_packages()
 
 
