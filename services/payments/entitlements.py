@@ -28,27 +28,6 @@ class Outcome(StrEnum):
     VOID = "void"
 
 
-class Misplaced(Park):
-    """the event's key is not its household"""
-
-    def __init__(self) -> None:
-        super().__init__(self.__doc__)
-
-
-class NotPayable(Park):
-    """decision: the amount is not a positive multiple of 100 riel"""
-
-    def __init__(self) -> None:
-        super().__init__(self.__doc__)
-
-
-class UnknownOutcome(Park):
-    """decision: an outcome this version does not know"""
-
-    def __init__(self) -> None:
-        super().__init__(self.__doc__)
-
-
 @dataclass(frozen=True, slots=True)
 class Decision:
     """The latest decision of one programme; `waiting` says why it is not paid, None where nothing is due."""
@@ -132,11 +111,11 @@ class Desk:
 def score(desk: Desk, household: Household | None, scored: Received[EligibilityScored]) -> Household | None:
     """Take in a household's decisions: issue, let wait, supersede or correct. None for what is not newer.
 
-    Raises `Misplaced`, `NotPayable`, `UnknownOutcome` or what opening the payee raises; then nothing changed.
+    Raises `Park`, or what opening the payee raises; then nothing changed.
     """
     said = scored.data
     if scored.key != said.household_id:
-        raise Misplaced
+        raise Park("the event's key is not its household")
     known = household or Household(said.household_id)
     if scored.sequence <= known.scored:
         return None
@@ -167,7 +146,7 @@ def score(desk: Desk, household: Household | None, scored: Received[EligibilityS
 def leave(household: Household | None, exited: Received[HouseholdExited]) -> Household | None:
     """Take in an exit: decisions at or below its revision are void; what was issued runs its course."""
     if exited.key != exited.data.household_id:
-        raise Misplaced
+        raise Park("the event's key is not its household")
     revision = exited.data.revision
     known = household or Household(exited.data.household_id)
     if revision <= known.exit_revision:
@@ -274,9 +253,9 @@ def _with(household: Household, decision: Decision) -> Household:
 
 def _decision(said: ProgrammeDecision) -> Decision:
     if said.outcome is Scored.UNRECOGNISED:
-        raise UnknownOutcome
+        raise Park("decision: an outcome this version does not know")
     if said.outcome is Scored.ELIGIBLE and (said.amount <= 0 or said.amount % PAYABLE_MULTIPLE_RIEL):
-        raise NotPayable
+        raise Park("decision: the amount is not a positive multiple of 100 riel")
     return Decision(
         programme=said.programme,
         programme_hash=said.programme_hash,

@@ -42,24 +42,6 @@ _REACHED_FROM: Mapping[State, frozenset[State]] = {
 }
 
 
-class Impossible(Park):
-    """A report that can't be true of this payment as it stands."""
-
-
-class OtherAmount(Park):
-    """report: the amount is not the payment's"""
-
-    def __init__(self) -> None:
-        super().__init__(self.__doc__)
-
-
-class UnknownPayment(Park):
-    """report: no such payment of this household with this partner"""
-
-    def __init__(self) -> None:
-        super().__init__(self.__doc__)
-
-
 Key = tuple[str, str, str]
 """(programme, period, purpose): an entitlement key within one household."""
 
@@ -137,12 +119,12 @@ class Account:
 def book(account: Account | None, report: Received[PaymentReport]) -> Account | None:
     """What a report changes; one seen before (by its id) changes nothing.
 
-    Raises `UnknownPayment`, `OtherAmount` or `Impossible`, and then nothing moved.
+    Raises `Park` for what can't be true of the payment as it stands; then nothing moved.
     """
     said = report.data
     payment = account.payments.get(said.payment_id) if account else None
     if account is None or payment is None or payment.partner != said.partner:
-        raise UnknownPayment
+        raise Park("report: no such payment of this household with this partner")
     if said.report_id in account.reports:
         return None
     after = _after(payment, said)
@@ -183,21 +165,21 @@ def due(payment: Payment, now: datetime, patience: Patience) -> datetime | None:
 
 def _after(payment: Payment, said: PaymentReport) -> Payment:
     if said.status is ReportStatus.UNRECOGNISED:
-        raise Impossible("report: a status this version does not know")
+        raise Park("report: a status this version does not know")
     if said.status is ReportStatus.NOT_FOUND:
         # No failure: the instruction may still be on its way. It stays unknown, for a person to see.
         if payment.state not in (State.ISSUED, State.UNKNOWN):
-            raise Impossible(f"report: not_found, but the payment is {payment.state}")
+            raise Park(f"report: not_found, but the payment is {payment.state}")
         return replace(payment, state=State.UNKNOWN, reason="not_found")
     if said.amount != payment.amount:
-        raise OtherAmount
+        raise Park("report: the amount is not the payment's")
     to = State(said.status.value)
     if payment.state in _REACHED_FROM[to]:
         reference = said.partner_reference or payment.partner_reference
         return replace(payment, state=to, reason=code(said.reason_code), partner_reference=reference)
     if _says_nothing_new(payment, to, said):
         return payment
-    raise Impossible(f"report: {to}, but the payment is {payment.state} already")
+    raise Park(f"report: {to}, but the payment is {payment.state} already")
 
 
 def code(reason: str | None) -> str | None:

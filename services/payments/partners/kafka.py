@@ -37,27 +37,6 @@ _SIGNATURES = JWSRegistry({"exp": HeaderParameter("Expiration Time", "int")}, al
 _ENCRYPTION = JWERegistry(algorithms=["ECDH-ES", "A256GCM"])
 
 
-class Forged(WireError):
-    """report: the signature is not the partner's"""
-
-    def __init__(self) -> None:
-        super().__init__(self.__doc__)
-
-
-class Expired(WireError):
-    """report: its signature has expired, or says no time"""
-
-    def __init__(self) -> None:
-        super().__init__(self.__doc__)
-
-
-class OtherPartner(WireError):
-    """report: it names another partner than the topic's"""
-
-    def __init__(self) -> None:
-        super().__init__(self.__doc__)
-
-
 def read_key(path: Path, curve: Literal["Ed25519", "X25519"]) -> OKPKey:
     """A JWK file as an imported key, once per process. Raises `ValueError` for a key of another curve."""
     key = OKPKey.import_key(json.loads(path.read_text()))
@@ -122,11 +101,11 @@ class KafkaPartner:
         try:
             token = jws.deserialize_compact(value, self._verify_with, registry=_SIGNATURES)
         except (JoseError, ValueError):
-            raise Forged from None
+            raise WireError("report: the signature is not the partner's") from None
         report = envelope(load(PaymentReport, token.payload), topic, key, headers)
         if report.data.partner != self.name:
-            raise OtherPartner
+            raise WireError("report: it names another partner than the topic's")
         expires: Mapping[str, Any] = token.headers()
         if not expires.get("exp", 0) > report.time.timestamp():
-            raise Expired
+            raise WireError("report: its signature has expired, or says no time")
         return report

@@ -190,6 +190,7 @@ async def test_a_household_that_left_is_not_paid_whichever_came_first(scene: Sce
 
 async def test_a_decision_whose_key_has_not_arrived_waits_for_it(scene: Scene) -> None:
     one = family("h-0001")
+    scene.settings.park_retry_s = 600.0
     async with scene.running():
         await scene.open_cycle()
         await scene.approve()

@@ -14,6 +14,7 @@ from contracts.eligibility import Outcome as Scored
 from contracts.household import AreaType, ExitReason, HouseholdExited, Level, Payee
 from contracts.sealed import Sealed
 from contracts.wire import Received
+from postbox.errors import Park
 from services.payments import entitlements
 from services.payments.budget import Budget, Waiting
 from services.payments.cycles import Cycle, Terms
@@ -22,8 +23,6 @@ from services.payments.entitlements import (
     Desk,
     Household,
     Issued,
-    Misplaced,
-    NotPayable,
     Outcome,
     SealedPayee,
 )
@@ -182,12 +181,12 @@ def test_the_same_entitlement_has_the_same_payment_id_for_ever() -> None:
 
 @pytest.mark.parametrize("amount", [50, 176_050])
 def test_an_amount_that_cannot_be_paid_out_parks(amount: int) -> None:
-    with pytest.raises(NotPayable, match="multiple of 100 riel"):
+    with pytest.raises(Park, match="multiple of 100 riel"):
         entitlements.score(desk(), None, decided(1, 1, amount))
 
 
 def test_an_event_under_another_household_s_key_parks() -> None:
-    with pytest.raises(Misplaced):
+    with pytest.raises(Park, match="key is not its household"):
         entitlements.score(desk(), None, decided(1, 1, 100, key="h-2"))
 
 
@@ -195,7 +194,7 @@ def test_nothing_is_spent_by_an_event_that_parks() -> None:
     at = desk()
     two = decided(1, 1, 176_000).data.decisions + decided(1, 1, 50, programme="flood").data.decisions
     event = decided(1, 1, 176_000)
-    with pytest.raises(NotPayable):
+    with pytest.raises(Park, match="multiple of 100"):
         entitlements.score(at, None, replace(event, data=event.data.model_copy(update={"decisions": two})))
     assert at.budgets[TERMS.cycle_id].committed == 0
 
