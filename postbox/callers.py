@@ -92,7 +92,11 @@ def allowed(action: str) -> Callable[..., Coroutine[Any, Any, Caller]]:
         if found is None:
             raise Problem(401, "Token missing or not known", "Send `Authorization: Bearer TOKEN`.")
         if action not in found.actions:
-            raise Problem(403, f"{found.name} may not {action}", "Ask an administrator for this action.")
+            raise Problem(
+                403,
+                f"{found.name} may not do this (it takes `{action}`)",
+                "Ask an administrator to let you, or somebody who may.",
+            )
         return found  # type: ignore[no-any-return]
 
     return caller

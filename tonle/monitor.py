@@ -157,8 +157,11 @@ async def _show(stack: StackState, *, watch: bool, as_json: bool) -> None:
                     "hops": [asdict(each) for each in steps],
                 }
                 terminal.emit(answer, True)
-            else:
+            elif Console().is_terminal:
                 Console(highlight=False).print(screen(lines, steps))
+            else:
+                terminal.emit([_topic_row(each) for each in lines], False)
+                terminal.emit([_hop_row(each) for each in steps], False)
             if not watch:
                 return
 
@@ -179,6 +182,26 @@ def screen(lines: Sequence[TopicLine], steps: Sequence[Hop]) -> Group:
             hop.name, f"{hop.households:,}", _riel(hop.riel), f"{hop.waiting:,}", _riel(hop.waiting_riel)
         )
     return Group(table, Text(""), waits)
+
+
+def _topic_row(line: TopicLine) -> dict[str, object]:
+    lag = ", ".join(f"{group} {count}" for group, count in line.lag.items())
+    return {
+        "topic": line.topic,
+        "messages": line.messages,
+        "per_second": round(line.rate),
+        "lag": lag or None,
+    }
+
+
+def _hop_row(hop: Hop) -> dict[str, object]:
+    return {
+        "hop": hop.name,
+        "households": hop.households,
+        "riel": hop.riel,
+        "waiting": hop.waiting,
+        "waiting_riel": hop.waiting_riel,
+    }
 
 
 def _riel(amount: int | None) -> str:

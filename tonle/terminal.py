@@ -76,12 +76,33 @@ def checked(response: httpx.Response) -> httpx.Response:
     """The response when it is a success; else the command ends with the service's own words (RFC 9457)."""
     if response.is_success:
         return response
+    if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+        fail(*_not_allowed(response))
     try:
         problem = response.json()
         fail(str(problem["title"]), str(problem.get("detail", "")))
     except (ValueError, KeyError, TypeError):
         path = response.request.url.path
         fail(f"{path} answered {response.status_code}.", "See the service's log: `tonle status` names it.")
+
+
+def _not_allowed(response: httpx.Response) -> tuple[str, str]:
+    """What happened and what to do, for a token that is not known (401) or not enough (403)."""
+    own = TOKEN_VARIABLE in os.environ
+    tokens = (
+        "`tonle registrars add NAME` gives one for households and files, "
+        "`tonle officers add NAME` one for cycles."
+    )
+    if response.status_code == httpx.codes.FORBIDDEN:
+        problem = response.json()
+        acting = f"You act as the administrator. Put a token of your own in {TOKEN_VARIABLE}: {tokens}"
+        return f"{problem['title']}.", str(problem["detail"]) if own else acting
+    if own:
+        return (
+            f"The token in {TOKEN_VARIABLE} is not known to this service.",
+            f"Unset {TOKEN_VARIABLE} to look as the administrator, or put another there: {tokens}",
+        )
+    return "The stack's own token is not known.", "Start the stack again: `tonle down`, then `tonle up`."
 
 
 def fail(message: str, remedy: str, code: int = EXIT_FAILED) -> NoReturn:
@@ -132,6 +153,8 @@ def _text(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, int):
         return f"{value:,}" if sys.stdout.isatty() else str(value)
+    if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
+        return ", ".join(value)
     if isinstance(value, (dict, list, tuple)):
         return json.dumps(value, ensure_ascii=False, default=str)
     return str(value)

@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 import httpx
@@ -17,6 +17,14 @@ POLL_S = 0.3
 PART_BYTES = 256 * 1024
 _LISTS = ("consents", "assets", "conditions")
 _NUMBERS = ("collector", "attendance_percent")
+Reason = Literal["graduated", "moved", "deceased", "card_revoked", "asked_to_leave"]
+_KINDS = {
+    "extra_forbidden": "is no field known here",
+    "literal_error": "is not a word known here",
+    "missing": "is missing",
+    "string_type": "must be text",
+    "int_type": "must be a whole number",
+}
 
 AsJson = Annotated[bool, typer.Option("--json", help="Answer with JSON.")]
 HouseholdId = Annotated[str, typer.Argument(metavar="ID", help="The household's id.")]
@@ -89,7 +97,7 @@ def revise(
 
 def leave(
     household_id: HouseholdId,
-    reason: Annotated[str, typer.Option(help="graduated, moved, deceased, card_revoked or asked_to_leave.")],
+    reason: Annotated[Reason, typer.Option(help="Why it leaves.")],
     as_json: AsJson = False,
 ) -> None:
     """Let a household exit. Its card, national ids and account are free for others from then on."""
@@ -248,16 +256,16 @@ def _line(entry: dict[str, Any], flaw: dict[str, str]) -> dict[str, object]:
 
 
 def _checked(answer: httpx.Response) -> httpx.Response:
-    """As `terminal.checked`, with what a registrar can do: get a token, or correct the fields named."""
-    if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
-        title = str(answer.json().get("title", "Not allowed"))
-        terminal.fail(
-            f"{title}.",
-            f"{answer.json().get('detail', '')} A registrar's token belongs in {terminal.TOKEN_VARIABLE}; "
-            "get one with `tonle registrars add NAME`.",
-        )
+    """As `terminal.checked`, and every field that is wrong on a line of its own."""
     if answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY:
-        errors = answer.json().get("errors", ())
-        told = [f"{e['field']}: {e.get('reason') or e.get('problem')}. {e.get('remedy', '')}" for e in errors]
-        terminal.fail(f"{answer.json()['title']}.", "\n".join(told) or str(answer.json()["detail"]))
+        found = answer.json()
+        told = [_wrong(each) for each in found.get("errors", ())]
+        terminal.fail(f"{str(found['title']).rstrip('.')}.", "\n".join(told) or str(found["detail"]))
     return terminal.checked(answer)
+
+
+def _wrong(error: dict[str, str]) -> str:
+    """`phone: is no Cambodian telephone number. Write it like …`; pydantic's kinds in plain words."""
+    field = error["field"].removeprefix("body.").removeprefix("household.")
+    reason = error.get("reason") or _KINDS.get(error.get("problem", ""), error.get("problem", ""))
+    return f"{field}: {reason}. {error.get('remedy', '')}".rstrip()

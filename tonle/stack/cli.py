@@ -7,10 +7,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Annotated
 
+import httpx
 import typer
 
 from tonle import terminal
@@ -20,6 +22,7 @@ from tonle.stack.state import StackState
 from tonle.terminal import EXIT_NOT_RUNNING, fail
 
 DOWN_S_MAX = 120
+READY_S_MAX = 5
 Json = Annotated[bool, typer.Option("--json", help="Answer with one JSON object.")]
 
 
@@ -95,7 +98,8 @@ def down(as_json: Json = False) -> None:
 def status(as_json: Json = False) -> None:
     """Show what runs: state, address, process, restarts, and the last error of each part.
 
-    Exits with 3 when no stack runs. A part that died is being started again; `restarts` counts how often.
+    A part that died is being started again; `restarts` counts how often. A service that runs but can't work
+    is `not ready`, with its reasons. Exits with 3 when no stack runs.
     """
     home = terminal.data_dir()
     try:
@@ -112,7 +116,9 @@ def status(as_json: Json = False) -> None:
             fail(f"The stack on {home} failed: {known.message}", known.remedy or "", EXIT_NOT_RUNNING)
         how = "The supervisor of the stack on {} has crashed." if crashed else "No stack runs on {}."
         fail(how.format(home), "Start it with `tonle up`: the data is kept.", EXIT_NOT_RUNNING)
-    terminal.emit(_shown(known) if as_json else _rows(known), as_json)
+    reasons = _not_ready(known)
+    shown = {**_shown(known), "not_ready": reasons}
+    terminal.emit(shown if as_json else [_with_reasons(row, reasons) for row in _rows(known)], as_json)
 
 
 def _launch(home: Path, settings: str) -> None:
@@ -189,6 +195,27 @@ def _rows(known: StackState) -> list[dict[str, object]]:
         }
         for name, part in known.parts().items()
     ]
+
+
+def _not_ready(known: StackState) -> dict[str, list[str]]:
+    """Why services that run can't work now, as they say it themselves; those that can are left out."""
+    with ThreadPoolExecutor() as pool:
+        asked = {name: pool.submit(_reasons, part.url) for name, part in known.services.items()}
+    return {name: reasons for name, each in asked.items() if (reasons := each.result())}
+
+
+def _reasons(url: str) -> list[str]:
+    try:
+        return list(map(str, httpx.get(f"{url}/health/ready", timeout=READY_S_MAX).json()["reasons"]))
+    except httpx.HTTPError:
+        return ["does not answer"]
+
+
+def _with_reasons(row: dict[str, object], reasons: Mapping[str, list[str]]) -> dict[str, object]:
+    found = reasons.get(str(row["part"]))
+    if row["state"] != "running" or not found:
+        return row
+    return {**row, "state": "not ready", "last_error": "; ".join(found)}
 
 
 def _log(home: Path) -> Path:

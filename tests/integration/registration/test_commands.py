@@ -102,6 +102,9 @@ async def test_a_household_is_revised_by_columns_and_exits(commands: Commands, o
     flawed = await commands.run("household", "revise", first, "--set", "level=poor")
     assert "level" in flawed.stderr
     assert "Write one of" in flawed.stderr
+    unknown = await commands.run("household", "revise", first, "--set", "colour=red")
+    assert "colour: is no field known here." in unknown.stderr
+    assert (await commands.run("household", "exit", first, "--reason", "bored")).exit_code == 2
     assert (await commands.json("household", "exit", first, "--reason", "moved"))["state"] == "exited"
 
 

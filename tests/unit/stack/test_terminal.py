@@ -19,6 +19,7 @@ from tonle.stack import state
             "part\trestarts\nkafka\t1000\npostgres\t-\n",
         ),
         ({"stopped": True, "left": [1]}, "stopped\tyes\nleft\t[1]\n"),
+        ({"actions": ["read", "household.exit"]}, "actions\tread, household.exit\n"),
         ([], "nothing\n"),
         ("Nothing is parked.", "Nothing is parked.\n"),
     ],
@@ -58,6 +59,35 @@ def test_a_service_that_refuses_is_quoted(body: bytes, said: str, capsys: pytest
     with pytest.raises(typer.Exit):
         terminal.checked(httpx.Response(502, content=body, request=request))
     assert capsys.readouterr().err == said
+
+
+@pytest.mark.parametrize(
+    ("code", "token", "said"),
+    [
+        (
+            401,
+            "registrar's",
+            "error: The token in TONLE_TOKEN is not known to this service.\nUnset TONLE_TOKEN",
+        ),
+        (401, None, "error: The stack's own token is not known.\nStart the stack again"),
+        (403, "registrar's", "error: sokha may not do this.\nAsk somebody who may.\n"),
+        (403, None, "error: sokha may not do this.\nYou act as the administrator. Put a token of your own"),
+    ],
+)
+def test_a_token_that_is_not_enough_is_answered_with_which_is(
+    code: int,
+    token: str | None,
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv(terminal.TOKEN_VARIABLE, raising=False)
+    if token:
+        monkeypatch.setenv(terminal.TOKEN_VARIABLE, token)
+    problem = {"title": "sokha may not do this", "detail": "Ask somebody who may."}
+    with pytest.raises(typer.Exit):
+        terminal.checked(httpx.Response(code, json=problem))
+    assert capsys.readouterr().err.startswith(said)
 
 
 def test_progress_in_a_pipe_ends_with_one_plain_line(capsys: pytest.CaptureFixture[str]) -> None:
