@@ -1,5 +1,6 @@
 """From decisions to payments on the real stack: approval, caps, envelope, corrections, exits, holds."""
 
+import asyncio
 import json
 
 import asyncpg
@@ -41,6 +42,23 @@ async def test_decisions_wait_for_approval_and_are_then_paid_once(scene: Scene) 
         "envelope": 10_000_000 - 30 * 176_000,
         "in-transit": 30 * 176_000,
     }
+
+
+async def test_an_approval_amid_a_stream_of_decisions_leaves_none_behind(scene: Scene) -> None:
+    families = [family(f"h-{number:04}") for number in range(300)]
+    async with scene.running():
+        await scene.open_cycle(envelope=250 * 176_000)
+        await scene.send(scene.key(each) for each in families)
+        await scene.send(scene.scored(each, 176_000) for each in families[:100])
+        await asyncio.gather(
+            scene.send(scene.scored(each, 176_000) for each in families[100:]), scene.approve()
+        )
+        await until(lambda: scene.db.fetchval("select count(*) = 250 from payment"))
+        left = "select count(*) = 50 and count(*) = count(*) filter (where waiting = 'envelope')"
+        await until(lambda: scene.db.fetchval(f"{left} from decision where waiting is not null"))
+        await scene.settled_down(parked=[])
+    assert len(await scene.instructions()) == 250
+    assert (await scene.balances())["envelope"] == 0
 
 
 async def test_the_payee_is_sealed_again_for_those_who_tell_it_without_its_account(scene: Scene) -> None:
