@@ -99,7 +99,7 @@ def status(as_json: Json = False) -> None:
     """Show what runs: state, address, process, restarts, and the last error of each part.
 
     A part that died is being started again; `restarts` counts how often. A service that runs but can't work
-    is `not ready`, with its reasons. Exits with 3 when no stack runs.
+    is `not-ready`, with its reasons. Exits with 3 when no stack runs.
     """
     home = terminal.data_dir()
     try:
@@ -215,7 +215,7 @@ def _with_reasons(row: dict[str, object], reasons: Mapping[str, list[str]]) -> d
     found = reasons.get(str(row["part"]))
     if row["state"] != "running" or not found:
         return row
-    return {**row, "state": "not ready", "last_error": "; ".join(found)}
+    return {**row, "state": "not-ready", "last_error": "; ".join(found)}
 
 
 def _log(home: Path) -> Path:

@@ -58,9 +58,9 @@ def answered(url: str, *, timeout: float) -> httpx.Response:
 def test_a_service_that_runs_but_can_not_work_is_not_ready_with_its_reasons(app: typer.Typer) -> None:
     lines = [line.split("\t") for line in CliRunner().invoke(app, ["status"]).stdout.splitlines()]
     assert {line[0]: (line[1], line[-1]) for line in lines if line[0] in SERVICES} == {
-        "payments": ("not ready", "the database does not answer"),
+        "payments": ("not-ready", "the database does not answer"),
         "eligibility": ("running", "-"),
-        "registration": ("not ready", "does not answer"),
+        "registration": ("not-ready", "does not answer"),
     }
 
 
