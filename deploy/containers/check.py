@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from deploy.containers import composed, downloads, engine, images
 from deploy.containers.steps import CannotRun, StepFailed, run, step
+from tonle.stack.errors import StackError
 
 EXIT_CANNOT_RUN = 77
 TESTS = ("tests/integration", "--ignore=tests/integration/stack")
@@ -44,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CannotRun as reason:
         print(f"did not run: {reason}")  # noqa: T201
         return EXIT_CANNOT_RUN
-    except StepFailed as error:
+    except (StepFailed, StackError) as error:
         print(f"containers-check: failed\n{error}")  # noqa: T201
         return 1
 
