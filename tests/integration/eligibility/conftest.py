@@ -40,9 +40,9 @@ class Scene:
     service: Service = field(init=False)
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator["Scene"]:
-        """The service in this process."""
-        async with app.service(self.settings).running() as self.service:
+    async def running(self, **changes: object) -> AsyncIterator["Scene"]:
+        """The service in this process, with settings changed as told."""
+        async with app.service(self.settings.model_copy(update=changes)).running() as self.service:
             yield self
 
     def key(self, household_id: str, purpose: KeyPurpose, state: KeyState = KeyState.ACTIVE) -> HouseholdKey:

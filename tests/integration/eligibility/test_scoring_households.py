@@ -95,7 +95,7 @@ async def test_a_household_that_left_is_scored_no_more_until_it_registers_again(
 
 
 async def test_a_household_waits_for_its_key_while_its_neighbours_go_on(scene: Scene) -> None:
-    async with scene.running():
+    async with scene.running(park_retry_s=600):  # only the key's arrival releases it
         await scene.tell_keys("h-1", purposes=[KeyPurpose.PERSON])
         await scene.tell(scene.sealer.registered("h-1"))
         await scene.register("h-2")
