@@ -24,7 +24,7 @@ ACTIONS = [
 ]  # fmt: skip
 
 
-async def until(condition: Callable[[], Awaitable[object]], most_s: float = 30.0) -> None:
+async def until(condition: Callable[[], Awaitable[object]], most_s: float = 100.0) -> None:
     """Wait until a condition holds; fail after `most_s` seconds."""
     async with asyncio.timeout(most_s):
         while not await condition():
@@ -118,6 +118,12 @@ class Window:
         assert answer.status_code == 200, answer.text
         found: list[dict[str, Any]] = answer.json()
         return found
+
+    async def fill_outbox(self, messages: int) -> None:
+        """A row that can't be published, because it is no MessagePack."""
+        await self.db.execute(
+            "insert into outbox (lane, message_count, messages) values ('stuck', $1, '\\xc1')", messages
+        )
 
     async def published(self) -> None:
         left = "select not exists (select from outbox where published_at is null)"

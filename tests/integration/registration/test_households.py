@@ -284,10 +284,7 @@ async def test_a_story_tells_who_did_what_in_order_with_its_trace(open_window: W
 
 async def test_nothing_is_accepted_while_the_outbox_is_full(window: Window) -> None:
     async with window.running(outbox_messages_most=0):
-        await window.db.execute(
-            "insert into outbox (lane, message_count, messages, created_at)"
-            " values ('stuck', 1, '\\x90', now() + interval '1 hour')"
-        )
+        await window.fill_outbox(1)
         answer = await window.register(form())
         assert (answer.status_code, answer.json()["waiting"]) == (503, 1)
         assert (await window.upload(b"reference")).status_code == 503

@@ -219,6 +219,21 @@ async def test_one_identity_twice_in_a_row_of_chunks_is_one_duplicate_each(open_
     assert tally(await open_window.imported(csv_bytes(rows))) == (47, 44, 0, 3, 0)
 
 
+async def test_a_chunk_that_failed_in_passing_is_done_again(open_window: Window) -> None:
+    await open_window.db.execute(
+        """
+        create sequence tries;
+        create function fail_once() returns trigger language plpgsql as $$
+        begin
+            if nextval('tries') = 1 then raise exception using errcode = '40001'; end if;
+            return null;
+        end $$;
+        create trigger fails after insert on household for each statement execute function fail_once();
+        """
+    )
+    assert tally(await open_window.imported(csv_bytes(row(n) for n in range(1, 51)))) == (50, 50, 0, 0, 0)
+
+
 async def test_an_import_of_another_area_is_not_shown(open_window: Window) -> None:
     run = await open_window.imported(csv_bytes([row(1)]), area="01")
     path = f"/imports/{run['import_id']}"
@@ -272,10 +287,7 @@ async def test_an_upload_left_by_a_crash_is_deleted_at_the_next_start(window: Wi
 
 async def test_an_import_waits_while_the_outbox_is_full(window: Window) -> None:
     async with window.running(outbox_messages_most=10):
-        await window.db.execute(
-            "insert into outbox (lane, message_count, messages, created_at)"
-            " values ('stuck', 7, '\\x90', now() + interval '1 hour')"
-        )
+        await window.fill_outbox(7)
         import_id = (await window.upload(csv_bytes([row(1)]))).json()["import_id"]
         await until(lambda: window.db.fetchval("select true from pg_stat_activity limit 1"))
         assert (await window.get(f"/imports/{import_id}")).json()["state"] == "waiting"
