@@ -44,7 +44,8 @@ async def score_chunk(office: Office, db: Connection, most: int) -> Turn | None:
     await store.save(db, changed, now)
     await store.add_failures(db, turn, failed, now)
     done = now if len(found) < most else None
-    await store.go_on(db, turn, [each.household_id for each, _ in found], len(changed), done)
+    told = sum(len(each.scored) for each in changed)
+    await store.go_on(db, turn, [each.household_id for each, _ in found], told, done)
     await outbox.write(db, _lane(turn), events.of_households(changed, keys, now))
     return turn
 

@@ -216,6 +216,19 @@ async def test_a_household_that_can_not_be_scored_again_is_listed_and_does_not_s
     assert [tuple(row) for row in rows] == [("h-1", None), ("h-2", CYCLE)]
 
 
+async def test_a_household_forgotten_since_is_seen_and_not_scored_again(desk: Desk) -> None:
+    await desk.commit("registered", desk.sealer.registered("h-1"), desk.sealer.registered("h-2"))
+    async with desk.transaction() as db:
+        destroyed = WrappedKey("h-1", "h-1-person", KeyPurpose.PERSON, "destroyed", None, None)
+        await keyring.keep(db, [destroyed])
+    await desk.commit("cycle", cycle_changed())
+    while await desk.chunk(10):
+        pass
+    rows = await desk.fetch("select household_id, standing, sequence from household order by 1")
+    assert [tuple(row) for row in rows] == [("h-1", "forgotten", 1), ("h-2", "eligible", 2)]
+    assert [tuple(row) for row in await desk.fetch("select seen, scored from caseload")] == [(2, 1)]
+
+
 class State(NamedTuple):
     household_id: str
     left: bool
