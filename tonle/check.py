@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Annotated
 
 import typer
@@ -32,7 +32,6 @@ class Audit:
     records: Reading
     parked: dict[str, int]
     seconds: float = 0.0
-    notes: list[str] = field(default_factory=list)
 
     @property
     def lost(self) -> int:
@@ -147,7 +146,10 @@ def check(
         for line in lines(found, most):
             typer.echo(line)
     if not found.passed:
-        raise typer.Exit(terminal.EXIT_FAILED)
+        terminal.fail(
+            "The records do not say the same.",
+            "If `tonle topics` shows that households are still on their way, run this again afterwards.",
+        )
 
 
 def lines(found: Audit, most: int = SHOWN_MOST) -> list[str]:

@@ -86,7 +86,8 @@ KEPT = (
 
 INSTRUCTIONS = "payments: instructions"
 _INSTRUCTED = "select household_id, payment_id, partner || ' ' || inquiries from payment"
-_PARKED = "select split_part(key, '/', 1), topic || '/' || partition || '/' || \"offset\", reason from parked"
+_PARKED = """select split_part(coalesce(key, ''), '/', 1), topic || '/' || partition || '/' || "offset",
+    reason from parked"""
 
 
 @dataclass(frozen=True)
@@ -165,7 +166,7 @@ async def read(facts: Facts, dsn: str) -> None:
             for kept in KEPT:
                 if kept.database == service:
                     await _keep(facts, kept.name, db, kept.query)
-            await _keep(facts, f"{service}: parked", db, f"{_PARKED} where key is not null")
+            await _keep(facts, f"{service}: parked", db, _PARKED)
             if service == "payments":
                 facts.keep(INSTRUCTIONS, [])
                 async for rows in _streamed(db, _INSTRUCTED):

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequenc
 from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 
 from contracts import topics, wire
 from contracts.eligibility import EligibilityScored
@@ -18,7 +19,6 @@ from tonle.checking.facts import Facts, Told
 
 POLL_MS = 1000
 RECORDS_AT_ONCE = 5000
-CORRECTIONS = "payment.updated.v1: corrections"
 
 
 @dataclass
@@ -122,13 +122,10 @@ async def read(facts: Facts, kafka: str, prefix: str, partners: Sequence[str]) -
 
 async def whole(kafka: str, topic: str) -> AsyncIterator[list[ConsumerRecord]]:
     """A topic from its first record to the end it has now, in batches, each partition in order."""
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=kafka, enable_auto_commit=False, auto_offset_reset="earliest", group_id=None
-    )
+    places = await _partitions(kafka, topic)
+    consumer = AIOKafkaConsumer(bootstrap_servers=kafka, enable_auto_commit=False, group_id=None)
     await consumer.start()
     try:
-        found = await consumer._client.fetch_all_metadata()
-        places = [TopicPartition(topic, number) for number in found.partitions_for_topic(topic) or ()]
         consumer.assign(places)
         ends = {place: end for place, end in (await consumer.end_offsets(places)).items() if end}
         for place, begin in (await consumer.beginning_offsets(places)).items():
@@ -144,6 +141,16 @@ async def whole(kafka: str, topic: str) -> AsyncIterator[list[ConsumerRecord]]:
             ends = {place: end for place, end in ends.items() if await consumer.position(place) < end}
     finally:
         await consumer.stop()
+
+
+async def _partitions(kafka: str, topic: str) -> list[TopicPartition]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    try:
+        (described,) = await admin.describe_topics([topic])
+    finally:
+        await admin.close()
+    return [TopicPartition(topic, each["partition"]) for each in described["partitions"]]
 
 
 def said(topic: Topic, records: Iterable[ConsumerRecord], reading: Reading) -> Iterator[Told]:
