@@ -225,6 +225,7 @@ class Loop:
             batch = Batch(events, datetime.now(UTC), holds=to.holds)
             work.outgoing.extend(await to.handler(batch, db))
             self._take_parked(work, to, batch, sources)
+            self._tools.metrics.absorbed.labels("sequence").inc(batch.known)
 
     async def _held(self, db: Connection, to: Subscription, records: Sequence[Raw]) -> set[str]:
         if to.compacted:  # a table is what others wait for; it never waits itself
@@ -254,6 +255,7 @@ class Loop:
                 continue
             work.outgoing.extend(outgoing)
             self._take_parked(work, to, batch, [record])
+            self._tools.metrics.absorbed.labels("sequence").inc(batch.known)
             held |= work.holds.keys() & {event.key}
 
     def _take_parked(self, work: Work, to: Subscription, batch: Batch[Event], sources: Sequence[Raw]) -> None:
@@ -268,6 +270,8 @@ class Loop:
 
     def _park(self, work: Work, to: Subscription, record: Raw, error: Exception, held: set[str]) -> None:
         key, handling = _key(record), handling_of(error)
+        if isinstance(error, asyncpg.UniqueViolationError):
+            self._tools.metrics.absorbed.labels("unique key").inc()
         work.sets.append(Set(record, key, handling, reason_of(error)))
         self._tools.metrics.parked.labels(to.topic, handling).inc()
         if key is None:

@@ -57,6 +57,8 @@ class Batch(Generic[E]):
     now: datetime
     holds: bool = False
     parked: list[Parking] = field(default_factory=list)
+    known: int = 0
+    """How many messages changed nothing, because what they say was known."""
 
     @property
     def keys(self) -> list[str]:
@@ -84,7 +86,9 @@ class Batch(Generic[E]):
                 if self.holds:
                     held.add(message.key)
                 continue
-            if state is not None:
+            if state is None:
+                self.known += 1
+            else:
                 current[message.key] = state
                 changed.add(message.key)
         return [current[key] for key in sorted(changed)]

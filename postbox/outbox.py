@@ -1,4 +1,8 @@
-"""Outgoing records: written in the caller's transaction, published after it, in order within their lane."""
+"""Outgoing records: written in the caller's transaction, published after it, each key's in order.
+
+A lane names who wrote; a strand is a share of the keys. Publishing a lane publishes its strands whole, so
+that what one lane says of a key never overtakes what another said before.
+"""
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -9,15 +13,26 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
 from asyncpg import Pool
+from asyncpg import Record as Row
 
 from postbox.message import Connection, Outgoing
 
+STRANDS = 4
+"""A multiple of the usual partition count: then a batch of one partition is in one strand."""
+ROWS_AT_ONCE = 64
+
 MakeProducer = Callable[[], AIOKafkaProducer]
 _Packed = tuple[str, bytes, bytes, Sequence[tuple[str, bytes]], bytes | None]
+_UNPUBLISHED = """
+select id, strand, messages from outbox where published_at is null
+    and (lane = any($1) or strand is null
+        or strand in (select strand from outbox where lane = any($1) and published_at is null))
+order by id limit $2 for update
+"""
 
 
 class Lane(NamedTuple):
-    """Records that must stay in order: those one source partition caused, or one kind of API write."""
+    """Records with a common origin: those one source partition caused, or one kind of API write."""
 
     name: str
     next_offset: int | None
@@ -30,16 +45,17 @@ async def write(db: Connection, lane: str, records: Sequence[Outgoing]) -> None:
 
 
 async def write_lanes(db: Connection, lanes: Iterable[Lane]) -> None:
-    """One row per lane that has records, in one statement."""
-    full = [lane for lane in lanes if lane.records]
-    if full:
+    """One row per lane and strand that has records, in one statement."""
+    rows = [
+        (lane.name, lane.next_offset, strand, len(records), _pack(records))
+        for lane in lanes
+        for strand, records in strands(lane.records).items()
+    ]
+    if rows:
         await db.execute(
-            "insert into outbox (lane, next_offset, message_count, messages) "
-            "select * from unnest($1::text[], $2::bigint[], $3::int[], $4::bytea[])",
-            [lane.name for lane in full],
-            [lane.next_offset for lane in full],
-            [len(lane.records) for lane in full],
-            [_pack(lane.records) for lane in full],
+            "insert into outbox (lane, next_offset, strand, message_count, messages) "
+            "select * from unnest($1::text[], $2::bigint[], $3::int[], $4::int[], $5::bytea[])",
+            *zip(*rows, strict=True),
         )
 
 
@@ -52,7 +68,7 @@ async def backlog(db: Connection) -> int:
 
 
 class Publisher:
-    """Publishes lanes: holds the lane's rows locked, sends everything unpublished in order, marks it."""
+    """Publishes strands: holds their rows locked, sends everything unpublished in order, marks it."""
 
     def __init__(
         self, pool: Pool, make_producer: MakeProducer, topic_prefix: str, first: frozenset[str]
@@ -67,21 +83,20 @@ class Publisher:
         self._starting = asyncio.Lock()
 
     async def publish(self, *lanes: str) -> int:
-        """Publish what the lanes hold; returns how many messages. Safe to call from several processes."""
+        """Publish what the lanes hold, and what must go out before it; returns how many messages.
+
+        Safe to call from several processes.
+        """
         sent = 0
-        async with self._pool.acquire() as db, db.transaction():
-            rows = await db.fetch(
-                "select id, messages from outbox where lane = any($1) and published_at is null "
-                "order by id for update",
-                sorted(set(lanes)),
-            )
-            for row in rows:
-                sent += await self._send(msgpack.unpackb(row["messages"], use_list=False))
-            if rows:
-                await db.execute(
-                    "update outbox set published_at = now() where id = any($1)", [row["id"] for row in rows]
-                )
-        return sent
+        while True:
+            async with self._pool.acquire() as db, db.transaction():
+                rows = await db.fetch(_UNPUBLISHED, sorted(set(lanes)), ROWS_AT_ONCE)
+                sent += await self._send_rows(rows)
+                if rows:
+                    ids = [row["id"] for row in rows]
+                    await db.execute("update outbox set published_at = now() where id = any($1)", ids)
+            if len(rows) < ROWS_AT_ONCE:
+                return sent
 
     async def start(self) -> None:
         """Connect to the broker."""
@@ -128,15 +143,36 @@ class Publisher:
                 self._started = producer
             return self._started
 
-    async def _send(self, messages: Sequence[_Packed]) -> int:
+    async def _send_rows(self, rows: Sequence[Row]) -> int:
+        """Each strand's rows in their order, strands beside each other; rows without one go first."""
+        strands: dict[int | None, list[bytes]] = {None: []}
+        for row in rows:
+            strands.setdefault(row["strand"], []).append(row["messages"])
+        sent = await self._send_strand(None, strands.pop(None))
+        # All are waited for, so that nothing is sent any more once the rows are no longer locked.
+        done = await asyncio.gather(
+            *(self._send_strand(*each) for each in strands.items()), return_exceptions=True
+        )
+        for found in done:
+            if isinstance(found, BaseException):
+                raise found
+            sent += found
+        return sent
+
+    async def _send_strand(self, strand: int | None, rows: Sequence[bytes]) -> int:
+        return sum([await self._send(msgpack.unpackb(row, use_list=False), strand) for row in rows])
+
+    async def _send(self, messages: Sequence[_Packed], strand: int | None) -> int:
         try:
-            return await self._send_all(await self._producer(), messages)
+            return await self._send_all(await self._producer(), messages, strand)
         except KafkaError:
             # What an idempotent producer knows of its sequences may be beyond repair: a new one starts anew.
             await self.stop()
             raise
 
-    async def _send_all(self, producer: AIOKafkaProducer, messages: Sequence[_Packed]) -> int:
+    async def _send_all(
+        self, producer: AIOKafkaProducer, messages: Sequence[_Packed], strand: int | None
+    ) -> int:
         first = [message for message in messages if message[0] in self._first]
         rest = [message for message in messages if message[0] not in self._first]
         for part in (first, rest):
@@ -144,17 +180,20 @@ class Publisher:
             for message in part:
                 topic, key, _, _, place = message
                 where = self._prefix + topic
-                partition = await self._partition(producer, where, key if place is None else place)
+                by = key if place is None else place
+                partition = await self._partition(producer, where, by, strand)
                 by_place.setdefault((where, partition), []).append(message)
             await asyncio.gather(*(_send_to(producer, *place, some) for place, some in by_place.items()))
         return len(messages)
 
-    async def _partition(self, producer: AIOKafkaProducer, topic: str, key: bytes) -> int:
+    async def _partition(self, producer: AIOKafkaProducer, topic: str, key: bytes, strand: int | None) -> int:
         count = self._partitions.get(topic)
         if count is None:
             count = len(await producer.partitions_for(topic))
             self._partitions[topic] = count
-        return int((murmur2(key) & 0x7FFFFFFF) % count)
+        if strand is not None and STRANDS % count == 0:  # spares the hash, which Python computes slowly
+            return strand % count
+        return _hash(key) % count
 
 
 def lanes_of(
@@ -184,6 +223,23 @@ async def _send_to(
             batch.append(timestamp=None, key=key, value=value, headers=list(headers))
     sent.append(await producer.send_batch(batch, topic, partition=partition))
     await asyncio.gather(*sent)
+
+
+def strands(records: Sequence[Outgoing]) -> dict[int, list[Outgoing]]:
+    """Records by strand, in order within each: the strand of a key names its partition, too."""
+    strand_of: dict[bytes, int] = {}
+    found: dict[int, list[Outgoing]] = {}
+    for record in records:
+        by = record.key if record.partition_by is None else record.partition_by
+        strand = strand_of.get(by)
+        if strand is None:
+            strand = strand_of[by] = _hash(by) % STRANDS
+        found.setdefault(strand, []).append(record)
+    return found
+
+
+def _hash(key: bytes) -> int:
+    return int(murmur2(key) & 0x7FFFFFFF)
 
 
 def _pack(records: Sequence[Outgoing]) -> bytes:

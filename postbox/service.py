@@ -28,6 +28,9 @@ from postbox.telemetry import Metrics, Tracing, log_to_stderr, new_traceparent
 
 log = logging.getLogger(__name__)
 
+# As the loop's own, but more patient: a publication may wait for the broker within its transaction.
+POOL_GUARDS = {"idle_in_transaction_session_timeout": "60000", "lock_timeout": "90000"}
+
 
 class ServiceSettings(BaseSettings):
     """What every service is told, as `TONLE_…` environment variables; each extends it in its `app.py`."""
@@ -124,7 +127,9 @@ class Service:
         settings = self.settings
         async with AsyncExitStack() as stack:
             self.db = await stack.enter_async_context(
-                asyncpg.create_pool(settings.database, min_size=1, max_size=settings.pool_size)
+                asyncpg.create_pool(
+                    settings.database, min_size=1, max_size=settings.pool_size, server_settings=POOL_GUARDS
+                )
             )
             async with self.db.acquire() as db:
                 await migrate.apply_all(db, self._migrations)

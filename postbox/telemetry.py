@@ -116,7 +116,7 @@ class Metrics:
         self.handled = Counter("postbox_handled", "Messages handled", ["topic"], registry=self.registry)
         self.absorbed = Counter(
             "postbox_duplicates_absorbed",
-            "Redelivered records dropped, by guard",
+            "Records recognised as done before, by guard",
             ["guard"],
             registry=self.registry,
         )

@@ -3,6 +3,7 @@
 import msgpack
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from postbox import outbox
 from tests.faults import counting
 from tests.integration.postbox.conftest import Scene, until
 
@@ -133,6 +134,17 @@ async def test_what_a_crash_left_in_a_lane_goes_out_before_what_follows(scene: S
     async with scene.running():
         await until(scene.all_done)
     assert [int(record.value) for record in await scene.on(counting.COUNTED)] == [1, 99, 2]
+
+
+async def test_what_one_lane_says_of_a_key_never_overtakes_what_another_said_before(scene: Scene) -> None:
+    async with scene.running() as service:
+        for number, lane in enumerate(("import", "api")):
+            async with service.db.acquire() as db, db.transaction():
+                record = counting.Counted(counting.COUNTED, b"a", str(number).encode(), ())
+                await outbox.write(db, lane, [record])
+        await service.publisher.publish("api")
+        await until(scene.all_done)
+    assert [int(record.value) for record in await scene.on(counting.COUNTED)] == [0, 1]
 
 
 async def test_a_position_past_the_end_of_its_log_stops_the_partition_and_says_so(scene: Scene) -> None:

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from aiokafka.partitioner import DefaultPartitioner
+
 from postbox.errors import BEHIND, Park, Wait, is_transient, reason_of
 from postbox.message import Batch, Subscription
-from postbox.outbox import lanes_of
+from postbox.outbox import STRANDS, lanes_of, strands
 from postbox.parking import DeadLetter, dead_letter
 from postbox.positions import Position, checksum, is_another_log, undone
 
@@ -101,6 +103,13 @@ def test_a_batchs_records_go_into_the_lanes_of_the_partitions_that_caused_them()
         ("t/0", 5, [b"b", b"other"]),
         ("t/1", 9, [b"a", b"a"]),
     ]
+
+
+def test_a_row_of_the_outbox_knows_which_partition_its_records_belong_to() -> None:
+    for key in (b"a", b"b", b"household-1", b"household-2"):
+        (strand,) = strands([DeadLetter("out", b"other", b"", (), key), DeadLetter("out", key, b"", ())])
+        for count in (1, 2, STRANDS):
+            assert strand % count == DefaultPartitioner()(key, list(range(count)), [])
 
 
 def test_a_dead_letter_keeps_the_bytes_and_says_why_and_where() -> None:
