@@ -16,7 +16,10 @@ Attempt = Annotated[int, Field(ge=1)]
 
 
 class PaymentIssued(Contract):
-    """Money promised: one attempt of an entitlement key (programme, period, household, purpose)."""
+    """Money promised: one attempt of an entitlement key (programme, period, household, purpose).
+
+    `withdraw_until` is the last day to collect it, by the calendar of Phnom Penh.
+    """
 
     payment_id: str
     programme: str
@@ -31,6 +34,7 @@ class PaymentIssued(Contract):
     commune: CommuneCode
     revision: Revision
     decision_id: str
+    withdraw_until: date
     payee: Sealed
 
 

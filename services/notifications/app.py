@@ -28,8 +28,7 @@ MIGRATIONS: Sequence[Path] = (keyring.MIGRATIONS, FOLDER / "migrations")
 class Settings(ServiceSettings):
     """`TONLE_…` environment variables of notifications.
 
-    `gateway_report_url`: where delivery reports shall go, with `{sms_id}` in it. `withdrawal_days`: as
-    payments tells the partner.
+    `gateway_report_url`: where delivery reports shall go, with `{sms_id}` in it.
     """
 
     gateway_url: str
@@ -41,7 +40,6 @@ class Settings(ServiceSettings):
     sms_chunk: int = 256
     sms_timeout_s: float = 10.0
     sms_senders: int = 2
-    withdrawal_days: int = 30
 
 
 def template_files() -> dict[str, str]:
@@ -53,7 +51,7 @@ def service(settings: Settings) -> Service:
     """The service, ready to run. Raises `TemplateRefused` and `MasterKeyUnusable` before it starts."""
     assert settings.master_key_file is not None, "set TONLE_MASTER_KEY_FILE"
     master = MasterKey.from_file(settings.master_key_file)
-    tell_payment = partial(handlers.tell_payment, master, settings.withdrawal_days)
+    tell_payment = partial(handlers.tell_payment, master)
     outcomes = Counter("notifications_sms", "What became of SMS", ["outcome"], registry=None)
     sender = _sender(settings, master, outcomes)
     built = Service(

@@ -25,11 +25,11 @@ async def keep_keys(batch: Batch[Received[HouseholdKey]], db: Connection) -> Seq
 
 
 async def tell_payment(
-    master: MasterKey, withdrawal_days: int, batch: Batch[Received[PaymentIssued]], db: Connection
+    master: MasterKey, batch: Batch[Received[PaymentIssued]], db: Connection
 ) -> Sequence[Record]:
     """Queue one SMS for each payment; the sender takes it from there."""
     told = await store.told(db, batch.keys)
     keys = await keyring.load(db, master, (message.data.payee.key_id for message in batch.messages))
-    changed = batch.fold(told, partial(sms.tell, keys, withdrawal_days))
+    changed = batch.fold(told, partial(sms.tell, keys))
     await store.add(db, [new for household in changed for new in household.new])
     return ()

@@ -1,7 +1,7 @@
 """One SMS, from the event it tells of to what became of it."""
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime
 from typing import Final, NamedTuple
 from uuid import uuid5
 
@@ -14,7 +14,6 @@ from services.notifications.segments import Segments
 from services.notifications.wording import Facts, Wording
 from vault.sealing import Keys
 
-PHNOM_PENH: Final = timezone(timedelta(hours=7))
 PAYMENT_ISSUED: Final = "payment-issued"
 FORGOTTEN, NO_WISH, NO_PHONE = "forgotten", "no-wish", "no-phone"
 
@@ -103,10 +102,9 @@ class Told:
     new: tuple[NewSms, ...] = ()
 
 
-def tell(keys: Keys, withdrawal_days: int, told: Told | None, event: Received[PaymentIssued]) -> Told | None:
+def tell(keys: Keys, told: Told | None, event: Received[PaymentIssued]) -> Told | None:
     """The SMS of a payment; None where it was told already.
 
-    The last day to collect is `withdrawal_days` after the payment was issued, by the calendar of Phnom Penh.
     Raises `KeyMissing` (its key has not come yet), `SealBroken` and `WireError`.
     """
     told = told or Told()
@@ -125,7 +123,7 @@ def tell(keys: Keys, withdrawal_days: int, told: Told | None, event: Received[Pa
         partner=payment.partner,
         period=payment.period,
         amount=payment.amount,
-        until=event.time.astimezone(PHNOM_PENH).date() + timedelta(days=withdrawal_days),
+        until=payment.withdraw_until,
         event_id=event.id,
         event_type=event.type,
         key_id=sealed.key_id,

@@ -71,6 +71,7 @@ class Voice:
                 commune=payment.commune,
                 revision=payment.revision,
                 decision_id=payment.decision_id,
+                withdraw_until=self._last_day(),
                 payee=_sealed(issued, keys),
             ),
             id=payment.payment_id,

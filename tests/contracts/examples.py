@@ -214,6 +214,7 @@ FULL: dict[str, Contract] = {
         commune="120101",
         revision=2,
         decision_id=DECISION,
+        withdraw_until=date(2023, 7, 1),
         payee=payee("payment.issued.v1", "full"),
     ),
     "payment.updated.v1": PaymentUpdated(

@@ -11,7 +11,7 @@ from tonle.stack.secrets import Secrets
 from tonle.stack.topics import PARTNERS, SERVICES
 
 GATEWAY_USER = "tonle"
-SMS_SENDER = "IDPoor"
+SMS_SENDER = "Tonle"  # says nothing of the household to whoever shares the phone
 
 
 @dataclass(frozen=True)

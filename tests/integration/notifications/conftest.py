@@ -9,7 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import asyncpg
@@ -230,6 +230,7 @@ def payment(payment_id: str, household: str, payee: Sealed) -> PaymentIssued:
         commune="010203",
         revision=1,
         decision_id="d-1",
+        withdraw_until=date(2023, 7, 1),
         payee=payee,
     )
 

@@ -56,6 +56,7 @@ def payment(blob: bytes, number: int = 1) -> PaymentIssued:
         commune="010203",
         revision=1,
         decision_id="d-1",
+        withdraw_until=date(2023, 7, 1),
         payee=Sealed(key_id="k-1", blob=blob),
     )
 
@@ -76,36 +77,33 @@ def claimed(new: NewSms) -> Claimed:
 
 def test_a_payment_queues_one_sms_that_holds_no_person_in_the_clear() -> None:
     ours = keys("k-1")
-    new = only(sms.tell(ours, 30, None, issued(ours, payee())))
+    new = only(sms.tell(ours, None, issued(ours, payee())))
     assert (new.state, new.reason, new.payment_id, new.amount) == ("queued", None, "payment-1", 176_000)
     assert PHONE not in repr(new)
     assert "Sok" not in repr(new)
 
 
-def test_the_last_day_to_collect_is_counted_by_the_calendar_of_phnom_penh() -> None:
+def test_the_last_day_to_collect_is_the_one_the_partner_was_told() -> None:
     ours = keys("k-1")
-    event = issued(ours, payee())
-    assert only(sms.tell(ours, 30, None, event)).until == date(2023, 7, 1)
-    event.time = datetime(2023, 6, 1, 17, 30, tzinfo=UTC)
-    assert only(sms.tell(ours, 30, None, event)).until == date(2023, 7, 2)
+    assert only(sms.tell(ours, None, issued(ours, payee()))).until == date(2023, 7, 1)
 
 
 def test_the_same_event_and_recipient_give_the_same_id_and_others_another() -> None:
     ours = keys("k-1")
-    first = only(sms.tell(ours, 30, None, issued(ours, payee())))
-    again = only(sms.tell(ours, 30, None, issued(ours, payee(phone="+85511111111"))))
-    other_payment = only(sms.tell(ours, 30, None, issued(ours, payee(), number=2)))
-    other_person = only(sms.tell(ours, 30, None, issued(ours, payee(person_id="p-2"))))
+    first = only(sms.tell(ours, None, issued(ours, payee())))
+    again = only(sms.tell(ours, None, issued(ours, payee(phone="+85511111111"))))
+    other_payment = only(sms.tell(ours, None, issued(ours, payee(), number=2)))
+    other_person = only(sms.tell(ours, None, issued(ours, payee(person_id="p-2"))))
     assert first.sms_id == again.sms_id
     assert len({first.sms_id, other_payment.sms_id, other_person.sms_id}) == 3
 
 
 def test_a_payment_that_was_told_brings_nothing_and_a_second_one_another() -> None:
     ours = keys("k-1")
-    told = sms.tell(ours, 30, None, issued(ours, payee()))
-    assert sms.tell(ours, 30, told, issued(ours, payee())) is None
-    assert sms.tell(ours, 30, Told(frozenset({"event-1"})), issued(ours, payee())) is None
-    both = sms.tell(ours, 30, told, issued(ours, payee(), number=2))
+    told = sms.tell(ours, None, issued(ours, payee()))
+    assert sms.tell(ours, told, issued(ours, payee())) is None
+    assert sms.tell(ours, Told(frozenset({"event-1"})), issued(ours, payee())) is None
+    both = sms.tell(ours, told, issued(ours, payee(), number=2))
     assert both is not None
     assert [new.payment_id for new in both.new] == ["payment-1", "payment-2"]
 
@@ -123,7 +121,7 @@ def test_who_has_no_phone_or_wish_gets_none_with_its_reason(changes: dict[str, o
     ours = keys("k-1")
     unsaid = payee(**changes)
     plain = unsaid.model_dump_json().encode() if "pigeon" not in str(changes) else pigeon()
-    new = only(sms.tell(ours, 30, None, issued(ours, plain)))
+    new = only(sms.tell(ours, None, issued(ours, plain)))
     assert (new.state, new.reason, new.payee) == ("none", reason, None)
 
 
@@ -134,10 +132,10 @@ def pigeon() -> bytes:
 def test_a_destroyed_key_is_forgotten_and_a_missing_one_is_waited_for() -> None:
     ours = keys("k-1")
     event = issued(ours, payee())
-    gone = only(sms.tell(keys(destroyed=("k-1",)), 30, None, event))
+    gone = only(sms.tell(keys(destroyed=("k-1",)), None, event))
     assert (gone.state, gone.reason, gone.payee) == ("none", "forgotten", None)
     with pytest.raises(KeyMissing):
-        sms.tell(keys(), 30, None, event)
+        sms.tell(keys(), None, event)
 
 
 def test_a_payee_sealed_for_another_event_is_not_opened() -> None:
@@ -145,7 +143,7 @@ def test_a_payee_sealed_for_another_event_is_not_opened() -> None:
     event = issued(ours, payee())
     event.id = "event-2"
     with pytest.raises(SealBroken):
-        sms.tell(ours, 30, None, event)
+        sms.tell(ours, None, event)
 
 
 @pytest.mark.parametrize(
@@ -165,7 +163,7 @@ def test_a_claimed_sms_is_worded_by_wish_and_language(
     changes: dict[str, object], language: str, start: str
 ) -> None:
     ours = keys("k-1")
-    ready = sms.prepare(WORDS, ours, claimed(only(sms.tell(ours, 30, None, issued(ours, payee(**changes))))))
+    ready = sms.prepare(WORDS, ours, claimed(only(sms.tell(ours, None, issued(ours, payee(**changes))))))
     assert isinstance(ready, Ready)
     assert (ready.phone, ready.language) == (PHONE, language)
     assert ready.text.startswith(start)
@@ -174,14 +172,14 @@ def test_a_claimed_sms_is_worded_by_wish_and_language(
 def test_a_language_without_words_is_told_in_khmer() -> None:
     ours = keys("k-1")
     plain = payee().model_dump_json().replace('"km"', '"kxm"').encode()
-    ready = sms.prepare(WORDS, ours, claimed(only(sms.tell(ours, 30, None, issued(ours, plain)))))
+    ready = sms.prepare(WORDS, ours, claimed(only(sms.tell(ours, None, issued(ours, plain)))))
     assert isinstance(ready, Ready)
     assert ready.language == "km"
 
 
 def test_a_key_destroyed_while_an_sms_was_queued_means_it_is_not_sent() -> None:
     ours = keys("k-1")
-    new = only(sms.tell(ours, 30, None, issued(ours, payee())))
+    new = only(sms.tell(ours, None, issued(ours, payee())))
     left = sms.prepare(WORDS, keys(destroyed=("k-1",)), claimed(new))
     assert left == Result(new.sms_id, "none", "forgotten")
 
