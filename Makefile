@@ -6,6 +6,7 @@ MAKEFLAGS += --no-builtin-rules
 PYTHON ?= $(firstword $(shell command -v python3.11 python3.12 python3.13 python3))
 UV_VERSION := 0.13.9
 HOUSEHOLDS ?= 10000
+SEED ?= 1
 ARGS ?=
 
 BIN := .venv/bin
@@ -44,8 +45,9 @@ lint: $(INSTALLED)  ## ruff, formatting, mypy --strict, import rules
 	$(call timed,mypy,$(BIN)/mypy --no-error-summary && echo passed)
 	$(call timed,import-linter,$(BIN)/lint-imports --no-logo > .tools/imports.log && echo passed || { cat .tools/imports.log; false; })
 
-faults: $(INSTALLED)  ## Kill, stop and restart real processes, and count what was lost or doubled
-	@$(BIN)/pytest -q tests/faults $(ARGS)
+faults: HOUSEHOLDS := $(if $(filter file,$(origin HOUSEHOLDS)),20000,$(HOUSEHOLDS))
+faults: $(INSTALLED)  ## Kill, stop and restart everything by a schedule from SEED; count lost and doubled
+	@$(BIN)/python -m tests.faults.run --seed $(SEED) --households $(HOUSEHOLDS) $(ARGS)
 
 containers-check: $(INSTALLED)  ## As root on Debian: images, composed stack, 1,000 households, tests on testcontainers
 	@$(BIN)/python -m deploy.containers.check $(ARGS)

@@ -21,6 +21,8 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
     ("input_or_output", "services/registration/readers.py"): "reads uploaded files row by row",
     ("input_or_output", "services/registration/registering.py"): "the transaction that API and import share",
     ("settings", "postbox/service.py"): "the base that each service's app.py extends",
+    ("sleeps", "tests/faults/disturbances.py"): "how long a process is stopped is the fault itself",
+    ("sleeps", "tests/faults/run.py"): "the pauses of the schedule are drawn from its seed",
     (
         "sleeps",
         "tests/faults/test_postbox_under_faults.py",

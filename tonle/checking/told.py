@@ -78,7 +78,7 @@ def _updated(data: PaymentUpdated) -> Iterator[Line]:
 
 
 def _sent(data: SmsSent) -> Iterator[Line]:
-    yield Line(data.household_id, f"{data.household_id}/{data.sms_id}", "", data.household_id)
+    yield Line(data.household_id, f"{data.household_id}/{data.sms_id}", "", data.sms_id)
 
 
 def _sms_updated(data: SmsUpdated) -> Iterator[Line]:

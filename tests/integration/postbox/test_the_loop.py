@@ -138,8 +138,8 @@ async def test_what_a_crash_left_in_a_lane_goes_out_before_what_follows(scene: S
 
 async def test_what_one_lane_says_of_a_key_never_overtakes_what_another_said_before(scene: Scene) -> None:
     async with scene.running() as service:
-        for number, lane in enumerate(("import", "api")):
-            async with service.db.acquire() as db, db.transaction():
+        async with service.db.acquire() as db, db.transaction():
+            for number, lane in enumerate(("import", "api")):
                 record = counting.Counted(counting.COUNTED, b"a", str(number).encode(), ())
                 await outbox.write(db, lane, [record])
         await service.publisher.publish("api")

@@ -1,0 +1,85 @@
+"""Cuts a stopped broker's log short, as a power loss does: what was not yet on the disk is gone."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from random import Random
+from typing import NamedTuple
+
+from aiokafka.record import MemoryRecords
+
+_SUFFIXES_AFTER = (".index", ".timeindex", ".txnindex")
+
+
+class Lost(NamedTuple):
+    """A record that was cut away: from which partition and offset, whose it was, which event."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: str
+    event_id: str
+    sequence: int
+
+
+def partitions(log_folder: Path, topics: Sequence[str]) -> list[tuple[str, int]]:
+    """The partitions of these topics that hold at least one record, sorted."""
+    found = []
+    for topic in topics:
+        for folder in log_folder.glob(f"{topic}-*"):
+            number = folder.name.removeprefix(f"{topic}-")
+            if number.isdecimal() and _last_segment(folder).stat().st_size:
+                found.append((topic, int(number)))
+    return sorted(found)
+
+
+def cut(log_folder: Path, topic: str, partition: int, random: Random) -> list[Lost]:
+    """Cut a partition's last segment within one of its last batches; returns what is lost."""
+    folder = log_folder / f"{topic}-{partition}"
+    segment = _last_segment(folder)
+    content = segment.read_bytes()
+    starts = list(_batches(content))
+    first = starts[-random.randint(1, min(4, len(starts)))]
+    # A power loss keeps no batch whole: some of its bytes may be there, and the broker drops them.
+    end = first + random.randint(0, 60)
+    lost = list(_records(topic, partition, content[first:]))
+    with segment.open("r+b") as file:
+        file.truncate(min(end, len(content)))
+    for suffix in _SUFFIXES_AFTER:
+        segment.with_suffix(suffix).unlink(missing_ok=True)
+    for snapshot in folder.glob("*.snapshot"):
+        if int(snapshot.stem) > lost[0].offset:
+            snapshot.unlink()
+    return lost
+
+
+def _last_segment(folder: Path) -> Path:
+    return max(folder.glob("*.log"))
+
+
+def _batches(content: bytes) -> Iterator[int]:
+    """Where each batch begins (Kafka message format: base offset of 8 bytes, length of 4)."""
+    at = 0
+    while at + 12 <= len(content):
+        length = int.from_bytes(content[at + 8 : at + 12])
+        if not length or at + 12 + length > len(content):
+            return
+        yield at
+        at += 12 + length
+
+
+def _records(topic: str, partition: int, content: bytes) -> Iterator[Lost]:
+    batches = MemoryRecords(content)
+    while batches.has_next():
+        batch = batches.next_batch()
+        if batch is None:
+            return
+        for record in batch:
+            headers = {name: value.decode() for name, value in record.headers if value is not None}
+            yield Lost(
+                topic,
+                partition,
+                record.offset,
+                (record.key or b"").decode(),
+                headers.get("ce_id", ""),
+                int(headers.get("ce_sequence", "0")),
+            )
