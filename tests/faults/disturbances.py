@@ -21,9 +21,10 @@ from tests.faults.plan import LISTENING, Kind, Step
 from tests.faults.world import World
 from tonle.stack.topics import PARTNERS
 
-LOOKED_FOR_S = 6.0
+LOOKED_FOR_S = 8.0
+FED_EVERY_S = 0.5
 CUT_MOST = 4
-RECOVERED_BEFORE_S = 30.0
+RECOVERED_BEFORE_S = 30.0  # `tonle recover` asks for a little before the broker failed
 BUSINESS = (
     *topics.TOPICS,
     *(
@@ -43,8 +44,10 @@ Do = Callable[["Disturber", Step], Awaitable[str]]
 class Disturber:
     """Disturbs one world; `lost` is what was cut from the broker's log, cut by cut, `killed` counts."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, feed: Callable[[], None]) -> None:
+        """`feed` brings a little more work, for a moment that comes only while there is some."""
         self.world = world
+        self._feed = feed
         self.cuts: list[list[Lost]] = []
         self.killed = 0
         self.caught = 0
@@ -94,8 +97,11 @@ class Disturber:
 
     async def frozen_when(self, service: str, holds: Callable[[], Awaitable[object]]) -> int | None:
         """Stop a service's supervised process at a moment when something holds, and goes on holding."""
-        until = time.monotonic() + LOOKED_FOR_S
+        until, fed = time.monotonic() + LOOKED_FOR_S, 0.0
         while time.monotonic() < until:
+            if time.monotonic() - fed > FED_EVERY_S:
+                fed = time.monotonic()
+                self._feed()
             pid = self.world.pid(service)
             if pid is None or not await holds():
                 await asyncio.sleep(0.002)
@@ -200,7 +206,7 @@ async def _broker_away(by: Disturber, step: Step) -> str:
 
 
 async def _cut_log(by: Disturber, _: Step) -> str:
-    broker = by.world.keeper("kafka")
+    broker, failed_at = by.world.keeper("kafka"), time.monotonic()
     by.kill("kafka")
     await broker.stop()
     lost = await by.cut()
@@ -208,7 +214,8 @@ async def _cut_log(by: Disturber, _: Step) -> str:
     await by.world.until_running()
     # The services notice by themselves; an operator who sees it, or knows of the power loss, repairs.
     await asyncio.sleep(2)
-    return f"{lost}; {await by.recover(RECOVERED_BEFORE_S)}"
+    since = time.monotonic() - failed_at + RECOVERED_BEFORE_S
+    return f"{lost}; {await by.recover(since)}"
 
 
 async def _kill_postgres(by: Disturber, _: Step) -> str:

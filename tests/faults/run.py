@@ -27,6 +27,7 @@ from tonle.demo_acts import REGISTRAR, Acts, Terms
 
 RIEL_PER_HOUSEHOLD = 130_000
 """Less than all would need: at the end some must wait for room."""
+FED = 0.003
 
 
 @dataclass
@@ -52,7 +53,7 @@ async def run(plan: Plan, *, quiet: bool = False) -> Verdict:
         say("the stack runs")
         await loosen(world, plan.without)
         token = await _approve(world)
-        disturber = Disturber(world)
+        disturber = Disturber(world, lambda: load.release(FED))
         names = [world.state.topic_prefix + topic.name for topic in BUSINESS]
         echoes = Echoes(world.state.kafka.bootstrap, names, plan.seed)
         repeating = asyncio.create_task(echoes.run())
@@ -73,7 +74,7 @@ async def run(plan: Plan, *, quiet: bool = False) -> Verdict:
 async def _disturb(plan: Plan, disturber: Disturber, load: Load, say: Talk) -> None:
     steps = schedule(plan)
     for number, step in enumerate(steps, 1):
-        load.release(0.9 / len(steps))
+        load.release(0.7 / len(steps))
         say(f"[{number}/{len(steps)}] {step}")
         if said := await disturber.do(step):
             say(f"    {said}")
