@@ -20,6 +20,7 @@ from tonle.checking.comparisons import Difference
 from tonle.stack.topics import PARTNERS
 
 NAMED_MOST = 12
+_PARKED = "select topic, reason, count(*) as n from parked where handling = 'park' group by 1, 2"
 _FREED = {"failed", "expired", "returned", "cancelled"}
 _GATEWAY = "each SMS reached the gateway once"
 _REPORTS = "each partner report was booked"
@@ -252,7 +253,7 @@ async def _parked(world: World) -> dict[str, int]:
     found: Counter[str] = Counter()
     for service in world.state.services:
         db = await world.connect(service)
-        for row in await db.fetch("select topic, reason, count(*) as n from parked group by 1, 2"):
+        for row in await db.fetch(_PARKED):
             found[f"{service} {row['topic']} {row['reason']}"] += row["n"]
         await db.close()
     return dict(found)
