@@ -54,7 +54,7 @@ class Disturber:
         self._random = Random(f"disturber/{world.plan.seed}")
 
     async def do(self, step: Step) -> str:
-        """One step of the schedule. A service that was killed may still be coming back when the next begins."""
+        """One step of the schedule; a service that was killed may still be coming back after it."""
         said = await _DO[step.kind](self, step)
         if step.kind != "kill":
             await self.world.until_running()
