@@ -1,4 +1,7 @@
-"""Cuts a stopped broker's log short, as a power loss does: what was not yet on the disk is gone."""
+"""Cuts a stopped broker's log short, as a power loss does: what was not yet on the disk is gone.
+
+The kernel writes what is some thirty seconds old (vm.dirty_expire_centisecs): only what is younger is cut.
+"""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,23 +24,23 @@ class Lost(NamedTuple):
     sequence: int
 
 
-def partitions(log_folder: Path, topics: Sequence[str]) -> list[tuple[str, int]]:
-    """The partitions of these topics that hold at least one record, sorted."""
+def partitions(log_folder: Path, topics: Sequence[str], since_s: float) -> list[tuple[str, int]]:
+    """The partitions of these topics with records written since then (Unix time), sorted."""
     found = []
     for topic in topics:
         for folder in log_folder.glob(f"{topic}-*"):
             number = folder.name.removeprefix(f"{topic}-")
-            if number.isdecimal() and _last_segment(folder).stat().st_size:
+            if number.isdecimal() and _young(_last_segment(folder).read_bytes(), since_s):
                 found.append((topic, int(number)))
     return sorted(found)
 
 
-def cut(log_folder: Path, topic: str, partition: int, random: Random) -> list[Lost]:
+def cut(log_folder: Path, topic: str, partition: int, since_s: float, random: Random) -> list[Lost]:
     """Cut a partition's last segment within one of its last batches; returns what is lost."""
     folder = log_folder / f"{topic}-{partition}"
     segment = _last_segment(folder)
     content = segment.read_bytes()
-    starts = list(_batches(content))
+    starts = _young(content, since_s)
     first = starts[-random.randint(1, min(4, len(starts)))]
     # A power loss keeps no batch whole: some of its bytes may be there, and the broker drops them.
     end = first + random.randint(0, 60)
@@ -54,6 +57,11 @@ def cut(log_folder: Path, topic: str, partition: int, random: Random) -> list[Lo
 
 def _last_segment(folder: Path) -> Path:
     return max(folder.glob("*.log"))
+
+
+def _young(content: bytes, since_s: float) -> list[int]:
+    """Where each batch begins that holds a record written since then (its highest time, in ms, at 35)."""
+    return [at for at in _batches(content) if int.from_bytes(content[at + 35 : at + 43]) >= since_s * 1000]
 
 
 def _batches(content: bytes) -> Iterator[int]:

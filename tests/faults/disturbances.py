@@ -24,7 +24,8 @@ from tonle.stack.topics import PARTNERS
 LOOKED_FOR_S = 8.0
 FED_EVERY_S = 0.5
 CUT_MOST = 4
-RECOVERED_BEFORE_S = 30.0  # `tonle recover` asks for a little before the broker failed
+ON_DISK_AFTER_S = 30.0
+RECOVERED_BEFORE_S = 60.0  # `tonle recover` asks for a little before the broker failed
 BUSINESS = (
     *topics.TOPICS,
     *(
@@ -90,11 +91,13 @@ class Disturber:
     async def cut(self) -> str:
         """With the broker dead: cut some partitions of business topics short."""
         folder = self.world.plan.home / "kafka" / "log"
-        places = cutting.partitions(folder, [topic.name for topic in BUSINESS])
+        since = time.time() - ON_DISK_AFTER_S
+        places = cutting.partitions(folder, [topic.name for topic in BUSINESS], since)
         chosen = self._random.sample(places, min(len(places), self._random.randint(2, CUT_MOST)))
-        lost = [cutting.cut(folder, *place, self._random) for place in chosen]
+        lost = [cutting.cut(folder, *place, since, self._random) for place in chosen]
         self.cuts += [each for each in lost if each]
-        return ", ".join(f"{each[0].topic}/{each[0].partition} lost {len(each)}" for each in lost if each)
+        said = [f"{each[0].topic}/{each[0].partition} lost {len(each)}" for each in lost if each]
+        return ", ".join(said) or "nothing was young enough to be lost"
 
     async def frozen_when(self, service: str, holds: Callable[[], Awaitable[object]]) -> int | None:
         """Stop a service's supervised process at a moment when something holds, and goes on holding."""

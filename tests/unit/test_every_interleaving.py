@@ -158,7 +158,7 @@ class Services:
             self.transfers += [each.transfer for each in account.updates if each.transfer]
 
     def tell(self, batch: Batch[Heard]) -> None:
-        for told in batch.fold(self.told, partial(sms.tell, self.given.sealer.keys, 30)):
+        for told in batch.fold(self.told, partial(sms.tell, self.given.sealer.keys)):
             self.told[told.new[0].household_id] = told
 
     def _office(self) -> households.Desk:
