@@ -181,8 +181,7 @@ async def _with_successor(by: Disturber, service: str) -> None:
 
 
 async def _kill_broker(by: Disturber, _: Step) -> str:
-    by.kill("kafka")
-    return ""
+    return await _kill_server(by, "kafka")
 
 
 async def _restart_broker(by: Disturber, _: Step) -> str:
@@ -223,7 +222,15 @@ async def _cut_log(by: Disturber, _: Step) -> str:
 
 
 async def _kill_postgres(by: Disturber, _: Step) -> str:
-    by.kill("postgres")
+    return await _kill_server(by, "postgres")
+
+
+async def _kill_server(by: Disturber, part: str) -> str:
+    await by.world.until_running(part)
+    restarts = by.world.state.parts()[part].restarts
+    by.kill(part)
+    while by.world.state.parts()[part].restarts == restarts:
+        await asyncio.sleep(0.02)
     return ""
 
 

@@ -119,16 +119,19 @@ class World:
 
     async def scale_up(self, service: str, processes: int = 1) -> None:
         """Start more processes beside the supervised one, and wait until each has partitions."""
-        program = self._programs[service]
-        for _ in range(processes):
-            port = process.free_port()
-            environment = {**self._environments[service], "TONLE_PORT": str(port)}
-            log = self.plan.home / "logs" / f"{service}-{port}.log"
-            child = await process.spawn(service, program.command, log=log, env=environment)
-            self._extra[service].append((child, f"http://127.0.0.1:{port}"))
+        await self.until_running("kafka", "postgres")
+        self._extra[service] += [await self._spawn(service) for _ in range(processes)]
         async with httpx.AsyncClient(timeout=5) as client:
-            for _, url in self._extra[service]:
-                await _until_ready(client, url)
+            for number, (child, url) in enumerate(self._extra[service]):
+                while not await _until_ready(client, child, url):
+                    child, url = self._extra[service][number] = await self._spawn(service)  # noqa: PLW2901
+
+    async def _spawn(self, service: str) -> tuple[Child, str]:
+        port = process.free_port()
+        environment = {**self._environments[service], "TONLE_PORT": str(port)}
+        log = self.plan.home / "logs" / f"{service}-{port}.log"
+        child = await process.spawn(service, self._programs[service].command, log=log, env=environment)
+        return child, f"http://127.0.0.1:{port}"
 
     async def scale_down(self, service: str) -> None:
         """End the additional processes: one is killed, the others are asked to stop."""
@@ -175,10 +178,12 @@ class World:
         return dataclasses.replace(program, command=command, environment=environment)
 
 
-async def _until_ready(client: httpx.AsyncClient, url: str) -> None:
+async def _until_ready(client: httpx.AsyncClient, child: Child, url: str) -> bool:
+    """False where the process ended instead: nobody but us starts it again."""
     async with asyncio.timeout(READY_S_MAX):
-        while True:
+        while not child.exited():
             with contextlib.suppress(httpx.HTTPError):
                 if (await client.get(f"{url}/health/ready")).is_success:
-                    return
+                    return True
             await asyncio.sleep(0.1)
+    return False
