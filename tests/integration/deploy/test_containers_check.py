@@ -9,6 +9,7 @@ from deploy.containers.check import EXIT_CANNOT_RUN
 from tests.architecture import tree
 
 
+@pytest.mark.long
 @pytest.mark.more
 @pytest.mark.timeout(3600)
 def test_households_flow_through_the_composed_stack() -> None:
