@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 SHARED = ("contracts", "postbox", "vault", "services/__init__.py", "services/py.typed")
+BASE = "base"
 OTHERS = {
     "simulators": ("contracts", "simulators"),
     "cli": ("contracts", "tonle", "services/__init__.py", "services/*/__init__.py", "services/*/cli.py"),
@@ -27,9 +28,10 @@ def holds(service: str) -> tuple[str, ...]:
 
 
 def wanted(pyproject: str, service: str) -> list[str]:
-    """The requirements of the base and of the extra that is named like the service."""
+    """The requirements of the base, and of the extra that is named like the service."""
     project = tomllib.loads(pyproject)["project"]
-    return [*project["dependencies"], *project["optional-dependencies"][service]]
+    extra = [] if service == BASE else project["optional-dependencies"][service]
+    return [*project["dependencies"], *extra]
 
 
 def entries(lock: str) -> dict[str, str]:
@@ -56,9 +58,13 @@ def normalised(name: str) -> str:
 
 
 def install_packages(service: str, target: Path) -> None:
-    """Make a virtual environment with what the service needs, each file with its locked hash."""
+    """Put what the service needs into a virtual environment, each file with its locked hash.
+
+    `base` is what every image needs: installed first, it is a layer that all of them share.
+    """
     pyproject, lock = Path("pyproject.toml").read_text(), Path("requirements.lock").read_text()
-    _run(sys.executable, "-m", "venv", "--without-pip", str(target))
+    if not target.exists():
+        _run(sys.executable, "-m", "venv", "--without-pip", str(target))
     with tempfile.TemporaryDirectory() as folder:
         constraints, chosen = Path(folder, "constraints.txt"), Path(folder, "chosen.txt")
         constraints.write_text(pins(lock))
@@ -100,7 +106,7 @@ def install_sources(service: str, tree: Path, target: Path) -> None:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """`install.py packages SERVICE VENV` or `install.py sources SERVICE TREE TARGET`."""
+    """`install.py packages SERVICE|base VENV` or `install.py sources SERVICE TREE TARGET`."""
     match arguments:
         case ["packages", service, target]:
             install_packages(service, Path(target))

@@ -112,6 +112,8 @@ def build_context() -> Path:
             run(*pip, "--constraint", draft / "constraints.txt", "--dest", draft / "wheels", "pip", *wanted)
             shutil.rmtree(draft / "venv")
             (draft / "Dockerfile").write_text(BUILD_IMAGE)
+            for old in cache().glob("build-*"):
+                shutil.rmtree(old)
             draft.rename(context)
         said.append(f"{len(list((context / 'wheels').iterdir()))} files, {megabytes(context)}")
     return context

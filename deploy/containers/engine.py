@@ -4,9 +4,7 @@ There is no network in there but loopback and the engine's own bridges, so image
 """
 
 import os
-import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -28,20 +26,16 @@ def in_namespaces(command: Sequence[str | Path]) -> int:
 def running(data: Path) -> Iterator[None]:
     """An engine that keeps its images in `data`; DOCKER_HOST names it meanwhile. Raises `StepFailed`."""
     run("ip", "link", "set", "lo", "up")
-    folder = Path(tempfile.mkdtemp(prefix="tonle-docker-"))  # a socket's path must be short
-    os.environ["DOCKER_HOST"] = f"unix://{folder}/docker.sock"
-    places = ("--data-root", data, "--exec-root", folder / "exec", "--pidfile", folder / "pid")
+    run("mount", "-t", "tmpfs", "tmpfs", "/run")  # its sockets and processes' files go with the namespace
+    os.environ["DOCKER_HOST"] = "unix:///run/docker.sock"
     with step("engine") as said, (data.parent / "dockerd.log").open("wb") as log:
-        server = subprocess.Popen(
-            ["dockerd", *places, "--host", os.environ["DOCKER_HOST"]], stdout=log, stderr=subprocess.STDOUT
-        )
+        server = subprocess.Popen(["dockerd", "--data-root", data], stdout=log, stderr=subprocess.STDOUT)
         said.append(_wait_until_it_answers(server, Path(log.name)))
     try:
         yield
     finally:
         server.terminate()
         server.wait(STOP_S_MAX)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _wait_until_it_answers(server: "subprocess.Popen[bytes]", log: Path) -> str:

@@ -32,6 +32,7 @@ def test_an_image_wants_the_base_and_its_own_extra_alone() -> None:
         "uvloop>=0.21; sys_platform != 'win32'",
         "joserfc>=1.4",
     ]
+    assert install.wanted(PYPROJECT, "base") == ["asyncpg>=0.31", "uvloop>=0.21; sys_platform != 'win32'"]
 
 
 def test_the_constraints_are_the_locked_pins_without_their_hashes() -> None:
