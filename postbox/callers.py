@@ -62,7 +62,9 @@ class Callers:
             )
         except UniqueViolationError:
             raise Problem(
-                409, "This name is taken", "Choose another name, or revoke the caller first."
+                409,
+                "This name is taken",
+                "Choose another: a name is one token's for ever, also a revoked one's.",
             ) from None
         return token
 

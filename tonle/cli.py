@@ -66,8 +66,11 @@ def main() -> None:
         build(sys.argv[1:])()
     except typer.Exit as stop:
         sys.exit(stop.exit_code)
-    except httpx.TransportError as error:
-        _failed(f"A service of the stack does not answer ({type(error).__name__}).")
+    except Exception as error:
+        silent = _silent(error)
+        if silent is None:
+            raise
+        _failed(f"{silent} does not answer ({type(error).__name__}).")
 
 
 def _global_options(
@@ -93,6 +96,15 @@ def first_word(arguments: Sequence[str]) -> str:
         elif not word.startswith("-"):
             return word
     return ""
+
+
+def _silent(error: Exception) -> str | None:
+    """The part of the stack that an error says is not there; None for any other error."""
+    if isinstance(error, httpx.TransportError):
+        return "A service of the stack"
+    if type(error).__module__.partition(".")[0] == "aiokafka":
+        return "Kafka"
+    return "PostgreSQL or Kafka" if isinstance(error, (ConnectionError, TimeoutError)) else None
 
 
 def _failed(message: str) -> None:

@@ -199,8 +199,8 @@ def _hop_row(hop: Hop) -> dict[str, object]:
         "hop": hop.name,
         "households": hop.households,
         "riel": hop.riel,
-        "waiting": hop.waiting,
-        "waiting_riel": hop.waiting_riel,
+        "waiting_before_it": hop.waiting,
+        "riel_waiting": hop.waiting_riel,
     }
 
 

@@ -83,7 +83,7 @@ def checked(response: httpx.Response) -> httpx.Response:
         fail(str(problem["title"]), str(problem.get("detail", "")))
     except (ValueError, KeyError, TypeError):
         path = response.request.url.path
-        fail(f"{path} answered {response.status_code}.", "See the service's log: `tonle status` names it.")
+        fail(f"{path} answered {response.status_code}.", f"Its log is in {data_dir() / 'logs'}.")
 
 
 def _not_allowed(response: httpx.Response) -> tuple[str, str]:

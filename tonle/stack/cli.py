@@ -70,7 +70,7 @@ def up(
         fail(error.message, error.remedy)
     if known is None:
         fail("The stack is gone again.", f"See {_log(home)}.")
-    terminal.emit(_shown(known) if as_json else _rows(known), as_json)
+    _say(known, as_json)
 
 
 def down(as_json: Json = False) -> None:
@@ -116,9 +116,7 @@ def status(as_json: Json = False) -> None:
             fail(f"The stack on {home} failed: {known.message}", known.remedy or "", EXIT_NOT_RUNNING)
         how = "The supervisor of the stack on {} has crashed." if crashed else "No stack runs on {}."
         fail(how.format(home), "Start it with `tonle up`: the data is kept.", EXIT_NOT_RUNNING)
-    reasons = _not_ready(known)
-    shown = {**_shown(known), "not_ready": reasons}
-    terminal.emit(shown if as_json else [_with_reasons(row, reasons) for row in _rows(known)], as_json)
+    _say(known, as_json)
 
 
 def _launch(home: Path, settings: str) -> None:
@@ -176,6 +174,12 @@ def _ports(fixed: list[str]) -> dict[str, int]:
         return {name: int(number) for name, _, number in (each.partition("=") for each in fixed)}
     except ValueError:
         raise typer.BadParameter("write it as NAME=PORT, such as kafka=9092") from None
+
+
+def _say(known: StackState, as_json: bool) -> None:
+    reasons = _not_ready(known)
+    shown = {**_shown(known), "not_ready": reasons}
+    terminal.emit(shown if as_json else [_with_reasons(row, reasons) for row in _rows(known)], as_json)
 
 
 def _shown(known: StackState) -> dict[str, object]:

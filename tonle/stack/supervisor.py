@@ -7,6 +7,7 @@ import functools
 import json
 import logging
 import os
+import re
 import signal
 import sys
 import time
@@ -30,6 +31,7 @@ log = logging.getLogger(__name__)
 
 PROGRAM_READY_S_MAX = 60
 PROGRAM_STOP_S_MAX = 20
+_STOPPED = re.compile(r"partition \S+ is stopped: ")
 
 
 class StackSettings(BaseModel):
@@ -281,9 +283,19 @@ async def _answers_now(program: Program, part: WebPart, client: httpx.AsyncClien
     if program.ready_path is None:
         return await process.listens("127.0.0.1", part.port)
     try:
-        return (await client.get(program.ready_path)).is_success
+        answer = await client.get(program.ready_path)
     except httpx.HTTPError:
         return False
+    return answer.is_success or _waits_for_recovery(answer)
+
+
+def _waits_for_recovery(answer: httpx.Response) -> bool:
+    """Whether all that hinders a service is stopped partitions: `tonle recover` needs a running stack."""
+    try:
+        reasons: list[str] = answer.json()["reasons"]
+    except (ValueError, KeyError, TypeError):
+        return False
+    return bool(reasons) and all(_STOPPED.match(reason) for reason in reasons)
 
 
 async def serve(settings: StackSettings, say: Callable[[dict[str, object]], None]) -> int:

@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import asyncpg
@@ -15,7 +16,7 @@ import pytest_asyncio
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from contracts import topics
-from tonle.stack import kafka, state
+from tonle.stack import kafka, state, supervisor
 from tonle.stack.errors import StackError
 from tonle.stack.process import Identity
 from tonle.stack.programs import Program
@@ -27,6 +28,13 @@ TOPIC = topics.CYCLE_CHANGED.name
 SERVER = "import http.server, os; http.server.HTTPServer(('127.0.0.1', int(os.environ['TONLE_PORT'])), \
 http.server.SimpleHTTPRequestHandler).serve_forever()"
 STAND_IN = Program("stand-in", "service", (sys.executable, "-c", SERVER), lambda _place: {}, "/")
+UNREADY = """import http.server, json, os
+class Unready(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(503)
+        self.end_headers()
+        self.wfile.write(json.dumps({"reasons": [os.environ["REASON"]]}).encode())
+http.server.HTTPServer(("127.0.0.1", int(os.environ["TONLE_PORT"])), Unready).serve_forever()"""
 SUPERVISOR = (sys.executable, "-m", "tonle.stack.supervisor")
 
 
@@ -129,6 +137,26 @@ async def test_a_program_that_cannot_start_is_named_with_the_end_of_its_log(tmp_
     assert left is not None
     assert left.state == "failed"
     assert not left.runs()
+
+
+@pytest.mark.parametrize(
+    ("reason", "starts"),
+    [
+        ("partition payment.issued.v1/0 is stopped: its log ends at 0, before what was done", True),
+        ("the database does not answer", False),
+    ],
+)
+async def test_a_stack_with_a_stopped_partition_starts_so_that_it_can_be_recovered(
+    reason: str, starts: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "PROGRAM_READY_S_MAX", 5)
+    unready = Program("unready", "service", (sys.executable, "-c", UNREADY), lambda _: {"REASON": reason})
+    outcome: AbstractContextManager[object] = (
+        nullcontext() if starts else pytest.raises(StackError, match="did not become ready")
+    )
+    with outcome:
+        async with Stack(small(tmp_path / "data"), services=[unready]) as stack:
+            assert stack.state.services["unready"].state == "running"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root needs a namespace for PostgreSQL")

@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 import typer
+from aiokafka.errors import KafkaConnectionError
 
 from tonle import cli, terminal
 from tonle.stack import state
@@ -51,10 +52,13 @@ def test_a_failure_goes_to_standard_error_with_its_remedy_and_its_code(
     ("body", "said"),
     [
         (b'{"title": "No such caller", "detail": "List them."}', "error: No such caller\nList them.\n"),
-        (b"<html>", "error: /parked answered 502.\nSee the service's log: `tonle status` names it.\n"),
+        (b"<html>", "error: /parked answered 502.\nIts log is in /data/logs.\n"),
     ],
 )
-def test_a_service_that_refuses_is_quoted(body: bytes, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_service_that_refuses_is_quoted(
+    body: bytes, said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(terminal.HOME_VARIABLE, "/data")
     request = httpx.Request("GET", "http://127.0.0.1/parked")
     with pytest.raises(typer.Exit):
         terminal.checked(httpx.Response(502, content=body, request=request))
@@ -144,3 +148,24 @@ def test_a_command_whose_package_is_missing_does_not_hide_the_others(monkeypatch
     assert {"up", "down", "status"} <= names
     with pytest.raises(typer.Exit):
         cli.build(["absent"])
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (httpx.ConnectError("no"), "A service of the stack does not answer (ConnectError)."),
+        (KafkaConnectionError("no"), "Kafka does not answer (KafkaConnectionError)."),
+        (TimeoutError(), "PostgreSQL or Kafka does not answer (TimeoutError)."),
+    ],
+)
+def test_a_part_that_is_not_there_is_named_without_a_traceback(
+    error: Exception, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken() -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "build", lambda _: broken)
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 1
+    assert said in capsys.readouterr().err
