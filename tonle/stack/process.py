@@ -6,6 +6,7 @@ import ctypes
 import os
 import signal
 import socket
+import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from tonle.stack.errors import StackError
 
 _PR_SET_PDEATHSIG = 1
 _CLONE_NEWUSER = 0x10000000
+_UNSHARE_TRIES = 20
 _LOG_BYTES_MAX = 16 * 1024 * 1024
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -59,12 +61,24 @@ class Confinement:
 
     def enter(self) -> None:
         """Called in the child between fork and exec."""
-        if self.namespace and _libc.unshare(_CLONE_NEWUSER) != 0:
-            raise OSError(ctypes.get_errno(), "unshare(CLONE_NEWUSER)")
+        if self.namespace:
+            _unshare()
         if self.uid is not None:
             os.setgroups([])
             os.setgid(self.uid)
             os.setuid(self.uid)
+
+
+def _unshare() -> None:
+    # Seen to be refused once in some thousand starts, and granted a moment later.
+    for _ in range(_UNSHARE_TRIES):
+        if _libc.unshare(_CLONE_NEWUSER) == 0:
+            return
+        error = ctypes.get_errno()
+        time.sleep(0.05)
+    # What is raised between fork and exec reaches the parent without its text.
+    os.write(2, f"unshare(CLONE_NEWUSER): {os.strerror(error)}\n".encode())
+    raise OSError(error, "unshare(CLONE_NEWUSER)")
 
 
 def before_exec(death_signal: signal.Signals, confinement: Confinement) -> Callable[[], None]:
@@ -138,7 +152,7 @@ async def spawn(
                 start_new_session=True,
                 preexec_fn=before_exec(stop_signal, confinement or Confinement()),
             )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
         raise StackError(f"{name} could not be started: {error}.", f"See {log}.") from error
     identity = Identity.of(process.pid) or Identity(process.pid, 0.0, ())
     return Child(name, process, identity, log, stop_signal)
