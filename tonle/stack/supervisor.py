@@ -216,7 +216,7 @@ class Stack:
         async def spawn() -> Child:
             return await process.spawn(program.name, program.command, log=part.log, env=environment)
 
-        recipe = Recipe(spawn, functools.partial(_answers, program, part), PROGRAM_STOP_S_MAX)
+        recipe = Recipe(spawn, functools.partial(ready, program, part), PROGRAM_STOP_S_MAX)
         await self._keep(program.name, part, recipe)
 
     async def _keep(self, name: str, part: Part, recipe: Recipe) -> None:
@@ -268,7 +268,8 @@ async def _all(work: Sequence[Coroutine[None, None, None]]) -> None:
         raise
 
 
-async def _answers(program: Program, part: WebPart, exited: Callable[[], bool]) -> None:
+async def ready(program: Program, part: WebPart, exited: Callable[[], bool]) -> None:
+    """Wait until a program answers, or says that only `tonle recover` is missing. Raises `StackError`."""
     deadline = time.monotonic() + PROGRAM_READY_S_MAX
     async with httpx.AsyncClient(base_url=part.url, timeout=5) as client:
         while not await _answers_now(program, part, client):

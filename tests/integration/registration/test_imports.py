@@ -259,7 +259,8 @@ async def test_an_import_goes_on_after_a_restart_where_it_stood(window: Window) 
     assert await window.db.fetchval("select rows_done from import") < 300
     async with window.running():
         assert tally(await window.ended(import_id)) == (300, 300, 0, 0, 0)
-        assert len(await window.on(HOUSEHOLD_REGISTERED.name)) == 300
+        told = await window.on(HOUSEHOLD_REGISTERED.name)  # what was going out at the stop may go again
+        assert len({record.key for record in told}) == 300
     assert await spooled(window) == []
 
 

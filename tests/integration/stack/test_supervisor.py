@@ -16,10 +16,11 @@ import pytest_asyncio
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from contracts import topics
-from tonle.stack import kafka, state, supervisor
+from tonle.stack import kafka, process, state, supervisor
 from tonle.stack.errors import StackError
 from tonle.stack.process import Identity
 from tonle.stack.programs import Program
+from tonle.stack.state import WebPart
 from tonle.stack.supervisor import Stack, StackSettings
 
 pytestmark = pytest.mark.stack
@@ -146,17 +147,22 @@ async def test_a_program_that_cannot_start_is_named_with_the_end_of_its_log(tmp_
         ("the database does not answer", False),
     ],
 )
-async def test_a_stack_with_a_stopped_partition_starts_so_that_it_can_be_recovered(
+async def test_a_service_with_a_stopped_partition_is_up_so_that_it_can_be_recovered(
     reason: str, starts: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supervisor, "PROGRAM_READY_S_MAX", 5)
-    unready = Program("unready", "service", (sys.executable, "-c", UNREADY), lambda _: {"REASON": reason})
+    monkeypatch.setattr(supervisor, "PROGRAM_READY_S_MAX", 1)
+    unready = Program("unready", "service", (sys.executable, "-c", UNREADY), lambda _: {})
+    port = process.free_port()
+    part = WebPart(port=port, log=tmp_path / "log", url=f"http://127.0.0.1:{port}")
+    environment = {"REASON": reason, "TONLE_PORT": str(port)}
+    child = await process.spawn(unready.name, unready.command, log=part.log, env=environment)
+    await until(lambda: not process.port_is_free(port))
     outcome: AbstractContextManager[object] = (
         nullcontext() if starts else pytest.raises(StackError, match="did not become ready")
     )
     with outcome:
-        async with Stack(small(tmp_path / "data"), services=[unready]) as stack:
-            assert stack.state.services["unready"].state == "running"
+        await supervisor.ready(unready, part, child.exited)
+    await child.stop(5)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root needs a namespace for PostgreSQL")
