@@ -12,6 +12,7 @@ from pathlib import Path
 from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.padding import Padding
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -139,7 +140,7 @@ def plain(look: Look) -> str:
 
 def last_screen(ending: Ending, households: int, width: int) -> Group:
     """Flow, sums, provinces, one story and the verdict, for a terminal of so many characters."""
-    told: list[RenderableType] = [Text(line) for line in ending.story]
+    told = [_told(line, width) for line in ending.story]
     verdict = [Text(line) for line in ending.verdict]
     return Group(
         flow(ending.look, households),
@@ -173,6 +174,11 @@ def _provinces(riel: Mapping[str, int], columns: int) -> Table:
     for row in zip_longest(*(drawn[start : start + rows] for start in range(0, len(drawn), rows))):
         table.add_row(*row)
     return table
+
+
+def _told(line: str, width: int) -> RenderableType:
+    # Khmer is drawn wider than its cells are counted: room is left beside it.
+    return Padding(Text(line), (0, 0 if line.isascii() else width // 3, 0, 0))
 
 
 def _sum(each: Sum) -> Text:
