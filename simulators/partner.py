@@ -28,7 +28,7 @@ from contracts.wire import JOSE, Received, Record, WireError, emit_bytes, envelo
 from simulators.partner_ledger import AT_ONCE, Behaviour, Ledger, Report
 
 _SIGNATURES = JWSRegistry({"exp": HeaderParameter("Expiration Time", "int")}, algorithms=["Ed25519"])
-_ENCRYPTION = JWERegistry(algorithms=["ECDH-ES", "A256GCM"])
+_ENCRYPTION = JWERegistry(algorithms=["ECDH-ES+A256KW", "A256GCM"])
 _REPORT_HOLDS_S = 86_400
 
 

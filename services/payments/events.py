@@ -20,7 +20,7 @@ from contracts.topics import CYCLE_CHANGED, ENVELOPE_CHANGED, PAYMENT_ISSUED, PA
 from contracts.wire import Cause, Record, dump, emit, event_id
 from services.payments.cycles import Cycle
 from services.payments.entitlements import Corrected, Household, Issued
-from services.payments.partners.kafka import KafkaPartner
+from services.payments.partners.kafka import Mailing
 from services.payments.states import Account, Inquiry, Payment, Updated
 from vault.sealing import Keys
 
@@ -29,9 +29,9 @@ PHNOM_PENH = timezone(timedelta(hours=7))
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """What speaking needs: the partners, the records' time, and how long a payee has to collect."""
+    """What speaking needs: a mailing to each partner, the records' time, how long a payee has to collect."""
 
-    partners: Mapping[str, KafkaPartner]
+    mailings: Mapping[str, Mailing]
     now: datetime
     withdrawal: timedelta
 
@@ -110,12 +110,12 @@ class Voice:
         return self._instruct(instruction, payment, inquiry.sequence, inquiry.cause)
 
     def _instruction_id(self, payment: Payment, *what: object) -> str:
-        return self.partners[payment.partner].instruction_id(payment.payment_id, *what)
+        return self.mailings[payment.partner].instruction_id(payment.payment_id, *what)
 
     def _instruct(
         self, instruction: PaymentInstruction, payment: Payment, sequence: int, cause: Cause
     ) -> Record:
-        return self.partners[payment.partner].instruct(
+        return self.mailings[payment.partner].instruct(
             instruction, household_id=payment.household_id, sequence=sequence, time=self.now, cause=cause
         )
 

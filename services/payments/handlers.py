@@ -38,8 +38,9 @@ class Office:
     withdrawal: timedelta
 
     def voice(self, now: datetime) -> Voice:
-        """Speaks at `now`."""
-        return Voice(self.partners, now, self.withdrawal)
+        """Speaks at `now`, of one batch."""
+        mailings = {name: partner.mailing() for name, partner in self.partners.items()}
+        return Voice(mailings, now, self.withdrawal)
 
     def desk(self, keys: Keys, budgets: Mapping[str, Budget]) -> Desk:
         """Issues from these budgets, for payees that these keys open."""

@@ -1,21 +1,15 @@
 """A partner on Kafka: instructions signed by us and encrypted to it, reports signed by it.
 
-JWS with Ed25519 (RFC 9864) inside JWE with ECDH-ES on X25519 and A256GCM (RFC 7518, 8037), compact form.
-`docs/decisions/0005-jose-for-partners.md` has the choice and what it costs.
+`docs/decisions/0005-jose-for-partners.md` and 0011 have the choice of tokens and what they cost.
 """
 
 import json
-from collections.abc import Mapping
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from joserfc import jwe, jws
-from joserfc.errors import JoseError
-from joserfc.jwe import JWERegistry
 from joserfc.jwk import OKPKey
-from joserfc.jws import JWSRegistry
-from joserfc.registry import HeaderParameter
 
 from contracts.payment import PaymentInstruction, PaymentReport
 from contracts.topics import partner_instruction, partner_report
@@ -32,9 +26,7 @@ from contracts.wire import (
     event_id,
     load,
 )
-
-_SIGNATURES = JWSRegistry({"exp": HeaderParameter("Expiration Time", "int")}, algorithms=["Ed25519"])
-_ENCRYPTION = JWERegistry(algorithms=["ECDH-ES", "A256GCM"])
+from services.payments.partners.jose import Agreement, NotSigned, Signer, Verifier
 
 
 def read_key(path: Path, curve: Literal["Ed25519", "X25519"]) -> OKPKey:
@@ -52,20 +44,45 @@ class KafkaPartner:
         self.name = name
         self.instructions = partner_instruction(name)
         self.reports = partner_report(name)
-        self._sign_with = sign_with
-        self._encrypt_to = encrypt_to
-        self._verify_with = verify_with
-        self._signed = {"alg": "Ed25519", "kid": sign_with.thumbprint()}
-        self._sealed = {
-            "alg": "ECDH-ES",
-            "enc": "A256GCM",
-            "cty": "jose",
-            "kid": encrypt_to.thumbprint(),
-        }
+        self.signer = Signer(sign_with)
+        self.encrypt_to = encrypt_to
+        self._verifier = Verifier(verify_with)
+
+    def mailing(self) -> "Mailing":
+        """To instruct this partner in one batch."""
+        return Mailing(self)
+
+    def read_report(
+        self, topic: str, key: bytes | None, value: bytes | None, headers: Headers
+    ) -> Received[PaymentReport]:
+        """A report whose signature holds at the time the event names; all else raises a `WireError`."""
+        if value is None:
+            raise WireError("value: null")
+        try:
+            header, said = self._verifier.read(value)
+        except NotSigned:
+            raise WireError("report: the signature is not the partner's") from None
+        report = envelope(load(PaymentReport, said), topic, key, headers)
+        if report.data.partner != self.name:
+            raise WireError("report: it names another partner than the topic's")
+        if not header.exp > report.time.timestamp():
+            raise WireError("report: its signature has expired, or says no time")
+        return report
+
+
+class Mailing:
+    """One batch of instructions to a partner, under one key agreement, made when the first is written."""
+
+    def __init__(self, to: KafkaPartner) -> None:
+        self._to = to
+
+    @cached_property
+    def _agreement(self) -> Agreement:
+        return Agreement(self._to.encrypt_to)
 
     def instruction_id(self, *business_key: object) -> str:
         """The same question or order has the same id for ever."""
-        return event_id(self.instructions, *business_key)
+        return event_id(self._to.instructions, *business_key)
 
     def instruct(
         self,
@@ -77,13 +94,9 @@ class KafkaPartner:
         cause: Cause,
     ) -> Record:
         """An instruction as a record that only this partner can read, kept in order per household."""
-        signed = jws.serialize_compact(
-            {**self._signed}, dump(instruction), self._sign_with, registry=_SIGNATURES
-        )
-        sealed = jwe.encrypt_compact({**self._sealed}, signed, self._encrypt_to, registry=_ENCRYPTION)
         return emit_bytes(
-            self.instructions,
-            sealed.encode(),
+            self._to.instructions,
+            self._agreement.encrypt(self._to.signer.sign(dump(instruction))),
             JOSE,
             id=instruction.instruction_id,
             key=household_id,
@@ -91,21 +104,3 @@ class KafkaPartner:
             time=time,
             cause=cause,
         )
-
-    def read_report(
-        self, topic: str, key: bytes | None, value: bytes | None, headers: Headers
-    ) -> Received[PaymentReport]:
-        """A report whose signature holds at the time the event names; all else raises a `WireError`."""
-        if value is None:
-            raise WireError("value: null")
-        try:
-            token = jws.deserialize_compact(value, self._verify_with, registry=_SIGNATURES)
-        except (JoseError, ValueError):
-            raise WireError("report: the signature is not the partner's") from None
-        report = envelope(load(PaymentReport, token.payload), topic, key, headers)
-        if report.data.partner != self.name:
-            raise WireError("report: it names another partner than the topic's")
-        expires: Mapping[str, Any] = token.headers()
-        if not expires.get("exp", 0) > report.time.timestamp():
-            raise WireError("report: its signature has expired, or says no time")
-        return report

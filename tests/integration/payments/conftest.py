@@ -45,7 +45,7 @@ from vault.sealing import Keys, new_key
 PROGRAMME, PERIOD, PURPOSE, HASH = "covid-19-cash-transfer", "2023-06", "social-transfer", "hash-1"
 CYCLE = f"{PROGRAMME}-{PERIOD}"
 SIGNATURES = JWSRegistry({"exp": HeaderParameter("Expiration Time", "int")}, algorithms=["Ed25519"])
-ENCRYPTION = JWERegistry(algorithms=["ECDH-ES", "A256GCM"])
+ENCRYPTION = JWERegistry(algorithms=["ECDH-ES+A256KW", "A256GCM"])
 _TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
 
 

@@ -71,7 +71,7 @@ class Talk:
             commune="120101",
             pay_to=PayTo(name_km="សុខ", name_latin="Sok", account=account) if pays else None,
         )
-        return (by or self.us).instruct(
+        return (by or self.us).mailing().instruct(
             instruction,
             household_id=household_id,
             sequence=self.sequence,

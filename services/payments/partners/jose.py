@@ -1,0 +1,125 @@
+"""The JOSE we exchange with partners, in compact form: one shape to write, one to read.
+
+A JWS with Ed25519 (RFC 7515, 9864), and one inside a JWE with ECDH-ES+A256KW on X25519 and A256GCM (RFC 7516,
+7518, 8037). `docs/decisions/0011-one-key-agreement-a-batch.md` says why no library does it; tests use one.
+"""
+
+import binascii
+import json
+import os
+from base64 import b64decode, urlsafe_b64encode
+from collections.abc import Mapping
+from typing import Literal
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.concatkdf import ConcatKDFHash
+from cryptography.hazmat.primitives.keywrap import aes_key_wrap
+from joserfc.jwk import OKPKey
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+_WRAPPING = "ECDH-ES+A256KW"
+_KEY_BYTES, _NONCE_BYTES, _TAG_BYTES = 32, 12, 16
+# Concat KDF (RFC 7518, section 4.6.2): the algorithm's name, no party names, the key's length in bits.
+_DERIVED_FOR = len(_WRAPPING).to_bytes(4) + _WRAPPING.encode() + bytes(8) + (_KEY_BYTES * 8).to_bytes(4)
+
+
+class NotSigned(ValueError):
+    """What was to be a signed token is none, or its signature is another's."""
+
+
+class Signer:
+    """Signs as us."""
+
+    def __init__(self, key: OKPKey) -> None:
+        """Raises `ValueError` for a key that is no private Ed25519 key."""
+        if not isinstance(key.private_key, Ed25519PrivateKey):
+            raise ValueError("a private Ed25519 key is needed to sign")
+        self._key = key.private_key
+        self._header = _encoded({"alg": "Ed25519", "kid": key.thumbprint()})
+
+    def sign(self, payload: bytes) -> bytes:
+        """A JWS of `payload`."""
+        signed = self._header + b"." + _base64(payload)
+        return signed + b"." + _base64(self._key.sign(signed))
+
+
+class Agreement:
+    """One key agreement with a partner, under an ephemeral key of its own: lives as long as one batch.
+
+    What is agreed wraps a fresh content key for every message, so no two messages share key or nonce.
+    """
+
+    def __init__(self, partner: OKPKey) -> None:
+        """Raises `ValueError` for a key that is no X25519 key."""
+        theirs = partner.public_key
+        if not isinstance(theirs, X25519PublicKey):
+            raise ValueError("an X25519 key is needed to encrypt to")
+        ephemeral = X25519PrivateKey.generate()
+        public = _base64(ephemeral.public_key().public_bytes_raw()).decode()
+        derive = ConcatKDFHash(SHA256(), _KEY_BYTES, _DERIVED_FOR)
+        self._wrap_with = derive.derive(ephemeral.exchange(theirs))
+        self._header = _encoded(
+            {
+                "alg": _WRAPPING,
+                "enc": "A256GCM",
+                "cty": "jose",
+                "kid": partner.thumbprint(),
+                "epk": {"kty": "OKP", "crv": "X25519", "x": public},
+            }
+        )
+
+    def encrypt(self, token: bytes) -> bytes:
+        """A JWE of a JWS, for the partner alone."""
+        key, nonce = os.urandom(_KEY_BYTES), os.urandom(_NONCE_BYTES)
+        sealed = AESGCM(key).encrypt(nonce, token, self._header)
+        wrapped = aes_key_wrap(self._wrap_with, key)
+        parts = (wrapped, nonce, sealed[:-_TAG_BYTES], sealed[-_TAG_BYTES:])
+        return b".".join((self._header, *map(_base64, parts)))
+
+
+class SignedHeader(BaseModel):
+    """What a partner may say in a token's header: anything else, `crit` too, is refused."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    alg: Literal["Ed25519"]
+    exp: int = 0
+    kid: str = ""
+    typ: str = ""
+    cty: str = ""
+
+
+class Verifier:
+    """Reads what one partner signed."""
+
+    def __init__(self, key: OKPKey) -> None:
+        """Raises `ValueError` for a key that is no Ed25519 key."""
+        if not isinstance(key.public_key, Ed25519PublicKey):
+            raise ValueError("an Ed25519 key is needed to verify with")
+        self._key = key.public_key
+
+    def read(self, token: bytes) -> tuple[SignedHeader, bytes]:
+        """Header and payload of a JWS whose signature holds; all else raises `NotSigned`."""
+        signed, _, signature = token.rpartition(b".")
+        header, _, payload = signed.partition(b".")
+        try:
+            self._key.verify(_plain(signature), signed)
+            return SignedHeader.model_validate_json(_plain(header)), _plain(payload)
+        except (InvalidSignature, ValidationError, binascii.Error):
+            raise NotSigned from None
+
+
+def _encoded(header: Mapping[str, object]) -> bytes:
+    return _base64(json.dumps(header, separators=(",", ":")).encode())
+
+
+def _base64(plain: bytes) -> bytes:
+    return urlsafe_b64encode(plain).rstrip(b"=")
+
+
+def _plain(text: bytes) -> bytes:
+    return b64decode(text + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
