@@ -30,17 +30,20 @@ class StillParked(Exception):
 class Replayer:
     """Runs parked messages through the handlers they came from, in order, one transaction a call."""
 
-    def __init__(self, tools: Tools) -> None:
+    def __init__(self, tools: Tools, pool: asyncpg.Pool) -> None:
+        """`pool` is asked what is due; what is found runs on a connection with the loop's own guards."""
         self._tools = tools
+        self._pool = pool
 
     async def run_due(self) -> bool:
         """Try again what waits and is due; True when there may be more."""
+        async with self._pool.acquire() as asked:
+            keys = await parking.due(asked, KEYS_MOST)
+        if not keys:
+            return False
         async with self._transaction() as db:
-            keys = await parking.due(db, KEYS_MOST)
-            if keys:
-                await self._run_keys(db, keys, asked=False)
-        if keys:
-            await self._tools.publish([LANE])
+            await self._run_keys(db, keys, asked=False)
+        await self._tools.publish([LANE])
         return len(keys) == KEYS_MOST
 
     async def replay(self, parked_id: int) -> bool:

@@ -105,7 +105,7 @@ class Service:
         self._jobs = [
             *jobs,
             Job("relay", _relay),
-            Job("replay", _replay, 0.25),
+            Job("replay", _replay, 0.5),
             Job("watch", Service.look, settings.watch_every_s),
         ]
         self._migrations = migrations
@@ -128,7 +128,11 @@ class Service:
         async with AsyncExitStack() as stack:
             self.db = await stack.enter_async_context(
                 asyncpg.create_pool(
-                    settings.database, min_size=1, max_size=settings.pool_size, server_settings=POOL_GUARDS
+                    settings.database,
+                    min_size=1,
+                    max_size=settings.pool_size,
+                    server_settings=POOL_GUARDS,
+                    reset=_leave_as_is,
                 )
             )
             async with self.db.acquire() as db:
@@ -147,7 +151,7 @@ class Service:
                 self.metrics,
                 limits,
             )
-            self.replayer = Replayer(tools)
+            self.replayer = Replayer(tools, self.db)
             await self._serve(stack)
             await self._listen(stack, Loop(tools))
             self._watch = Watch(settings.kafka, self.db, self._consumer, settings.witness_every_s)
@@ -302,6 +306,10 @@ async def _relay(service: Service) -> bool:
 
 async def _replay(service: Service) -> bool:
     return await service.replayer.run_due()
+
+
+async def _leave_as_is(_: asyncpg.Connection) -> None:
+    """Nothing of ours outlives its transaction in a session: there is nothing to ask the server to reset."""
 
 
 async def _cancel(task: "asyncio.Task[None]") -> None:

@@ -1,8 +1,11 @@
 import json
+from uuid import uuid5
 
 import pytest
 from cloudevents.core.bindings.kafka import KafkaMessage, from_kafka
 from cloudevents.core.formats.json import JSONFormat
+from hypothesis import given
+from hypothesis import strategies as st
 
 from contracts import wire
 from contracts.release import INSTRUCTION, REPORT
@@ -32,3 +35,8 @@ def test_another_sdk_reads_our_records_with_every_attribute(name: str, kind: str
 def test_the_id_of_an_event_is_the_same_for_ever() -> None:
     made = wire.event_id(PAYMENT_ISSUED, "covid-19-cash-transfer", "2023-06", "h-1", "social-transfer", 1)
     assert made == "334a3705-df2e-523c-b3c6-a14e5cbcdfc7"
+
+
+@given(st.text())
+def test_every_id_is_a_uuid5(name: str) -> None:
+    assert wire.uuid5(name) == str(uuid5(wire.NAMESPACE, name))
