@@ -3,7 +3,6 @@
 EXCEPTIONS: dict[tuple[str, str], str] = {
     ("any_used", "postbox/callers.py"): "FastAPI types a dependency's coroutine with Any",
     ("any_used", "postbox/message.py"): "the loop carries events of every contract, and knows none",
-    ("any_used", "services/payments/partners/kafka.py"): "wire code: a token's header is any JSON",
     ("any_used", "services/registration/cli.py"): "reads the API's JSON, which has no type on this side",
     ("any_used", "services/registration/readers.py"): "pyarrow's stubs are generic in what a column holds",
     (
