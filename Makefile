@@ -17,7 +17,7 @@ LINTED := .tools/lint.txt
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	--all-extras --group dev pyproject.toml -o requirements.lock
 
-.PHONY: help install demo test test-more lint faults containers-check lock hooks clean
+.PHONY: help install demo test test-more lint faults bench bench-growth containers-check lock hooks clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -48,6 +48,13 @@ lint: $(INSTALLED)  ## ruff, formatting, mypy --strict, import rules
 faults: HOUSEHOLDS := $(if $(filter file,$(origin HOUSEHOLDS)),20000,$(HOUSEHOLDS))
 faults: $(INSTALLED)  ## Kill, stop and restart everything by a schedule from SEED; count lost and doubled
 	@$(BIN)/python -m tests.faults.run --seed $(SEED) --households $(HOUSEHOLDS) $(ARGS)
+
+bench: HOUSEHOLDS := $(if $(filter file,$(origin HOUSEHOLDS)),100000,$(HOUSEHOLDS))
+bench: $(INSTALLED)  ## Speed, latency and memory over HOUSEHOLDS (100,000), beside a floor and a baseline; ONLY=part
+	@$(BIN)/python -m benchmarks.run --households $(HOUSEHOLDS) $(if $(ONLY),--only $(ONLY)) $(ARGS)
+
+bench-growth: $(INSTALLED)  ## Cost at 10,000 to 700,000 households, several processes, a backlog; SIZES=n,n BACKLOG=n
+	@$(BIN)/python -m benchmarks.run --only growth $(if $(SIZES),--sizes $(SIZES)) $(if $(BACKLOG),--backlog $(BACKLOG)) $(ARGS)
 
 containers-check: $(INSTALLED)  ## As root on Debian: images, composed stack, 1,000 households, tests on testcontainers
 	@$(BIN)/python -m deploy.containers.check $(ARGS)
