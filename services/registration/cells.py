@@ -10,7 +10,6 @@ Row = Mapping[str, str]
 
 CELL_CHARACTERS_MOST = 200
 _NOT_TEXT = re.compile(r"[\x00-\x1f\x7f-\x9f\ufffd\ud800-\udfff]")
-_ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 T = TypeVar("T")
 
@@ -109,13 +108,14 @@ class Cells:
             return None
         return int(value)
 
-    def day(self, field: str, *, required: bool = False) -> date | None:
+    def day(self, field: str, *, required: bool = False) -> str | None:
+        """A date as year-month-day, as it stands: such texts compare as their dates do."""
         value = self.required(field) if required else self.row.get(field)
         if value is None:
             return None
         try:
-            if _ISO_DATE.fullmatch(value):
-                return date.fromisoformat(value)
+            if date.fromisoformat(value).isoformat() == value:
+                return value
         except ValueError:
             pass
         self.flaw(field, "is no date", "Write year-month-day, for instance 1987-04-15.")

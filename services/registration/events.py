@@ -1,21 +1,12 @@
 """What registration tells the other services: households' keys, registrations, revisions and exits."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from pydantic_core import to_json
+
 from contracts import topics, wire
-from contracts.household import (
-    AreaType,
-    ExitReason,
-    HouseholdExited,
-    HouseholdKey,
-    HouseholdRegistered,
-    KeyPurpose,
-    KeyState,
-    Level,
-)
-from contracts.sealed import Sealed
+from contracts.household import ExitReason, HouseholdExited, KeyPurpose, KeyState
 from vault.keyring import WrappedKey
 from vault.master import MasterKey
 from vault.sealing import Keys, new_key
@@ -29,8 +20,8 @@ class Registration:
     reference: str
     revision: int
     commune: str
-    area_type: AreaType
-    level: Level
+    area_type: str
+    level: str
     content_hash: bytes
     persons: bytes
     payee: bytes
@@ -40,64 +31,71 @@ class Registration:
 
 def new_keys(household_id: str, master: MasterKey, keys: Keys) -> tuple[WrappedKey, WrappedKey]:
     """A fresh key per purpose (person, payee), wrapped; `keys` can seal with them at once."""
-    person, payee = (_new_key(household_id, purpose, master, keys) for purpose in KeyPurpose)
-    return person, payee
+    return (
+        _new_key(household_id, KeyPurpose.PERSON.value, master, keys),
+        _new_key(household_id, KeyPurpose.PAYEE.value, master, keys),
+    )
 
 
-def _new_key(household_id: str, purpose: KeyPurpose, master: MasterKey, keys: Keys) -> WrappedKey:
+def _new_key(household_id: str, purpose: str, master: MasterKey, keys: Keys) -> WrappedKey:
     key_id, key = new_key()
     keys.add(key_id, key)
     wrapped = master.wrap(key, bound_to=f"{household_id}/{key_id}")
-    return WrappedKey(household_id, key_id, purpose, KeyState.ACTIVE, master.id, wrapped)
+    return WrappedKey(household_id, key_id, purpose, KeyState.ACTIVE.value, master.id, wrapped)
 
 
-def key_records(made: Sequence[WrappedKey], at: datetime, cause: wire.Cause) -> list[wire.Record]:
-    """The new keys, placed on the partition where their household's other events are."""
-    return [
-        wire.emit(
-            topics.HOUSEHOLD_KEY,
-            HouseholdKey(
-                household_id=key.household_id,
-                key_id=key.key_id,
-                purpose=KeyPurpose(key.purpose),
-                state=KeyState.ACTIVE,
-                master_key_id=key.master_key_id,
-                wrapped=key.wrapped,
-            ),
-            id=wire.event_id(topics.HOUSEHOLD_KEY, key.household_id, key.key_id, key.state),
-            key=f"{key.household_id}/{key.key_id}",
-            sequence=1,
-            time=at,
-            cause=cause,
-            partition_by=key.household_id,
-        )
-        for key in made
-    ]
+def key_record(made: WrappedKey, at: datetime, cause: wire.Cause) -> wire.Record:
+    """A new key (`HouseholdKey`), placed on the partition where its household's other events are."""
+    topic = topics.HOUSEHOLD_KEY
+    said = {
+        "household_id": made.household_id,
+        "key_id": made.key_id,
+        "purpose": made.purpose,
+        "state": made.state,
+        "master_key_id": made.master_key_id,
+        "wrapped": made.wrapped,
+    }
+    return wire.emit_bytes(
+        topic,
+        to_json(said, bytes_mode="base64"),
+        wire.JSON,
+        id=wire.event_id(topic, made.household_id, made.key_id, made.state),
+        key=f"{made.household_id}/{made.key_id}",
+        sequence=1,
+        time=at,
+        cause=cause,
+        partition_by=made.household_id,
+    )
 
 
 def registered(
     household: Registration, keys: Keys, *, by: str, at: datetime, cause: wire.Cause
 ) -> wire.Record:
-    """The household as of its revision, persons and payee sealed for this one event."""
+    """The household as of its revision (`HouseholdRegistered`), its persons sealed for this one event."""
     topic = topics.HOUSEHOLD_REGISTERED
     event_id = wire.event_id(topic, household.household_id, household.revision)
 
-    def sealed(key_id: str, plain: bytes) -> Sealed:
-        return Sealed(key_id=key_id, blob=keys.seal(key_id, plain, event_id=event_id, event_type=topic.name))
+    def sealed(key_id: str, plain: bytes) -> dict[str, object]:
+        return {
+            "key_id": key_id,
+            "blob": keys.seal(key_id, plain, event_id=event_id, event_type=topic.name),
+        }
 
-    return wire.emit(
+    said = {
+        "household_id": household.household_id,
+        "revision": household.revision,
+        **({"replaces": household.revision - 1} if household.revision > 1 else {}),
+        "commune": household.commune,
+        "area_type": household.area_type,
+        "level": household.level,
+        "registered_by": by,
+        "persons": sealed(household.person_key, household.persons),
+        "payee": sealed(household.payee_key, household.payee),
+    }
+    return wire.emit_bytes(
         topic,
-        HouseholdRegistered(
-            household_id=household.household_id,
-            revision=household.revision,
-            replaces=household.revision - 1 or None,
-            commune=household.commune,
-            area_type=household.area_type,
-            level=household.level,
-            registered_by=by,
-            persons=sealed(household.person_key, household.persons),
-            payee=sealed(household.payee_key, household.payee),
-        ),
+        to_json(said, bytes_mode="base64"),
+        wire.JSON,
         id=event_id,
         key=household.household_id,
         sequence=household.revision,

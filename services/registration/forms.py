@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from contracts.household import ExitReason, Level, Payee, Persons
+from contracts.household import ExitReason, Payee, Persons
 from services.registration.cells import Row
 from services.registration.columns import MEMBERS_MOST, member_column
 
@@ -86,7 +86,7 @@ class Exit(BaseModel):
     ]
 
 
-def form_of(reference: str, level: Level, persons: Persons, payee: Payee) -> HouseholdForm:
+def form_of(reference: str, level: str, persons: Persons, payee: Payee) -> HouseholdForm:
     """A registered household as the form that a revision takes."""
     card, dwelling = persons.equity_card, persons.dwelling
     ids = [member.person_id for member in persons.members]

@@ -3,31 +3,16 @@
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import date
 from typing import NamedTuple
 from uuid import uuid5
 
+from pydantic_core import to_json
+
 from contracts import wire
-from contracts.household import (
-    Account,
-    AreaType,
-    Condition,
-    ContactPreference,
-    Dwelling,
-    EquityCard,
-    Language,
-    Level,
-    Member,
-    Payee,
-    Persons,
-    Purpose,
-    Relation,
-    School,
-    Sex,
-)
-from contracts.model import Contract
+from contracts.household import Persons
 from services.registration.places import Place
+
+_compact = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Identity(NamedTuple):
@@ -37,42 +22,71 @@ class Identity(NamedTuple):
     value: str
 
 
+class Schooling(NamedTuple):
+    """A member's school level, and attendance of the last term in percent where known."""
+
+    level: str
+    attendance_percent: int | None
+
+
 class Person(NamedTuple):
-    """A member before an opaque person id is given to it."""
+    """A member before an opaque person id is given to it. Words are the contract's, dates ISO 8601."""
 
     name_km: str
     name_latin: str
-    sex: Sex
-    birth_date: date
-    relation: Relation
-    conditions: tuple[Condition, ...]
-    school: School | None
+    sex: str
+    birth_date: str
+    relation: str
+    conditions: tuple[str, ...]
+    school: Schooling | None
     national_id: str | None
 
-    def member(self, person_id: str) -> Member:
-        return Member(person_id=person_id, **self._asdict())
+
+class Card(NamedTuple):
+    """An Equity Card: its number as printed, and the last day of its validity where known."""
+
+    number: str
+    expires_on: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Household:
+class PaymentAccount(NamedTuple):
+    """Where money can be sent."""
+
+    provider: str
+    number: str
+
+
+class Materials(NamedTuple):
+    """Of what the dwelling is made, and what it has."""
+
+    roof: str | None = None
+    walls: str | None = None
+    floor: str | None = None
+    toilet: str | None = None
+    water: str | None = None
+    electricity: bool | None = None
+
+
+class Household(NamedTuple):
     """Member 1 is the head; `collector` is the number of the member who collects.
 
-    `identities` is what the household claims as its own.
+    `identities` is what the household claims as its own. Everything is plain text, checked and in the words
+    of the contract: contract models would cost more to build than all the rules to check.
     """
 
     reference: str
     household_id: str
     place: Place
-    level: Level
+    level: str
     members: tuple[Person, ...]
     collector: int
-    card: EquityCard | None
+    card: Card | None
     phone: str | None
-    account: Account | None
-    contact: ContactPreference
-    language: Language
-    consents: tuple[Purpose, ...]
-    dwelling: Dwelling | None
+    account: PaymentAccount | None
+    contact: str
+    language: str
+    consents: tuple[str, ...]
+    dwelling: Materials | None
     assets: tuple[str, ...]
     identities: tuple[Identity, ...]
 
@@ -81,8 +95,8 @@ class Household:
         return self.place.commune
 
     @property
-    def area_type(self) -> AreaType:
-        return self.place.area_type
+    def area_type(self) -> str:
+        return self.place.area_type.value
 
     def content_hash(self) -> bytes:
         """SHA-256 of what is said, without ids or keys: equal for equal content, however it was written."""
@@ -100,35 +114,58 @@ class Household:
             self.dwelling,
             self.assets,
         )
-        return hashlib.sha256(json.dumps(said, default=_plain, separators=(",", ":")).encode()).digest()
+        return hashlib.sha256(_compact(said).encode()).digest()
 
-    def persons(self, person_ids: Sequence[str]) -> Persons:
-        """The part sealed for purpose `person`; one id per member, in order."""
-        return Persons(
-            members=tuple(map(Person.member, self.members, person_ids)),
-            village=self.place.village,
-            equity_card=self.card,
-            dwelling=self.dwelling,
-            assets=self.assets,
-            consents=self.consents,
-        )
+    def persons(self, person_ids: Sequence[str]) -> bytes:
+        """The part sealed for purpose `person`, as JSON of `Persons`; one id per member, in order."""
+        said: dict[str, object] = {
+            "members": [_member(*each) for each in zip(person_ids, self.members, strict=True)],
+            "village": self.place.village,
+        }
+        if self.card is not None:
+            said["equity_card"] = _known(self.card)
+        if self.dwelling is not None:
+            said["dwelling"] = _known(self.dwelling)
+        return to_json(said | {"assets": self.assets, "consents": self.consents})
 
-    def payee(self, person_ids: Sequence[str]) -> Payee:
-        """The part sealed for purpose `payee`: who collects and is told."""
+    def payee(self, person_ids: Sequence[str]) -> bytes:
+        """The part sealed for purpose `payee`, as JSON of `Payee`: who collects and is told."""
         collector = self.members[self.collector - 1]
-        return Payee(
-            person_id=person_ids[self.collector - 1],
-            name_km=collector.name_km,
-            name_latin=collector.name_latin,
-            phone=self.phone,
-            account=self.account,
-            language=self.language,
-            contact=self.contact,
-        )
+        said: dict[str, object] = {
+            "person_id": person_ids[self.collector - 1],
+            "name_km": collector.name_km,
+            "name_latin": collector.name_latin,
+        }
+        if self.phone is not None:
+            said["phone"] = self.phone
+        if self.account is not None:
+            said["account"] = _known(self.account)
+        return to_json(said | {"language": self.language, "contact": self.contact})
+
+
+def _member(person_id: str, person: Person) -> dict[str, object]:
+    said: dict[str, object] = {
+        "person_id": person_id,
+        "name_km": person.name_km,
+        "name_latin": person.name_latin,
+        "sex": person.sex,
+        "birth_date": person.birth_date,
+        "relation": person.relation,
+        "conditions": person.conditions,
+    }
+    if person.school is not None:
+        said["school"] = _known(person.school)
+    if person.national_id is not None:
+        said["national_id"] = person.national_id
+    return said
+
+
+def _known(said: Schooling | Card | PaymentAccount | Materials) -> dict[str, object]:
+    return {name: value for name, value in zip(said._fields, said, strict=True) if value is not None}
 
 
 def identities(
-    members: Sequence[Person], card: EquityCard | None, account: Account | None
+    members: Sequence[Person], card: Card | None, account: PaymentAccount | None
 ) -> tuple[Identity, ...]:
     """What a household claims as its own: card, account, its members' national ids."""
     claims = [Identity("national_id", person.national_id) for person in members if person.national_id]
@@ -147,7 +184,7 @@ def household_id(reference: str) -> str:
 def carry_person_ids(before: Persons, members: Sequence[Person], fresh: Callable[[], str]) -> list[str]:
     """Each member's person id: the one it had by national id, or name and birth date; else a fresh one."""
     by_id = {member.national_id: member.person_id for member in before.members if member.national_id}
-    by_name = {(member.name_km, member.birth_date): member.person_id for member in before.members}
+    by_name = {(member.name_km, member.birth_date.isoformat()): member.person_id for member in before.members}
     taken: set[str] = set()
     ids = []
     for person in members:
@@ -156,11 +193,3 @@ def carry_person_ids(before: Persons, members: Sequence[Person], fresh: Callable
         taken.add(person_id)
         ids.append(person_id)
     return ids
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, Contract):
-        return list(value.__dict__.values())
-    if isinstance(value, date):
-        return value.isoformat()
-    raise TypeError(type(value).__name__)

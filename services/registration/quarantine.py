@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from itertools import compress
 from typing import NamedTuple
 
 from services.registration import duplicates
@@ -69,11 +70,8 @@ class Refused(NamedTuple):
 
 def examined(source: SourceRow, columns: Sequence[str], gazetteer: Gazetteer, today: date) -> Examined:
     """Check one row of a file by itself."""
-    row = {
-        column: cell
-        for column, text in zip(columns, source.cells, strict=False)
-        if text and (cell := text.strip())
-    }
+    filled = zip(compress(columns, source.cells), filter(None, source.cells), strict=False)
+    row = {column: cell for column, text in filled if (cell := text.strip())}
     if source.flaw is not None:
         return Examined(source.number, row, None, (source.flaw,))
     found = examine(row, gazetteer, today)

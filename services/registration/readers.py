@@ -104,6 +104,8 @@ def _skip_line(readline: Callable[[int], bytes]) -> None:
 
 def _csv_row(number: int, line: bytes, columns: Sequence[str]) -> SourceRow:
     text = line.decode("utf-8", "surrogateescape")
+    if '"' not in text and "\r" not in text:  # the same cells in half the time
+        return _decoded(number, text.split(","), columns)
     try:
         cells: Sequence[str] = next(csv.reader([text], strict=True))
     except csv.Error:
@@ -114,12 +116,17 @@ def _csv_row(number: int, line: bytes, columns: Sequence[str]) -> SourceRow:
 
 def _decoded(number: int, cells: Sequence[str], columns: Sequence[str]) -> SourceRow:
     """A row whose bytes that are no UTF-8 were kept as surrogates."""
-    if not _SURROGATE.search("".join(cells)):
+    if _is_text("".join(cells)):
         return _sized(number, cells, columns)
     shown = [_shown(cell) for cell in cells]
     at = next(i for i, (cell, printed) in enumerate(zip(cells, shown, strict=True)) if cell != printed)
     field = columns[at] if at < len(columns) else ""
     return SourceRow(number, shown, Flaw(field, shown[at], "is not UTF-8", _NOT_UTF_8))
+
+
+def _is_text(text: str) -> bool:
+    # Whether all is printable is known sooner than whether something is no surrogate.
+    return text.isprintable() or _SURROGATE.search(text) is None
 
 
 def _shown(cell: str) -> str:
@@ -224,6 +231,8 @@ def _column(column: "pa.Array[Any]") -> list[str]:
     if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
         return [(value or b"").decode("utf-8", "surrogateescape") for value in column.to_pylist()]
     try:
+        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+            return [value or "" for value in column.to_pylist()]
         return list(map(_text, column.to_pylist()))
     except UnicodeDecodeError:
         return _column(column.cast(pa.large_binary()))

@@ -58,7 +58,7 @@ async def register(db: Connection, master: MasterKey, arrivals: Sequence[Arrival
         wrapped += own
         made.append(registration)
         changes.append(_change(registration, "registered", act, arrival))
-        told += events.key_records(own, act.at, arrival.cause)
+        told += [events.key_record(key, act.at, arrival.cause) for key in own]
         told.append(events.registered(registration, keys, by=act.by, at=act.at, cause=arrival.cause))
         claims |= dict.fromkeys(arrival.household.identities, household_id)
     await store.add(db, made, act.import_id)
@@ -80,8 +80,8 @@ async def revise(db: Connection, master: MasterKey, before: Kept, arrival: Arriv
         area_type=household.area_type,
         level=household.level,
         content_hash=arrival.content_hash,
-        persons=wire.dump(household.persons(ids)),
-        payee=wire.dump(household.payee(ids)),
+        persons=household.persons(ids),
+        payee=household.payee(ids),
     )
     keys = await keyring.load(db, master, (kept.person_key, kept.payee_key))
     told = events.registered(revised, keys, by=act.by, at=act.at, cause=arrival.cause)
@@ -107,7 +107,8 @@ async def leave(db: Connection, before: Kept, reason: ExitReason, cause: wire.Ca
 
 def fresh_person_ids(household: Household) -> list[str]:
     """A new opaque id for each member."""
-    return [_fresh_person_id() for _ in household.members]
+    digits = secrets.token_hex(16 * len(household.members))
+    return [digits[at : at + 32] for at in range(0, len(digits), 32)]
 
 
 def _fresh_person_id() -> str:
@@ -126,8 +127,8 @@ def _registration(
         area_type=household.area_type,
         level=household.level,
         content_hash=arrival.content_hash,
-        persons=wire.dump(household.persons(person_ids)),
-        payee=wire.dump(household.payee(person_ids)),
+        persons=household.persons(person_ids),
+        payee=household.payee(person_ids),
         person_key=keys[0].key_id,
         payee_key=keys[1].key_id,
     )

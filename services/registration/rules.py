@@ -4,40 +4,43 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from datetime import date
-from typing import TypeVar
 
 import phonenumbers
 from phonenumbers import PhoneMetadata
 
 from contracts.household import (
-    Account,
     AreaType,
     Condition,
     ContactPreference,
-    Dwelling,
-    EquityCard,
     Language,
     Level,
     Purpose,
     Relation,
-    School,
     SchoolLevel,
     Sex,
 )
 from contracts.model import UNRECOGNISED, OpenEnum
 from services.registration.cells import Cells, Flaw, Row, split
 from services.registration.columns import HOUSEHOLD, MEMBER, MEMBERS_MOST, REPORT, member_column
-from services.registration.household import Household, Person, household_id, identities
+from services.registration.household import (
+    Card,
+    Household,
+    Materials,
+    PaymentAccount,
+    Person,
+    Schooling,
+    household_id,
+    identities,
+)
 from services.registration.places import Gazetteer, Place
 
-E = TypeVar("E", bound=OpenEnum)
-
-OLDEST_BIRTH_YEAR = 1900
+OLDEST_BIRTH_DATE = "1900-01-01"
 """Nobody alive was born before; an earlier year is a slip."""
 
 
-def _writable(words: type[E]) -> dict[str, E]:
-    return {word.value: word for word in words if word.value != UNRECOGNISED}
+def _writable(words: type[OpenEnum]) -> dict[str, str]:
+    """The words of a contract that may be written, as plain text."""
+    return {word.value: word.value for word in words if word.value != UNRECOGNISED}
 
 
 def _mobile_numbers() -> re.Pattern[str]:
@@ -59,7 +62,7 @@ _CONTACTS = _writable(ContactPreference)
 _LANGUAGES = _writable(Language)
 _YES_NO = {"yes": True, "no": False}
 _NOWHERE = Place("", "", "", AreaType.RURAL)
-_NO_DWELLING = Dwelling()
+_NO_DWELLING = Materials()
 
 _MEMBER_COLUMNS = [tuple(member_column(n, name) for name in MEMBER) for n in range(MEMBERS_MOST + 1)]
 _COLUMNS_UP_TO = [
@@ -82,7 +85,7 @@ def examine(row: Row, gazetteer: Gazetteer, today: date) -> Household | list[Fla
     if cells.flaws:
         return cells.flaws
     place = _place(cells, gazetteer)
-    members = _members(cells, today)
+    members = _members(cells, today.isoformat())
     reference = cells.matching(
         "reference", _REFERENCE, "letters, digits and / _ . -, at most 64", required=True
     )
@@ -127,10 +130,10 @@ def _place(cells: Cells, gazetteer: Gazetteer) -> Place | None:
     return place
 
 
-def _members(cells: Cells, today: date) -> list[Person]:
+def _members(cells: Cells, today: str) -> list[Person]:
     members: list[Person] = []
     for n in range(1, MEMBERS_MOST + 1):
-        if not any(field in cells.row for field in _MEMBER_COLUMNS[n]):
+        if cells.row.keys().isdisjoint(_MEMBER_COLUMNS[n]):
             break
         members.append(_person(cells, n, today))
     if not members:
@@ -140,7 +143,7 @@ def _members(cells: Cells, today: date) -> list[Person]:
     return members
 
 
-def _person(cells: Cells, n: int, today: date) -> Person:
+def _person(cells: Cells, n: int, today: str) -> Person:
     name_km, name_latin, sex, birth_date, relation, conditions, school, attendance, national_id = (
         _MEMBER_COLUMNS[n]
     )
@@ -154,18 +157,18 @@ def _person(cells: Cells, n: int, today: date) -> Person:
         school=_school(cells, school, attendance),
         national_id=cells.matching(national_id, _NATIONAL_ID, "9 to 12 digits, without spaces"),
     )
-    if person.birth_date.year < OLDEST_BIRTH_YEAR or person.birth_date > today:
+    if not OLDEST_BIRTH_DATE <= person.birth_date <= today:
         cells.flaw(
             birth_date, "lies in the future or too far back", "Correct the year (not the Buddhist era)."
         )
-    if (person.relation is Relation.HEAD) != (n == 1):
+    if (person.relation == Relation.HEAD) != (n == 1):
         cells.flaw(relation, "the head is member 1 and nobody else", "Write head for member 1 only.")
-    if Condition.PREGNANCY in person.conditions and person.sex is Sex.MALE:
+    if Condition.PREGNANCY in person.conditions and person.sex == Sex.MALE:
         cells.flaw(conditions, "pregnancy of a male member", "Correct the sex or the condition.")
     return person
 
 
-def _relation_of(n: int) -> Relation:
+def _relation_of(n: int) -> str:
     return Relation.HEAD if n == 1 else Relation.OTHER
 
 
@@ -178,19 +181,21 @@ def _name(cells: Cells, field: str, script: re.Pattern[str], called: str) -> str
     return unicodedata.normalize("NFC", " ".join(value.split()))
 
 
-def _school(cells: Cells, level_field: str, attendance_field: str) -> School | None:
+def _school(cells: Cells, level_field: str, attendance_field: str) -> Schooling | None:
     if level_field not in cells.row and attendance_field not in cells.row:
         return None
     level = cells.word(level_field, _SCHOOLS)
     attendance = cells.number(attendance_field, 0, 100)
     if level is not None:
-        return School(level=level, attendance_percent=attendance)
+        return Schooling(level, attendance)
     if attendance is not None and level_field not in cells.row:
         cells.flaw(level_field, "is empty, but attendance is given", "Write the school level too.")
     return None
 
 
 def _check_gap(cells: Cells, count: int) -> None:
+    if cells.row.keys() <= _COLUMNS_UP_TO[count]:
+        return
     for field in sorted(cells.row.keys() - _COLUMNS_UP_TO[count]):
         cells.flaw(field, f"member {count + 1} is missing", "Number the members 1, 2, 3 … without a gap.")
 
@@ -202,9 +207,11 @@ def _check_national_ids(cells: Cells, members: Sequence[Person]) -> None:
         cells.flaw(field, "two members have this national id", "Correct one of them.")
 
 
-def _check_consent(cells: Cells, members: Sequence[Person], consents: Sequence[Purpose]) -> None:
+def _check_consent(cells: Cells, members: Sequence[Person], consents: Sequence[str]) -> None:
+    if Purpose.HEALTH_DATA in consents:
+        return
     for n, person in enumerate(members, 1):
-        if Condition.HIV in person.conditions and Purpose.HEALTH_DATA not in consents:
+        if Condition.HIV in person.conditions:
             cells.flaw(
                 member_column(n, "conditions"),
                 "hiv is recorded only with consent",
@@ -212,7 +219,7 @@ def _check_consent(cells: Cells, members: Sequence[Person], consents: Sequence[P
             )
 
 
-def _card(cells: Cells) -> EquityCard | None:
+def _card(cells: Cells) -> Card | None:
     expires_on = cells.day("card_expires_on")
     if "card_number" not in cells.row:
         if expires_on is not None:
@@ -222,7 +229,7 @@ def _card(cells: Cells) -> EquityCard | None:
     if _CARD.fullmatch(number) is None:
         cells.flaw("card_number", "is no card number", "Write it as printed on the Equity Card.")
         return None
-    return EquityCard(number=number, expires_on=expires_on)
+    return Card(number, expires_on)
 
 
 def _phone(cells: Cells) -> str | None:
@@ -242,7 +249,7 @@ def _phone(cells: Cells) -> str | None:
     return None
 
 
-def _account(cells: Cells) -> Account | None:
+def _account(cells: Cells) -> PaymentAccount | None:
     provider = cells.matching(
         "account_provider", _PROVIDER, "the provider's id in small letters, such as wing"
     )
@@ -258,13 +265,13 @@ def _account(cells: Cells) -> Account | None:
             "account_number", "is no account number", "Write 4 to 34 letters or digits, as the provider does."
         )
         return None
-    return Account(provider=provider, number=number)
+    return PaymentAccount(provider, number)
 
 
-def _dwelling(cells: Cells) -> Dwelling | None:
+def _dwelling(cells: Cells) -> Materials | None:
     electricity = cells.word("electricity", _YES_NO)
     row = cells.row
-    dwelling = Dwelling(
+    dwelling = Materials(
         roof=row.get("roof"),
         walls=row.get("walls"),
         floor=row.get("floor"),

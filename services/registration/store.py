@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from contracts.household import AreaType, Level
 from postbox.message import Connection
 from services.registration.admission import Known
 from services.registration.duplicates import Case, Holder
@@ -153,8 +152,8 @@ async def find(db: Connection, household_id: str) -> Kept | None:
         reference=row["reference"],
         revision=row["revision"],
         commune=row["commune"],
-        area_type=AreaType(row["area_type"]),
-        level=Level(row["level"]),
+        area_type=row["area_type"],
+        level=row["level"],
         content_hash=row["content_hash"],
         persons=row["persons"].encode(),
         payee=row["payee"].encode(),

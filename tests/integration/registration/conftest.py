@@ -16,7 +16,7 @@ from postbox.service import Service
 from services.registration import app
 from services.registration.app import RegistrationSettings
 from services.registration.forms import HouseholdForm, form_of
-from tests.unit.registration.samples import household
+from tests.unit.registration.samples import household, told
 from vault import keyring
 
 ACTIONS = [
@@ -35,7 +35,7 @@ def form(number: int = 1, /, **changes: str) -> HouseholdForm:
     """A household as the API takes it."""
     found = household(number, **changes)
     ids = [str(n) for n in range(len(found.members))]
-    return form_of(found.reference, found.level, found.persons(ids), found.payee(ids))
+    return form_of(found.reference, found.level, *told(found, ids))
 
 
 @dataclass

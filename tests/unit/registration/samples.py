@@ -2,9 +2,11 @@
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
+from contracts import wire
+from contracts.household import Payee, Persons
 from services.registration.columns import HOUSEHOLD, MEMBER, member_column
 from services.registration.household import Household
 from services.registration.places import Place, area_type_of
@@ -56,6 +58,11 @@ def household(number: int = 1, /, **changes: str) -> Household:
     found = examine(row(number, **changes), GAZETTEER, TODAY)
     assert isinstance(found, Household), found
     return found
+
+
+def told(found: Household, ids: Sequence[str]) -> tuple[Persons, Payee]:
+    """What is sealed of a household, as its readers decode it."""
+    return wire.load(Persons, found.persons(ids)), wire.load(Payee, found.payee(ids))
 
 
 def csv_bytes(rows: Iterable[Mapping[str, str]], columns: Iterable[str] = COLUMNS) -> bytes:

@@ -6,12 +6,12 @@ from pydantic import ValidationError
 from services.registration.forms import HouseholdForm, form_of
 from services.registration.household import Household
 from services.registration.rules import examine
-from tests.unit.registration.samples import GAZETTEER, TODAY, household
+from tests.unit.registration.samples import GAZETTEER, TODAY, household, told
 
 
 def given_back(found: Household) -> HouseholdForm:
     ids = [str(n) for n in range(len(found.members))]
-    return form_of(found.reference, found.level, found.persons(ids), found.payee(ids))
+    return form_of(found.reference, found.level, *told(found, ids))
 
 
 @pytest.mark.parametrize(
