@@ -40,12 +40,12 @@ async def measure(sizes: Sequence[int], backlog: int, home: Path | None, say: Sa
 
 
 async def _by_size(sizes: Sequence[int], home: Path | None, say: Say) -> dict[str, object]:
-    runs = {}
+    runs, warm_up = {}, min(WARM_UP, *sizes)
     for size in sizes:
         say(f"-- {size:,} households")
         with pipeline.scratch(_within(home, f"size-{size}")) as folder:
-            async with pipeline.opened(folder, WARM_UP + size, say) as ground:
-                await pipeline.flow(ground, WARM_UP, WARM_SEED)
+            async with pipeline.opened(folder, warm_up + size, say) as ground:
+                await pipeline.flow(ground, warm_up, WARM_SEED)
                 runs[size] = await pipeline.flow(ground, size)
                 await pipeline.verify(ground)
     cost = {size: round(run.cpu_us_per_household, 1) for size, run in runs.items()}

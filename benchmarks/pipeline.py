@@ -105,7 +105,7 @@ def scratch(keep: Path | None = None) -> Iterator[Path]:
     try:
         yield home.absolute()
     except StackError as error:
-        raise StackError(error.message, f"{error.remedy} Logs are in {home / 'logs'}.") from error
+        raise StackError(error.message, f"{error.remedy} Logs are in {home / 'logs'}.".strip()) from error
     if keep is None:
         _remove(home)
 
@@ -134,7 +134,7 @@ async def opened(
         await _until_known(monitor)
         say(f"stack with an approved cycle in {home}")
         yield Ground(stack, acts, monitor, watch, say)
-        await _check_restarts(stack.state)
+        _check_restarts(stack.state)
 
 
 def manned(processes: Mapping[str, int]) -> tuple[Program, ...]:
@@ -197,6 +197,7 @@ async def follow(ground: Ground, looks: list[Look]) -> None:
     spoken = moved = looks[-1]
     while True:
         await asyncio.sleep(LOOK_S)
+        _check_restarts(ground.stack)
         looks.append(await ground.watch.look())
         now = looks[-1]
         if now.seconds - spoken.seconds >= SAY_EVERY_S:
@@ -213,10 +214,10 @@ async def follow(ground: Ground, looks: list[Look]) -> None:
             raise StackError(f"Nothing has moved for {STILL_S_MAX:.0f} s.", "A service may be stuck.")
 
 
-async def _check_restarts(stack: StackState) -> None:
+def _check_restarts(stack: StackState) -> None:
     died = [name for name, part in stack.parts().items() if part.restarts]
     if died:
-        raise StackError(f"{', '.join(died)} died during the run.", "Its figures say nothing.")
+        raise StackError(f"{', '.join(died)} died during the run, so its figures say nothing.", "")
 
 
 def busy() -> float:

@@ -99,12 +99,12 @@ async def _child(name: str, households: int, say: Callable[[str], None]) -> resu
             child.send_signal(signal.SIGINT)
             await child.wait()
     try:
-        return {f"{name}_{key}": value for key, value in answer(last, code).items()}
+        found = answer(last, code)
     except (ValueError, KeyError, TypeError) as error:
         remedy = f"See why with: {' '.join(('python', *command[1:-1]))}"
         raise StackError(f"The {name} gave no figures (exit code {code}).", remedy) from error
-    finally:
-        say(last)
+    say(f"{found['households']:,} households, {found[SPEED]:,.0f}/s")
+    return {f"{name}_{key}": value for key, value in found.items()}
 
 
 def answer(line: str, code: int) -> dict[str, object]:

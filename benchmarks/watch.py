@@ -60,8 +60,10 @@ class Watch:
         messages = await self._messages()
         cpu_s, rss_mb = dict[str, float](), dict[str, float]()
         for name, part in self._stack.parts().items():
+            if part.pid is None:
+                continue
             with suppress(psutil.NoSuchProcess):
-                process = psutil.Process(part.pid or -1)
+                process = psutil.Process(part.pid)
                 cpu_s[name] = _cpu_s(process)
                 rss_mb[name] = process.memory_info().rss / MB
                 if name == "postgres":
