@@ -5,7 +5,7 @@ nothing with payments but the contracts, so it can stand for any partner in test
 """
 
 import asyncio
-import json
+import gc
 import signal
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -14,22 +14,17 @@ from pathlib import Path
 import uvloop
 from aiohttp import web
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
-from joserfc import jwe, jws
-from joserfc.errors import JoseError
-from joserfc.jwe import JWERegistry
-from joserfc.jwk import OKPKey
-from joserfc.jws import JWSRegistry
-from joserfc.registry import HeaderParameter
+from aiokafka.producer.message_accumulator import BatchBuilder
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from contracts.payment import InstructionKind, PaymentInstruction
+from contracts.payment import PaymentInstruction
 from contracts.topics import partner_instruction, partner_report
-from contracts.wire import JOSE, Received, Record, WireError, emit_bytes, envelope, load
+from contracts.wire import Received, Record, WireError
 from simulators.partner_ledger import AT_ONCE, Behaviour, Ledger, Report
+from simulators.partner_letters import Letters, NotForUs
 
-_SIGNATURES = JWSRegistry({"exp": HeaderParameter("Expiration Time", "int")}, algorithms=["Ed25519"])
-_ENCRYPTION = JWERegistry(algorithms=["ECDH-ES+A256KW", "A256GCM"])
-_REPORT_HOLDS_S = 86_400
+POLL_MS = 100
+"""How long to wait for instructions before looking at what has become due."""
 
 
 class Settings(BaseSettings):
@@ -50,43 +45,6 @@ class Settings(BaseSettings):
     partner_settle_after_s: float = 0.0
 
 
-class Letters:
-    """How this partner reads and signs: our instructions are for it alone, its reports are its own."""
-
-    def __init__(self, partner: str, secrets: Path) -> None:
-        self._partner = partner
-        self._instructions, self._reports = partner_instruction(partner), partner_report(partner)
-        self._open_with = _key(secrets / f"{partner}-encrypt.jwk")
-        self._verify_with = _key(secrets / "payments.pub.jwk")
-        self._sign_with = _key(secrets / f"{partner}-sign.jwk")
-
-    def read(self, record: ConsumerRecord) -> Received[PaymentInstruction]:
-        """An instruction. Raises `WireError` or `JoseError` for what is not ours, or not for this partner."""
-        signed = jwe.decrypt_compact(record.value, self._open_with, registry=_ENCRYPTION).plaintext
-        token = jws.deserialize_compact(signed or b"", self._verify_with, registry=_SIGNATURES)
-        told = envelope(
-            load(PaymentInstruction, token.payload), self._instructions.name, record.key, record.headers
-        )
-        if told.data.partner != self._partner or told.data.kind is InstructionKind.UNRECOGNISED:
-            raise WireError("an instruction for another partner, or of an unknown kind")
-        return told
-
-    def write(self, report: Report, now: datetime) -> Record:
-        """A report as a record, under the key of its instruction."""
-        header = {"alg": "Ed25519", "exp": int(now.timestamp()) + _REPORT_HOLDS_S}
-        token = jws.serialize_compact(header, report.content, self._sign_with, registry=_SIGNATURES)
-        return emit_bytes(
-            self._reports,
-            token.encode(),
-            JOSE,
-            id=report.report_id,
-            key=report.household_id,
-            sequence=report.number,
-            time=now,
-            cause=report.cause,
-        )
-
-
 class Partner:
     """The loop: take what was told, settle what is due, say what is to be said."""
 
@@ -105,8 +63,8 @@ class Partner:
         )
         self.ready = False
         self._letters = Letters(name, settings.secrets)
-        self._prefix = settings.topic_prefix
-        self._topic = settings.topic_prefix + partner_instruction(name).name
+        self._instructions = settings.topic_prefix + partner_instruction(name).name
+        self._reports = settings.topic_prefix + partner_report(name).name
         client = {"bootstrap_servers": settings.kafka, "client_id": f"partner-{name}"}
         self._consumer = AIOKafkaConsumer(
             **client, enable_auto_commit=False, auto_offset_reset="earliest", fetch_max_wait_ms=100
@@ -123,7 +81,7 @@ class Partner:
             await self._stand()
             self.ready = True
             while True:
-                batches = await self._consumer.getmany(timeout_ms=20, max_records=AT_ONCE)
+                batches = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=AT_ONCE)
                 for place, records in batches.items():
                     self._take(place.partition, records)
                 await self._speak()
@@ -135,40 +93,55 @@ class Partner:
     async def _stand(self) -> None:
         # Where it stands is in its own ledger; it needs no consumer group.
         stood = self.ledger.positions()
-        found = await self._producer.partitions_for(self._topic)
-        places = [TopicPartition(self._topic, number) for number in sorted(found)]
+        found = await self._producer.partitions_for(self._instructions)
+        places = [TopicPartition(self._instructions, number) for number in sorted(found)]
         self._consumer.assign(places)
         for place in places:
             self._consumer.seek(place, stood.get(place.partition, 0))
 
     def _take(self, partition: int, records: Sequence[ConsumerRecord]) -> None:
         told: list[Received[PaymentInstruction]] = []
-        refused: list[tuple[int, int, str]] = []
+        refused: list[tuple[int, str]] = []
         for record in records:
             try:
                 told.append(self._letters.read(record))
-            except (JoseError, WireError, ValueError) as error:
-                refused.append((partition, record.offset, type(error).__name__))
-        self.ledger.take(told, refused, {partition: records[-1].offset + 1}, datetime.now(UTC))
+            except (NotForUs, WireError) as error:
+                refused.append((record.offset, type(error).__name__))
+        self.ledger.take(partition, told, refused, records[-1].offset + 1, datetime.now(UTC))
 
     async def _speak(self) -> None:
         while self.ledger.settle(datetime.now(UTC)):
             pass
         while reports := self.ledger.unsent():
-            now = datetime.now(UTC)
-            sending = []
+            by_partition: dict[int, list[Report]] = {}
             for report in reports:
-                record = self._letters.write(report, now)
-                sending.append(
-                    await self._producer.send(
-                        self._prefix + record.topic,
-                        value=record.value,
-                        key=record.key,
-                        headers=list(record.headers),
-                    )
+                by_partition.setdefault(report.partition, []).append(report)
+            now = datetime.now(UTC)
+            await asyncio.gather(
+                *(
+                    self._send(partition, self._letters.write(some, now))
+                    for partition, some in by_partition.items()
                 )
-            await asyncio.gather(*sending)
-            self.ledger.sent(report.number for report in reports)
+            )
+            self.ledger.sent(reports[-1].number)
+
+    async def _send(self, partition: int, records: Sequence[Record]) -> None:
+        # Whole batches cost a third of what `send` costs per record; those of one partition stay in order.
+        sent = []
+        batch = self._producer.create_batch()
+        for record in records:
+            if not _fits(batch, record):
+                sent.append(await self._producer.send_batch(batch, self._reports, partition=partition))
+                batch = self._producer.create_batch()
+                _fits(batch, record)
+        sent.append(await self._producer.send_batch(batch, self._reports, partition=partition))
+        await asyncio.gather(*sent)
+
+
+def _fits(batch: BatchBuilder, record: Record) -> bool:
+    """Append a record to a batch, if there is room in it."""
+    put = batch.append(timestamp=None, key=record.key, value=record.value, headers=list(record.headers))
+    return put is not None
 
 
 def web_app(partner: Partner) -> web.Application:
@@ -191,10 +164,6 @@ def web_app(partner: Partner) -> web.Application:
     return app
 
 
-def _key(path: Path) -> OKPKey:
-    return OKPKey.import_key(json.loads(path.read_text()))
-
-
 async def main(settings: Settings) -> None:
     """Run until told to stop."""
     partner = Partner(settings)
@@ -206,6 +175,10 @@ async def main(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     work.add_done_callback(lambda _: stopping.set())
+    # As the services do: what lives long is never looked at again.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
     await stopping.wait()
     if not work.done():
         work.cancel()

@@ -5,11 +5,12 @@ Where it stands in its topic is written with the effect, so a restart neither lo
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from hashlib import blake2b
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,16 +24,18 @@ create table if not exists position (partition integer primary key, next_offset 
 create table if not exists payment (
     payment_id text primary key, household_id text not null, instruction_id text not null,
     amount integer not null, commune text not null, withdraw_until text, pay_to text,
-    state text not null, reason text, reference text not null, settle_at real,
-    told integer not null default 1, cause_id text not null,
-    correlation_id text not null, traceparent text not null, at text not null
-) without rowid;
+    state text not null, reason text, reference text not null, settle_at real, told integer not null,
+    partition integer not null, cause_id text not null, correlation_id text not null,
+    traceparent text not null, at text not null
+);
 create index if not exists payment_due on payment (settle_at) where settle_at is not null;
 create table if not exists report (
-    id integer primary key, report_id text not null, household_id text not null, content blob not null,
-    cause_id text not null, correlation_id text not null, traceparent text not null, state text not null
+    id integer primary key, partition integer not null, report_id text not null, household_id text not null,
+    content blob not null, cause_id text not null, correlation_id text not null, traceparent text not null,
+    dropped integer not null
 );
-create index if not exists report_unsent on report (id) where state = 'waiting';
+create table if not exists said (up_to integer not null);
+insert into said select 0 where not exists (select 1 from said);
 create table if not exists refused (
     partition integer not null, offset integer not null, reason text not null, primary key (partition, offset)
 );
@@ -54,9 +57,10 @@ class Behaviour(NamedTuple):
 
 
 class Report(NamedTuple):
-    """A report to send, as JSON; `number` rises with each."""
+    """A report to send, as JSON, under the key and to the partition of its instruction; `number` rises."""
 
     number: int
+    partition: int
     report_id: str
     household_id: str
     content: bytes
@@ -65,14 +69,47 @@ class Report(NamedTuple):
 
 @dataclass(slots=True)
 class _Payment:
+    """A row of `payment`; its fields are the columns."""
+
     payment_id: str
     household_id: str
     instruction_id: str
     amount: int
+    commune: str
+    withdraw_until: str | None
+    pay_to: str | None
     state: str
     reason: str | None
     reference: str
-    cause: Cause
+    settle_at: float | None
+    told: int
+    partition: int
+    cause_id: str
+    correlation_id: str
+    traceparent: str
+    at: str
+
+
+_COLUMNS = tuple(field.name for field in fields(_Payment))
+_row = attrgetter(*_COLUMNS)
+_SAVE = f"""
+insert into payment ({", ".join(_COLUMNS)}) values ({", ".join("?" * len(_COLUMNS))})
+on conflict (payment_id) do update set state = excluded.state, reason = excluded.reason,
+    settle_at = excluded.settle_at, told = excluded.told
+"""  # noqa: S608
+
+
+class _Said(NamedTuple):
+    """A row of `report`, which numbers it."""
+
+    partition: int
+    report_id: str
+    household_id: str
+    content: bytes
+    cause_id: str
+    correlation_id: str
+    traceparent: str
+    dropped: bool
 
 
 class Ledger:
@@ -81,8 +118,10 @@ class Ledger:
     def __init__(self, path: Path, partner: str, reports: Topic, behaviour: Behaviour) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._db = sqlite3.connect(path, isolation_level=None)
-        self._db.row_factory = sqlite3.Row
-        self._db.executescript("pragma journal_mode = wal; pragma synchronous = normal;" + _SCHEMA)
+        self._db.executescript(
+            "pragma journal_mode = wal; pragma synchronous = normal; pragma wal_autocheckpoint = 8000;"
+            + _SCHEMA
+        )
         self._partner = partner
         self._reports = reports
         self._behaviour = behaviour
@@ -93,65 +132,60 @@ class Ledger:
 
     def positions(self) -> dict[int, int]:
         """Where each partition goes on."""
-        return {row[0]: row[1] for row in self._db.execute("select partition, next_offset from position")}
+        return dict(self._db.execute("select partition, next_offset from position"))
 
     def take(
         self,
+        partition: int,
         told: Sequence[Received[PaymentInstruction]],
-        refused: Sequence[tuple[int, int, str]],
-        positions: Mapping[int, int],
+        refused: Sequence[tuple[int, str]],
+        next_offset: int,
         now: datetime,
     ) -> None:
-        """Do a batch of instructions, in order, and write where the partitions go on."""
+        """Do a partition's instructions, in order, settle what is due of them, and write where it goes on.
+
+        `refused`: the offsets of records that were no instructions, and why.
+        """
         with self._transaction():
-            known = self._known(each.data.payment_id for each in told)
-            for each in told:
-                self._obey(known, each, now)
-            self._db.executemany("insert or ignore into refused values (?, ?, ?)", refused)
-            self._db.executemany("insert or replace into position values (?, ?)", positions.items())
+            payments = self._known({each.data.payment_id for each in told})
+            said = [self._obey(payments, partition, each, now) for each in told]
+            said += self._settled(payments.values(), now)
+            self._save(payments.values(), said)
+            self._db.executemany(
+                "insert or ignore into refused values (?, ?, ?)", [(partition, *each) for each in refused]
+            )
+            self._db.execute("insert or replace into position values (?, ?)", (partition, next_offset))
 
     def settle(self, now: datetime) -> int:
-        """Pay out, or fail, what is due; returns how many."""
-        due = self._db.execute(
-            "select * from payment where settle_at <= ? order by settle_at limit ?",
-            (now.timestamp(), AT_ONCE),
-        ).fetchall()
-        if not due:
-            return 0
-        with self._transaction():
-            payments = [_payment(row) for row in due]
-            for payment in payments:
-                fails = self._behaviour.picks(self._behaviour.fail_share, f"fail/{payment.payment_id}")
-                payment.state = ReportStatus.FAILED if fails else ReportStatus.SETTLED
-                payment.reason = "account-closed" if fails else None
-            self._db.executemany(
-                "update payment set state = ?, reason = ?, settle_at = null where payment_id = ?",
-                [(each.state, each.reason, each.payment_id) for each in payments],
-            )
-            self._say([(each, each.cause, None) for each in payments], now)
-        return len(payments)
+        """Pay out, or fail, what has become due; returns how many."""
+        due = "select * from payment where settle_at <= ? order by settle_at limit ?"
+        rows = self._db.execute(due, (now.timestamp(), AT_ONCE)).fetchall()
+        if rows:
+            with self._transaction():
+                payments = [_Payment(*row) for row in rows]
+                self._save(payments, self._settled(payments, now))
+        return len(rows)
 
     def unsent(self) -> list[Report]:
         """The next reports to send, in order."""
         rows = self._db.execute(
-            "select * from report where state = 'waiting' order by id limit ?", (AT_ONCE,)
-        ).fetchall()
+            "select id, partition, report_id, household_id, content, cause_id, correlation_id, traceparent "
+            "from report where id > (select up_to from said) and not dropped order by id limit ?",
+            (AT_ONCE,),
+        )
         return [
-            Report(row["id"], row["report_id"], row["household_id"], row["content"], _cause(row))
-            for row in rows
+            Report(number, partition, report_id, household_id, content, Cause(*cause))
+            for number, partition, report_id, household_id, content, *cause in rows
         ]
 
-    def sent(self, numbers: Iterable[int]) -> None:
-        """Note that these reports are on the topic."""
-        with self._transaction():
-            self._db.executemany(
-                "update report set state = 'sent' where id = ?", [(number,) for number in numbers]
-            )
+    def sent(self, up_to: int) -> None:
+        """Note that the reports up to this number are on the topic."""
+        self._db.execute("update said set up_to = ?", (up_to,))
 
     def shown(self, payment_id: str) -> dict[str, object] | None:
         """One payment, with how often it was told."""
-        row = self._db.execute("select * from payment where payment_id = ?", (payment_id,)).fetchone()
-        return dict(row) if row else None
+        payment = self._known({payment_id}).get(payment_id)
+        return asdict(payment) if payment else None
 
     def summary(self) -> dict[str, int]:
         """Payments and riel by state, instructions told again or refused, reports by state."""
@@ -160,7 +194,10 @@ class Ledger:
             "select state, count(*), sum(amount) from payment group by state"
         ):
             counts |= {state: payments, f"riel_{state}": riel}
-        for state, count in self._db.execute("select state, count(*) from report group by state"):
+        for state, count in self._db.execute(
+            "select case when dropped then 'dropped' when id <= up_to then 'sent' else 'waiting' end, "
+            "count(*) from report, said group by 1"
+        ):
             counts[f"reports_{state}"] = count
         (counts["told_again"],) = self._db.execute(
             "select coalesce(sum(told - 1), 0) from payment"
@@ -168,83 +205,99 @@ class Ledger:
         (counts["refused"],) = self._db.execute("select count(*) from refused").fetchone()
         return counts
 
-    def _known(self, payment_ids: Iterable[str]) -> dict[str, _Payment]:
-        wanted = json.dumps(sorted(set(payment_ids)))
+    def _known(self, payment_ids: Collection[str]) -> dict[str, _Payment]:
         rows = self._db.execute(
-            "select * from payment where payment_id in (select value from json_each(?))", (wanted,)
+            "select * from payment where payment_id in (select value from json_each(?))",
+            (json.dumps(sorted(payment_ids)),),
         )
-        return {row["payment_id"]: _payment(row) for row in rows}
+        return {row[0]: _Payment(*row) for row in rows}
 
-    def _obey(self, known: dict[str, _Payment], told: Received[PaymentInstruction], now: datetime) -> None:
+    def _save(self, payments: Iterable[_Payment], said: Sequence[_Said]) -> None:
+        self._db.executemany(_SAVE, map(_row, payments))
+        self._db.executemany("insert into report values (null, ?, ?, ?, ?, ?, ?, ?, ?)", said)
+
+    def _obey(
+        self,
+        payments: dict[str, _Payment],
+        partition: int,
+        told: Received[PaymentInstruction],
+        now: datetime,
+    ) -> _Said:
+        """Do one instruction to the payments in memory, and say what is to be said."""
         asked = told.data
-        cause = Cause(told.id, told.correlation_id, told.traceparent)
-        payment = known.get(asked.payment_id)
-        if payment is None and asked.kind is InstructionKind.PAY:
-            known[asked.payment_id] = payment = self._accept(asked, told.key, cause, now)
-            self._say([(payment, cause, None)], now)
-            return
+        payment = payments.get(asked.payment_id)
         if payment is None:
-            self._say([(_unheard_of(asked, told.key, cause), cause, asked.instruction_id)], now)
-            return
-        if asked.kind is InstructionKind.PAY:
-            self._db.execute("update payment set told = told + 1 where payment_id = ?", (asked.payment_id,))
+            payment = self._accepted(partition, told, now)
+            if asked.kind is InstructionKind.PAY:
+                payments[asked.payment_id] = payment
+                return self._say(payment, now)
+            unheard_of = replace(payment, state=ReportStatus.NOT_FOUND, reference="")
+            return self._say(unheard_of, now, answers=told)
+        payment.told += asked.kind is InstructionKind.PAY
         if asked.kind is InstructionKind.CANCEL and payment.state == ReportStatus.ACCEPTED:
-            payment.state = ReportStatus.CANCELLED
-            self._db.execute(
-                "update payment set state = ?, settle_at = null where payment_id = ?",
-                (payment.state, asked.payment_id),
-            )
-        self._say([(payment, cause, asked.instruction_id)], now)
+            payment.state, payment.settle_at = ReportStatus.CANCELLED, None
+        return self._say(payment, now, answers=told)
 
-    def _accept(self, asked: PaymentInstruction, household_id: str, cause: Cause, now: datetime) -> _Payment:
-        reference = f"{self._partner}-{event_id(self._reports, asked.payment_id)[:13]}"
-        self._db.execute(
-            "insert into payment values (?, ?, ?, ?, ?, ?, ?, ?, null, ?, ?, 1, ?, ?, ?, ?)",
-            (
-                *(asked.payment_id, household_id, asked.instruction_id, asked.amount, asked.commune),
-                asked.withdraw_until.isoformat() if asked.withdraw_until else None,
-                asked.pay_to.model_dump_json() if asked.pay_to else None,
-                *(ReportStatus.ACCEPTED, reference, now.timestamp() + self._behaviour.settle_after_s),
-                *(*_fields(cause), now.isoformat()),
-            ),
-        )
+    def _accepted(self, partition: int, told: Received[PaymentInstruction], now: datetime) -> _Payment:
+        asked = told.data
         return _Payment(
-            asked.payment_id,
-            household_id,
-            asked.instruction_id,
-            asked.amount,
-            ReportStatus.ACCEPTED,
-            None,
-            reference,
-            cause,
+            payment_id=asked.payment_id,
+            household_id=told.key,
+            instruction_id=asked.instruction_id,
+            amount=asked.amount,
+            commune=asked.commune,
+            withdraw_until=asked.withdraw_until.isoformat() if asked.withdraw_until else None,
+            pay_to=asked.pay_to.model_dump_json() if asked.pay_to else None,
+            state=ReportStatus.ACCEPTED,
+            reason=None,
+            reference=f"{self._partner}-{event_id(self._reports, asked.payment_id)[:13]}",
+            settle_at=now.timestamp() + self._behaviour.settle_after_s,
+            told=1,
+            partition=partition,
+            cause_id=told.id,
+            correlation_id=told.correlation_id,
+            traceparent=told.traceparent,
+            at=now.isoformat(),
         )
 
-    def _say(self, said: Iterable[tuple[_Payment, Cause, str | None]], now: datetime) -> None:
-        """Put reports in line; `answers` is the instruction that asked, where one did."""
-        rows = []
-        for payment, cause, answers in said:
-            about = answers if payment.state == ReportStatus.NOT_FOUND else payment.payment_id
-            report = PaymentReport(
-                report_id=event_id(self._reports, about, payment.state),
-                payment_id=payment.payment_id,
-                instruction_id=answers or payment.instruction_id,
-                partner=self._partner,
-                status=ReportStatus(payment.state),
-                amount=payment.amount,
-                partner_reference=payment.reference or None,
-                reason_code=payment.reason,
-                occurred_at=now,
-            )
-            lost = answers is None and self._behaviour.picks(
-                self._behaviour.drop_share, f"drop/{report.report_id}"
-            )
-            rows.append(
-                (
-                    *(report.report_id, payment.household_id, dump(report), *_fields(cause)),
-                    "dropped" if lost else "waiting",
-                )
-            )
-        self._db.executemany("insert into report values (null, ?, ?, ?, ?, ?, ?, ?)", rows)
+    def _settled(self, payments: Iterable[_Payment], now: datetime) -> list[_Said]:
+        """Pay out, or fail, those of these payments that are due."""
+        due = [each for each in payments if each.settle_at is not None and each.settle_at <= now.timestamp()]
+        for payment in due:
+            fails = self._behaviour.picks(self._behaviour.fail_share, f"fail/{payment.payment_id}")
+            payment.state = ReportStatus.FAILED if fails else ReportStatus.SETTLED
+            payment.reason = "account-closed" if fails else None
+            payment.settle_at = None
+        return [self._say(each, now) for each in due]
+
+    def _say(
+        self, payment: _Payment, now: datetime, answers: Received[PaymentInstruction] | None = None
+    ) -> _Said:
+        """A report on a payment; `answers` is the instruction that asked, where one did."""
+        about = payment.instruction_id if payment.state == ReportStatus.NOT_FOUND else payment.payment_id
+        report_id = event_id(self._reports, about, payment.state)
+        report = PaymentReport(
+            report_id=report_id,
+            payment_id=payment.payment_id,
+            instruction_id=answers.data.instruction_id if answers else payment.instruction_id,
+            partner=self._partner,
+            status=ReportStatus(payment.state),
+            amount=payment.amount,
+            partner_reference=payment.reference or None,
+            reason_code=payment.reason,
+            occurred_at=now,
+        )
+        lost = answers is None and self._behaviour.picks(self._behaviour.drop_share, f"drop/{report_id}")
+        return _Said(
+            partition=payment.partition,
+            report_id=report_id,
+            household_id=payment.household_id,
+            content=dump(report),
+            cause_id=answers.id if answers else payment.cause_id,
+            correlation_id=answers.correlation_id if answers else payment.correlation_id,
+            traceparent=answers.traceparent if answers else payment.traceparent,
+            dropped=lost,
+        )
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -255,38 +308,3 @@ class Ledger:
             self._db.execute("rollback")
             raise
         self._db.execute("commit")
-
-
-def _fields(cause: Cause) -> tuple[str, str, str]:
-    """A cause as three columns."""
-    return cause.id, cause.correlation_id, cause.traceparent
-
-
-def _cause(row: sqlite3.Row) -> Cause:
-    return Cause(row["cause_id"], row["correlation_id"], row["traceparent"])
-
-
-def _payment(row: sqlite3.Row) -> _Payment:
-    return _Payment(
-        row["payment_id"],
-        row["household_id"],
-        row["instruction_id"],
-        row["amount"],
-        row["state"],
-        row["reason"],
-        row["reference"],
-        _cause(row),
-    )
-
-
-def _unheard_of(asked: PaymentInstruction, household_id: str, cause: Cause) -> _Payment:
-    return _Payment(
-        asked.payment_id,
-        household_id,
-        asked.instruction_id,
-        asked.amount,
-        ReportStatus.NOT_FOUND,
-        None,
-        "",
-        cause,
-    )

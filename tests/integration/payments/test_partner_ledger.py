@@ -27,11 +27,12 @@ class Books:
 
     def do(self, *told: tuple[str, InstructionKind], at: datetime = NOW) -> list[PaymentReport]:
         """Take these instructions, settle what is due, and send what there is to say."""
-        self.ledger.take([_told(*each) for each in told], [], {0: self.offset + len(told)}, at)
+        self.ledger.take(0, [_told(*each) for each in told], [], self.offset + len(told), at)
         self.offset += len(told)
         self.ledger.settle(at)
         said = self.ledger.unsent()
-        self.ledger.sent(each.number for each in said)
+        if said:
+            self.ledger.sent(said[-1].number)
         return [wire.load(PaymentReport, each.content) for each in said]
 
 
@@ -56,7 +57,7 @@ def test_a_payment_is_accepted_then_settled_and_answered_the_same_for_ever(books
 
 def test_where_it_stands_is_kept_with_the_effect(books: Books) -> None:
     books.do(("p-1", PAY), ("p-2", PAY))
-    books.ledger.take([_told("p-3", PAY)], [(0, 3, "WireError")], {0: 4}, NOW)
+    books.ledger.take(0, [_told("p-3", PAY)], [(3, "WireError")], 4, NOW)
     assert books.ledger.positions() == {0: 4}
     assert books.ledger.summary()["refused"] == 1
 

@@ -1,0 +1,152 @@
+"""How the simulated partner reads what it is told and signs what it says, on `cryptography` alone.
+
+JWS with Ed25519 (RFC 7515, 9864) inside JWE with ECDH-ES+A256KW on X25519 and A256GCM (RFC 7516, 7518, 8037),
+compact form. It is the other end of payments' JOSE and shares no code with it, so that each proves the other.
+"""
+
+import json
+from base64 import urlsafe_b64encode
+from binascii import a2b_base64
+from collections.abc import Sequence
+from datetime import datetime
+from functools import lru_cache, partial
+from hashlib import sha256
+from pathlib import Path
+from typing import Protocol
+
+from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap
+from pydantic_core import from_json
+
+from contracts.payment import InstructionKind, PaymentInstruction
+from contracts.topics import partner_instruction, partner_report
+from contracts.wire import JOSE, Headers, Received, Record, WireError, emit_bytes, envelope, load
+from simulators.partner_ledger import Report
+
+REPORT_HOLDS_S = 86_400
+HEADERS_KEPT = 64
+"""How many headers are remembered, with what was agreed under them: instructions sent together share one."""
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
+_WRAPPING = "ECDH-ES+A256KW"
+# Concat KDF (RFC 7518, 4.6.2) in one round: its number, the secret, the algorithm, no parties, 256 bits.
+_ROUND = (1).to_bytes(4)
+_OTHER_INFO = len(_WRAPPING).to_bytes(4) + _WRAPPING.encode() + bytes(8) + (256).to_bytes(4)
+_SEALED = {"alg": _WRAPPING, "enc": "A256GCM"}
+_SIGNED = {"alg": "Ed25519"}
+_SAID_BESIDE = frozenset({"kid", "typ", "cty"})
+
+
+class NotForUs(ValueError):
+    """A value that is not signed by payments and encrypted to this partner."""
+
+
+class Told(Protocol):
+    """A record of the instruction topic."""
+
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Headers: ...
+
+
+class Letters:
+    """How this partner reads and signs: our instructions are for it alone, its reports are its own."""
+
+    def __init__(self, partner: str, secrets: Path) -> None:
+        self._partner = partner
+        self._instructions, self._reports = partner_instruction(partner).name, partner_report(partner)
+        opens = X25519PrivateKey.from_private_bytes(_key(secrets / f"{partner}-encrypt.jwk", "d"))
+        self._agreed = lru_cache(HEADERS_KEPT)(partial(_agreed, opens))
+        self._theirs = Ed25519PublicKey.from_public_bytes(_key(secrets / "payments.pub.jwk", "x"))
+        self._ours = Ed25519PrivateKey.from_private_bytes(_key(secrets / f"{partner}-sign.jwk", "d"))
+
+    def read(self, record: Told) -> Received[PaymentInstruction]:
+        """An instruction. Raises `NotForUs` or `WireError`."""
+        payload = self._verified(self._opened(record.value or b""))
+        told = envelope(load(PaymentInstruction, payload), self._instructions, record.key, record.headers)
+        if told.data.partner != self._partner or told.data.kind is InstructionKind.UNRECOGNISED:
+            raise WireError("an instruction for another partner, or of an unknown kind")
+        return told
+
+    def write(self, reports: Sequence[Report], now: datetime) -> list[Record]:
+        """Reports as records, each under the key of its instruction."""
+        header = {"alg": "Ed25519", "exp": int(now.timestamp()) + REPORT_HOLDS_S}
+        signed = _encoded(json.dumps(header, separators=(",", ":")).encode())
+        return [
+            emit_bytes(
+                self._reports,
+                self._sign(signed + b"." + _encoded(report.content)),
+                JOSE,
+                id=report.report_id,
+                key=report.household_id,
+                sequence=report.number,
+                time=now,
+                cause=report.cause,
+            )
+            for report in reports
+        ]
+
+    def _opened(self, sealed: bytes) -> bytes:
+        try:
+            header, *parts = sealed.split(b".")
+            wrapped, nonce, ciphertext, tag = map(_decoded, parts)
+            key = aes_key_unwrap(self._agreed(header), wrapped)
+            return AESGCM(key).decrypt(nonce, ciphertext + tag, header)
+        except (InvalidUnwrap, InvalidTag, ValueError) as error:
+            raise NotForUs("it can't be opened") from error
+
+    def _verified(self, signed: bytes) -> bytes:
+        try:
+            message, _, signature = signed.rpartition(b".")
+            header, payload = message.split(b".")
+            _check_signed(header)
+            self._theirs.verify(_decoded(signature), message)
+            return _decoded(payload)
+        except (InvalidSignature, ValueError) as error:
+            raise NotForUs("payments did not sign it") from error
+
+    def _sign(self, message: bytes) -> bytes:
+        return message + b"." + _encoded(self._ours.sign(message))
+
+
+def _agreed(opens: X25519PrivateKey, header: bytes) -> bytes:
+    """The key that wraps the content key, from the header's ephemeral key (RFC 7518, 4.6)."""
+    said = _said(header, _SEALED, "epk")
+    ephemeral = said["epk"]
+    if not isinstance(ephemeral, dict) or (ephemeral.get("kty"), ephemeral.get("crv")) != ("OKP", "X25519"):
+        raise NotForUs("its ephemeral key is of another curve")
+    theirs = X25519PublicKey.from_public_bytes(_decoded(str(ephemeral.get("x")).encode()))
+    return sha256(_ROUND + opens.exchange(theirs) + _OTHER_INFO).digest()
+
+
+@lru_cache(HEADERS_KEPT)
+def _check_signed(header: bytes) -> None:
+    _said(header, _SIGNED)
+
+
+def _said(header: bytes, fixed: dict[str, str], *needed: str) -> dict[str, object]:
+    """A header that says what is fixed and what is needed, and nothing this partner can't honour."""
+    said = from_json(_decoded(header))
+    if not isinstance(said, dict) or not said.items() >= fixed.items() or not said.keys() >= set(needed):
+        raise NotForUs("its header says something else")
+    if said.keys() - fixed.keys() - set(needed) - _SAID_BESIDE:
+        raise NotForUs("its header says something unknown")
+    return said
+
+
+def _key(path: Path, part: str) -> bytes:
+    """One part of a JWK file: `x` public, `d` private."""
+    return _decoded(json.loads(path.read_text())[part].encode())
+
+
+def _encoded(octets: bytes) -> bytes:
+    return urlsafe_b64encode(octets).rstrip(b"=")
+
+
+def _decoded(text: bytes) -> bytes:
+    return a2b_base64(text.translate(_URL_SAFE) + b"=" * (-len(text) % 4), strict_mode=True)
