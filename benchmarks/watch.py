@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from contracts import topics
 from tonle.monitor import flow_topics
+from tonle.stack.access import AUDITOR
 from tonle.stack.state import StackState
 
 MB = 1024 * 1024
@@ -45,7 +46,7 @@ class Watch:
         self._stack = stack
         self._began = time.monotonic()
         self._backends: dict[tuple[str, int], float] = {}
-        self._consumer = AIOKafkaConsumer(bootstrap_servers=stack.kafka.bootstrap, group_id=None)
+        self._consumer = AIOKafkaConsumer(**stack.kafka.broker(AUDITOR).options, group_id=None)
 
     async def __aenter__(self) -> Self:
         await self._consumer.start()

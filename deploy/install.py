@@ -17,7 +17,15 @@ SHARED = ("contracts", "postbox", "vault", "services/__init__.py", "services/py.
 BASE = "base"
 OTHERS = {
     "simulators": ("contracts", "simulators"),
-    "cli": ("contracts", "tonle", "services/__init__.py", "services/*/__init__.py", "services/*/cli.py"),
+    "cli": (
+        "contracts",
+        "postbox/__init__.py",
+        "postbox/broker.py",
+        "tonle",
+        "services/__init__.py",
+        "services/*/__init__.py",
+        "services/*/cli.py",
+    ),
 }
 """What the images hold that are no service."""
 

@@ -11,6 +11,9 @@ from aiokafka.errors import KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 from faststream.kafka.message import FAKE_CONSUMER
+from faststream.security import SASLScram256
+
+from postbox.broker import Broker
 
 HINT_EVERY_S = 1.0
 Records = tuple[ConsumerRecord, ...]
@@ -21,7 +24,7 @@ Handle = Callable[[Sequence[ConsumerRecord], AIOKafkaConsumer], Awaitable[None]]
 class Polling:
     """How a service reads: group, batch size in records, and time-outs in milliseconds."""
 
-    kafka: str
+    broker: Broker
     client_id: str
     group_id: str
     batch_records: int
@@ -37,7 +40,8 @@ class Listener:
         self._handle = handle
         self._hinted = 0.0
         self._broker = KafkaBroker(
-            polling.kafka,
+            polling.broker.address,
+            security=_security(polling.broker),
             client_id=polling.client_id,
             consumer_only=True,
             allow_auto_create_topics=False,
@@ -86,6 +90,10 @@ class Listener:
             self._hinted = monotonic()
             with suppress(KafkaError):
                 await consumer.commit()
+
+
+def _security(broker: Broker) -> SASLScram256 | None:
+    return None if broker.user is None else SASLScram256(broker.user, broker.password, use_ssl=False)
 
 
 async def _parse(records: Records) -> KafkaMessage:

@@ -8,6 +8,7 @@ from asyncpg import Pool
 
 from postbox import positions
 from postbox.batch import pause
+from postbox.broker import Broker
 from postbox.positions import Place, Position
 
 WITNESS_S = 3.0
@@ -16,9 +17,11 @@ WITNESS_S = 3.0
 class Watch:
     """Compares the positions of this process's partitions with what their logs hold."""
 
-    def __init__(self, kafka: str, db: Pool, consumer: Callable[[], AIOKafkaConsumer | None], every_s: float):
+    def __init__(
+        self, broker: Broker, db: Pool, consumer: Callable[[], AIOKafkaConsumer | None], every_s: float
+    ):
         """`every_s`: how often the record before each position is read again."""
-        self._kafka = kafka
+        self._broker = broker
         self._db = db
         self._consumer = consumer
         self._every_s = every_s
@@ -42,7 +45,7 @@ class Watch:
         known, at = self._looked
         if assigned != known or monotonic() - at >= self._every_s:
             self._looked = assigned, monotonic()
-            reasons |= await _rewritten(self._kafka, mine)
+            reasons |= await _rewritten(self._broker, mine)
         await self._stop(consumer, {place: why for place, why in reasons.items() if not stood[place].stopped})
 
     async def _shorter(self, consumer: AIOKafkaConsumer, mine: Mapping[Place, Position]) -> dict[Place, str]:
@@ -61,7 +64,7 @@ class Watch:
             pause(consumer, place, reason)
 
 
-async def rewind_stopped(kafka: str, db: Pool, since_s: float) -> dict[Place, int]:
+async def rewind_stopped(broker: Broker, db: Pool, since_s: float) -> dict[Place, int]:
     """Let stopped partitions go on from what was written `since_s` seconds ago; returns where.
 
     What is read twice is recognised: by its sequence, or by a natural key.
@@ -71,7 +74,7 @@ async def rewind_stopped(kafka: str, db: Pool, since_s: float) -> dict[Place, in
         stopped = [TopicPartition(*place) for place, position in stood.items() if position.stopped]
         if not stopped:
             return {}
-        consumer = AIOKafkaConsumer(bootstrap_servers=kafka)
+        consumer = AIOKafkaConsumer(**broker.options)
         await consumer.start()
         try:
             since_ms = int((time() - since_s) * 1000)
@@ -84,14 +87,12 @@ async def rewind_stopped(kafka: str, db: Pool, since_s: float) -> dict[Place, in
         return offsets
 
 
-async def _rewritten(kafka: str, mine: Mapping[Place, Position]) -> dict[Place, str]:
+async def _rewritten(broker: Broker, mine: Mapping[Place, Position]) -> dict[Place, str]:
     """Partitions whose record before the position is not the one that was done."""
     wanted = {place: at for place, at in mine.items() if at.last_record is not None and at.next_offset > 0}
     if not wanted:
         return {}
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=kafka, auto_offset_reset="none", max_partition_fetch_bytes=4096
-    )
+    consumer = AIOKafkaConsumer(**broker.options, auto_offset_reset="none", max_partition_fetch_bytes=4096)
     await consumer.start()
     try:
         consumer.assign([TopicPartition(*place) for place in wanted])

@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from postbox import callers, migrate, operations, parking, positions, problems
 from postbox.batch import Limits, Loop, Tools
+from postbox.broker import Broker
 from postbox.listening import Listener, Polling
 from postbox.message import Subscription
 from postbox.outbox import Publisher, backlog
@@ -38,6 +39,8 @@ class ServiceSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="TONLE_", extra="ignore")
 
     kafka: str
+    kafka_user: str | None = None
+    kafka_password_file: Path | None = None
     database: str
     data_dir: Path
     host: str = "127.0.0.1"
@@ -60,6 +63,11 @@ class ServiceSettings(BaseSettings):
     sample_ratio: float = 0.01
     otlp_endpoint: str | None = None
     log_level: str = "INFO"
+
+    @property
+    def broker(self) -> Broker:
+        """The broker, as this service reaches it."""
+        return Broker(self.kafka, self.kafka_user, self.kafka_password_file)
 
 
 @dataclass(frozen=True)
@@ -154,7 +162,7 @@ class Service:
             self.replayer = Replayer(tools, self.db)
             await self._serve(stack)
             await self._listen(stack, Loop(tools))
-            self._watch = Watch(settings.kafka, self.db, self._consumer, settings.witness_every_s)
+            self._watch = Watch(settings.broker, self.db, self._consumer, settings.witness_every_s)
             for job in self._jobs:
                 task = asyncio.create_task(self._repeat(job), name=job.name)
                 stack.push_async_callback(_cancel, task)
@@ -196,7 +204,7 @@ class Service:
     async def _publisher(self, stack: AsyncExitStack) -> Publisher:
         def producer() -> AIOKafkaProducer:
             return AIOKafkaProducer(
-                bootstrap_servers=self.settings.kafka,
+                **self.settings.broker.options,
                 client_id=f"tonle-{self.name}",
                 acks="all",
                 enable_idempotence=True,
@@ -215,7 +223,7 @@ class Service:
             return
         settings = self.settings
         polling = Polling(
-            kafka=settings.kafka,
+            broker=settings.broker,
             client_id=f"tonle-{self.name}",
             group_id=f"{settings.topic_prefix}{self.name}",
             batch_records=settings.batch_records,
@@ -261,7 +269,7 @@ class Service:
         """Publish again what went out in the last `since_s` seconds; rewind partitions that are stopped."""
         published = await self.publisher.publish_again(since_s)
         self.wake("relay")
-        rewound = await rewind_stopped(self.settings.kafka, self.db, since_s)
+        rewound = await rewind_stopped(self.settings.broker, self.db, since_s)
         return {
             "published_again": published,
             "rewound": {f"{place.topic}/{place.partition}": offset for place, offset in rewound.items()},

@@ -33,6 +33,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="TONLE_", extra="ignore")
 
     kafka: str
+    kafka_user: str | None = None
+    kafka_password_file: Path | None = None
     data_dir: Path
     secrets: Path
     topic_prefix: str = ""
@@ -65,7 +67,7 @@ class Partner:
         self._letters = Letters(name, settings.secrets)
         self._instructions = settings.topic_prefix + partner_instruction(name).name
         self._reports = settings.topic_prefix + partner_report(name).name
-        client = {"bootstrap_servers": settings.kafka, "client_id": f"partner-{name}"}
+        client = {**_login(settings), "bootstrap_servers": settings.kafka, "client_id": f"partner-{name}"}
         self._consumer = AIOKafkaConsumer(
             **client, enable_auto_commit=False, auto_offset_reset="earliest", fetch_max_wait_ms=100
         )
@@ -162,6 +164,17 @@ def web_app(partner: Partner) -> web.Application:
         [web.get("/health/ready", ready), web.get("/ledger", ledger), web.get("/summary", summary)]
     )
     return app
+
+
+def _login(settings: Settings) -> dict[str, str]:
+    if settings.kafka_user is None or settings.kafka_password_file is None:
+        return {}
+    return {
+        "security_protocol": "SASL_PLAINTEXT",
+        "sasl_mechanism": "SCRAM-SHA-256",
+        "sasl_plain_username": settings.kafka_user,
+        "sasl_plain_password": settings.kafka_password_file.read_text().strip(),
+    }
 
 
 async def main(settings: Settings) -> None:

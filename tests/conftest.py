@@ -3,6 +3,7 @@
 import itertools
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -11,9 +12,11 @@ import pytest
 import pytest_asyncio
 
 from postbox import migrate
+from postbox.broker import Broker
 from postbox.service import ServiceSettings
 from tests import containers
-from tonle.stack import topics
+from tonle.stack import access, admission, topics
+from tonle.stack.access import ADMIN
 from tonle.stack.postgres import AUDITOR, SUPERUSER, close_to_others
 from tonle.stack.secrets import Secrets
 from tonle.stack.supervisor import Stack, StackSettings
@@ -64,9 +67,18 @@ def secrets(stack: Stack) -> Secrets:
 async def topic_prefix(stack: Stack) -> AsyncIterator[str]:
     """A prefix of this test's own, with every topic of the flow made under it."""
     prefix = f"t{next(_numbers)}."
-    names = await topics.create(stack.state.kafka.bootstrap, prefix=prefix, partitions=PARTITIONS)
-    yield prefix
-    await topics.delete(stack.state.kafka.bootstrap, names)
+    async with own_topics(stack.state.kafka.broker(ADMIN), prefix):
+        yield prefix
+
+
+@asynccontextmanager
+async def own_topics(broker: Broker, prefix: str) -> AsyncIterator[None]:
+    """Every topic of the flow under a prefix, and its rules: services run under tests as who they are."""
+    names = await topics.create(broker, prefix=prefix, partitions=PARTITIONS)
+    await admission.allow(broker, access.rules(prefix))
+    yield
+    await admission.forbid(broker, access.rules(prefix) - access.rules(""))
+    await topics.delete(broker, names)
 
 
 @pytest_asyncio.fixture(scope="session")
@@ -108,6 +120,8 @@ def service_settings(stack: Stack, database: MakeDatabase, topic_prefix: str, tm
     ) -> Settings:
         usual: dict[str, object] = {
             "kafka": stack.state.kafka.bootstrap,
+            "kafka_user": service,
+            "kafka_password_file": stack.secrets.kafka_password_file(service),
             "topic_prefix": topic_prefix,
             "data_dir": tmp_path / service,
             "port": 0,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from tonle.stack import folder, kafka, postgres, secrets, state, topics
+from tonle.stack import access, admission, folder, kafka, postgres, secrets, state, topics
 from tonle.stack.process import Identity
 from tonle.stack.state import KafkaPart, PostgresPart, StackState
 from tonle.stack.supervisor import Stack, StackSettings
@@ -49,7 +49,7 @@ def composed(service: str):  # type: ignore[no-untyped-def]  # a part of a YAML 
     text = re.sub(
         r"\$\{(\w+):-([^}]*)\}", lambda found: os.environ.get(found[1], found[2]), COMPOSE.read_text()
     )
-    return yaml.safe_load(text)["services"][service]
+    return yaml.safe_load(text.replace("$$", "$"))["services"][service]
 
 
 @asynccontextmanager
@@ -57,31 +57,38 @@ async def running(settings: StackSettings) -> AsyncIterator[Stack]:
     """A `Stack` whose two servers run in containers and whose other parts are as ever."""
     folder.claim(settings.data_dir).close()
     stack = Stack(settings, services=())
-    ports = folder.choose_ports(settings.data_dir, ("kafka", "postgres"), {})
+    ports = folder.choose_ports(settings.data_dir, ("kafka", "kafka-controller", "postgres"), {})
     roles = (postgres.SUPERUSER, postgres.AUDITOR, *topics.SERVICES)
     stack.secrets = secrets.ensure(settings.data_dir / "secrets", roles=roles, partners=topics.PARTNERS)
-    broker = kafka.Kafka(settings.data_dir / "kafka", ports["kafka"], 0)
+    broker = kafka.Kafka(
+        settings.data_dir / "kafka", ports["kafka"], ports["kafka-controller"], stack.secrets
+    )
     server = postgres.Postgres(
         settings.data_dir / "postgres", ports["postgres"], stack.secrets, topics.SERVICES
     )
     stack.state = _state(settings, broker, server, roles)
     state.save(stack.state)
     with ExitStack() as containers:
-        for each in (_kafka(broker.port), _postgres(server, stack.secrets)):
+        for each in (_kafka(broker), _postgres(server, stack.secrets)):
             containers.enter_context(each)
         await broker.ready(lambda: False)
+        await admission.settle(broker.as_admin, access.rules(settings.topic_prefix))
         await server.ready(lambda: False)
         yield stack
 
 
-def _kafka(port: int) -> "DockerContainer":
+def _kafka(broker: kafka.Kafka) -> "DockerContainer":
     """The composed broker, but reached from outside, on one port that is the same on both sides."""
     told = {
         **composed("kafka")["environment"],
-        "KAFKA_LISTENERS": f"PLAINTEXT://:{port},CONTROLLER://localhost:9093",
-        "KAFKA_ADVERTISED_LISTENERS": f"PLAINTEXT://127.0.0.1:{port}",
+        "KAFKA_LISTENERS": f"CLIENT://:{broker.port},CONTROLLER://:9093",
+        "KAFKA_ADVERTISED_LISTENERS": f"CLIENT://{broker.bootstrap}",
     }
-    return _container("kafka", told, (port, port))
+    own = broker.folder.with_name("kafka.properties")
+    own.write_text(f"admin={broker.secrets.kafka_password('admin')}\n")
+    own.chmod(0o644)  # for the image's user; nobody else of this machine gets into the folder
+    container = _container("kafka", told, {broker.port: broker.port, 9093: broker.controller_port})
+    return container.with_volume_mapping(own, "/run/secrets/kafka.properties")
 
 
 def _postgres(server: postgres.Postgres, made: secrets.Secrets) -> "DockerContainer":
@@ -91,15 +98,15 @@ def _postgres(server: postgres.Postgres, made: secrets.Secrets) -> "DockerContai
         "POSTGRES_INITDB_ARGS": composed("postgres")["environment"]["POSTGRES_INITDB_ARGS"],
     }
     command = [*composed("postgres")["command"], "-cfsync=off", "-cfull_page_writes=off"]
-    return _container("postgres", told, (5432, server.port)).with_command(command)
+    return _container("postgres", told, {5432: server.port}).with_command(command)
 
 
-def _container(service: str, told: Mapping[str, str], ports: tuple[int, int]) -> "DockerContainer":
+def _container(service: str, told: Mapping[str, str], ports: Mapping[int, int]) -> "DockerContainer":
     from testcontainers.core.container import DockerContainer
 
     container = DockerContainer(composed(service)["image"], env=dict(told), shm_size="512m")
-    inside, outside = ports
-    container.ports[f"{inside}/tcp"] = ("127.0.0.1", outside)  # type: ignore[assignment]  # on loopback alone
+    for inside, outside in ports.items():  # on loopback alone
+        container.ports[f"{inside}/tcp"] = ("127.0.0.1", outside)  # type: ignore[assignment]
     return container
 
 
@@ -113,7 +120,12 @@ def _state(
         topic_prefix=settings.topic_prefix,
         partitions=settings.partitions,
         supervisor=Identity.of(os.getpid()) or Identity(os.getpid(), 0.0, ()),
-        kafka=KafkaPart(port=broker.port, log=nowhere, bootstrap=broker.bootstrap),
+        kafka=KafkaPart(
+            port=broker.port,
+            log=nowhere,
+            bootstrap=broker.bootstrap,
+            password_files={user: broker.secrets.kafka_password_file(user) for user in access.users()},
+        ),
         postgres=PostgresPart(port=server.port, log=nowhere, dsn={role: server.dsn(role) for role in roles}),
         services={},
         simulators={},

@@ -66,7 +66,7 @@ async def audit(stack: StackState, say: Callable[[str], None] = lambda _text: No
     dsn = stack.postgres.dsn[AUDITOR]
     with Facts(stack.data_dir) as facts:
         say("reading the topics")
-        reading = await told.read(facts, stack.kafka.bootstrap, stack.topic_prefix, PARTNERS)
+        reading = await told.read(facts, stack.kafka.broker(AUDITOR), stack.topic_prefix, PARTNERS)
         say("reading the databases")
         await kept.read(facts, dsn)
         kept.read_simulators(facts, stack.data_dir, PARTNERS)

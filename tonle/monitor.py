@@ -18,6 +18,7 @@ from rich.text import Text
 from contracts import topics
 from tonle import terminal
 from tonle.hops import Counted, Hop, hops
+from tonle.stack.access import AUDITOR
 from tonle.stack.state import StackState
 from tonle.stack.topics import PARTNERS, SERVICES
 
@@ -41,8 +42,9 @@ class Monitor:
     def __init__(self, stack: StackState) -> None:
         self._stack = stack
         self._names = [stack.topic_prefix + name for name in flow_topics()]
-        self._consumer = AIOKafkaConsumer(bootstrap_servers=stack.kafka.bootstrap, group_id=None)
-        self._admin = AIOKafkaAdminClient(bootstrap_servers=stack.kafka.bootstrap)
+        options = stack.kafka.broker(AUDITOR).options
+        self._consumer = AIOKafkaConsumer(**options, group_id=None)
+        self._admin = AIOKafkaAdminClient(**options)
         headers = {"Authorization": f"Bearer {stack.tokens['admin']}"}
         self._http = httpx.AsyncClient(headers=headers, timeout=30)
         self._places: list[TopicPartition] = []

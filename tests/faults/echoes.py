@@ -7,6 +7,8 @@ from random import Random
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from postbox.broker import Broker
+
 AT_ONCE = (1, 25)
 PAUSE_S = (0.2, 1.2)
 
@@ -14,7 +16,7 @@ PAUSE_S = (0.2, 1.2)
 class Echoes:
     """Repeats records, seeded, until cancelled; `count` is how many came again."""
 
-    def __init__(self, kafka: str, topics: Sequence[str], seed: int) -> None:
+    def __init__(self, kafka: Broker, topics: Sequence[str], seed: int) -> None:
         self.count = 0
         self._kafka = kafka
         self._topics = topics
@@ -23,10 +25,8 @@ class Echoes:
     async def run(self) -> None:
         """While the broker is away it waits."""
         while True:
-            consumer = AIOKafkaConsumer(
-                bootstrap_servers=self._kafka, group_id=None, enable_auto_commit=False
-            )
-            producer = AIOKafkaProducer(bootstrap_servers=self._kafka, acks="all", request_timeout_ms=5000)
+            consumer = AIOKafkaConsumer(**self._kafka.options, group_id=None, enable_auto_commit=False)
+            producer = AIOKafkaProducer(**self._kafka.options, acks="all", request_timeout_ms=5000)
             try:
                 await consumer.start()
                 await producer.start()

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from postbox.broker import Broker
 from tests.faults.cutting import Lost
 from tonle.checking import told
 
@@ -18,7 +19,7 @@ class Heard(NamedTuple):
     sequence: int
 
 
-async def heard(kafka: str, topic: str, cuts: Sequence[Sequence[Lost]]) -> list[Heard]:
+async def heard(kafka: Broker, topic: str, cuts: Sequence[Sequence[Lost]]) -> list[Heard]:
     """Every record that was ever on a topic, in the order it was written, what was cut away included."""
     mine = [cut for cut in cuts if cut[0].topic == topic]
     records = []

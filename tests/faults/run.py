@@ -55,7 +55,7 @@ async def run(plan: Plan, *, quiet: bool = False) -> Verdict:
         token = await _approve(world)
         disturber = Disturber(world, lambda: load.release(FED))
         names = [world.state.topic_prefix + topic.name for topic in BUSINESS]
-        echoes = Echoes(world.state.kafka.bootstrap, names, plan.seed)
+        echoes = Echoes(world.broker, names, plan.seed)
         repeating = asyncio.create_task(echoes.run())
         async with load.working(world.url("registration"), token):
             await _disturb(plan, disturber, load, say)

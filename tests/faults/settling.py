@@ -75,7 +75,7 @@ async def settle(
 
 async def _unread(world: World) -> dict[str, int]:
     """Records behind which a service's positions stand."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=world.state.kafka.bootstrap, group_id=None)
+    consumer = AIOKafkaConsumer(**world.broker.options, group_id=None)
     await consumer.start()
     try:
         unread = {}

@@ -32,6 +32,8 @@ class Processes:
     def __init__(self, scene: Scene, folder: Path) -> None:
         self._environment = os.environ | {
             "TONLE_KAFKA": scene.settings.kafka,
+            "TONLE_KAFKA_USER": scene.settings.kafka_user or "",
+            "TONLE_KAFKA_PASSWORD_FILE": str(scene.settings.kafka_password_file),
             "TONLE_DATABASE": scene.settings.database,
             "TONLE_DATA_DIR": str(folder),
             "TONLE_TOPIC_PREFIX": scene.settings.topic_prefix,

@@ -244,7 +244,7 @@ async def _disorder(world: World, disturber: Disturber) -> list[str]:
     wrong = []
     for topic in BUSINESS:
         name = world.state.topic_prefix + topic.name
-        records = await heard(world.state.kafka.bootstrap, name, disturber.cuts)
+        records = await heard(world.broker, name, disturber.cuts)
         wrong += out_of_order(name, records)
     return wrong
 

@@ -11,9 +11,11 @@ from typing import Self
 import asyncpg
 import httpx
 
+from postbox.broker import Broker
 from tests.faults.plan import SERVICES, Plan
 from tests.faults.tally import Tally
 from tonle.stack import kafka, postgres, process, supervisor
+from tonle.stack.access import ADMIN
 from tonle.stack.keeper import Keeper
 from tonle.stack.postgres import SUPERUSER
 from tonle.stack.process import Child
@@ -88,6 +90,11 @@ class World:
     @property
     def state(self) -> StackState:
         return self._stack.state
+
+    @property
+    def broker(self) -> Broker:
+        """Tests look into every topic, and send old records again."""
+        return self.state.kafka.broker(ADMIN)
 
     def url(self, part: str) -> str:
         """The base URL of a service or a simulator."""

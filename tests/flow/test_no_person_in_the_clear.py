@@ -15,7 +15,7 @@ from services.registration.household import household_id
 from tests.flow.conftest import Run
 from tonle.checking.told import whole
 from tonle.monitor import flow_topics
-from tonle.stack.postgres import SUPERUSER
+from tonle.stack.postgres import AUDITOR, SUPERUSER
 
 pytestmark = pytest.mark.stack
 KHMER = re.compile(r"[\u1780-\u17ff\u200b]+")
@@ -109,7 +109,7 @@ def test_the_search_itself_finds_persons(run: Run, persons: Persons) -> None:
 
 @pytest.mark.parametrize("topic", flow_topics())
 async def test_no_topic_holds_a_person(run: Run, persons: Persons, topic: str) -> None:
-    async for records in whole(run.stack.state.kafka.bootstrap, topic):
+    async for records in whole(run.stack.state.kafka.broker(AUDITOR), topic):
         for record in records:
             for part in (record.key, record.value, *(value for _, value in record.headers)):
                 assert persons.found_in(part or b"") is None, f"{topic} at {record.partition}/{record.offset}"

@@ -15,6 +15,7 @@ from contracts.model import Contract
 from contracts.payment import PaymentIssued, PaymentReport, PaymentState, PaymentUpdated
 from contracts.sms import SmsSent, SmsUpdated
 from contracts.topics import Topic
+from postbox.broker import Broker
 from tonle.checking.facts import Facts, Told
 
 POLL_MS = 1000
@@ -107,7 +108,7 @@ def household_topics(partners: Sequence[str]) -> list[Topic]:
     return [*(topic for topic in topics.TOPICS if topic.name in _LINES), *partner_topics(partners)]
 
 
-async def read(facts: Facts, kafka: str, prefix: str, partners: Sequence[str]) -> Reading:
+async def read(facts: Facts, kafka: Broker, prefix: str, partners: Sequence[str]) -> Reading:
     """Read all of them to their present ends, one after the other, into `facts`."""
     reading = Reading()
     for topic in household_topics(partners):
@@ -120,10 +121,10 @@ async def read(facts: Facts, kafka: str, prefix: str, partners: Sequence[str]) -
     return reading
 
 
-async def whole(kafka: str, topic: str) -> AsyncIterator[list[ConsumerRecord]]:
+async def whole(kafka: Broker, topic: str) -> AsyncIterator[list[ConsumerRecord]]:
     """A topic from its first record to the end it has now, in batches, each partition in order."""
     places = await _partitions(kafka, topic)
-    consumer = AIOKafkaConsumer(bootstrap_servers=kafka, enable_auto_commit=False, group_id=None)
+    consumer = AIOKafkaConsumer(**kafka.options, enable_auto_commit=False, group_id=None)
     await consumer.start()
     try:
         consumer.assign(places)
@@ -143,8 +144,8 @@ async def whole(kafka: str, topic: str) -> AsyncIterator[list[ConsumerRecord]]:
         await consumer.stop()
 
 
-async def _partitions(kafka: str, topic: str) -> list[TopicPartition]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+async def _partitions(kafka: Broker, topic: str) -> list[TopicPartition]:
+    admin = AIOKafkaAdminClient(**kafka.options)
     await admin.start()
     try:
         (described,) = await admin.describe_topics([topic])

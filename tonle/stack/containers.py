@@ -3,16 +3,21 @@
 import argparse
 import asyncio
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import asyncpg
 
-from tonle.stack import postgres, secrets, topics
+from tonle.stack import access, admission, postgres, secrets, topics
+from tonle.stack.errors import StackError
 from tonle.stack.secrets import Secrets
 
 FOLDER = Path(".tonle/containers")
+READY_S_MAX = 60
 CONTAINER_USER = 10001
+KAFKA_USER = 1000
+KAFKA_SECRETS = "kafka.properties"
 USER_VARIABLES = ("TONLE_UID", "TONLE_GID")
 
 
@@ -24,12 +29,16 @@ def write_secrets(folder: Path, variables: Path) -> None:
     """
     roles = (postgres.SUPERUSER, postgres.AUDITOR, *topics.SERVICES)
     made = secrets.ensure(folder, roles=roles, partners=topics.PARTNERS)
-    for service in topics.SERVICES:
-        _write(folder / f"{service}.pgpass", f"*:*:*:{service}:{made.database_password(service)}\n")
+    told = folder / KAFKA_SECRETS
+    told.write_text(f"{access.ADMIN}={made.kafka_password(access.ADMIN)}\n")
     if os.geteuid() == 0:
         for path in (folder, *folder.iterdir()):
             os.chown(path, CONTAINER_USER, CONTAINER_USER)
+        os.chown(told, KAFKA_USER, KAFKA_USER)
+        told.chmod(0o600)
         return
+    # Kafka's image has a user of its own; on this side nobody else gets into the folder.
+    told.chmod(0o644)
     known = variables.read_text() if variables.exists() else ""
     with variables.open("a") as file:
         for name, number in zip(USER_VARIABLES, (os.geteuid(), os.getegid()), strict=True):
@@ -37,17 +46,20 @@ def write_secrets(folder: Path, variables: Path) -> None:
                 file.write(f"{name}={number}\n")
 
 
-def _write(path: Path, text: str) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(text)
+async def prepare(kafka: str, controller: str, address: str, made: Secrets, partitions: int) -> None:
+    """Create the topics, databases and roles that are missing, and let in who may speak to Kafka.
 
-
-async def prepare(bootstrap: str, address: str, made: Secrets, partitions: int) -> None:
-    """Create the topics, databases and roles that are missing; what is there stays as it is.
-
-    Raises `StackError` when Kafka refuses, and asyncpg's errors.
+    Raises `StackError` when Kafka refuses, aiokafka's and asyncpg's errors.
     """
-    await topics.create(bootstrap, partitions=partitions)
+    await admission.set_passwords(controller, made.kafka_passwords())
+    broker = made.broker(kafka, access.ADMIN)
+    deadline = time.monotonic() + READY_S_MAX
+    while not await admission.answers(broker):
+        if time.monotonic() > deadline:
+            raise StackError("Kafka does not let its admin in.", "See Kafka's log.")
+        await asyncio.sleep(0.1)
+    await topics.create(broker, partitions=partitions)
+    await admission.settle(broker, access.rules(""))
     password = made.database_password(postgres.SUPERUSER)
     db = await asyncpg.connect(f"postgresql://{postgres.SUPERUSER}:{password}@{address}/{postgres.SUPERUSER}")
     try:
@@ -63,8 +75,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     making = commands.add_parser("secrets", help="make the files that docker-compose.yml names as secrets")
     making.add_argument("folder", type=Path, nargs="?", default=FOLDER)
     making.add_argument("--variables", type=Path, default=Path(".env"), help="where compose's settings are")
-    preparing = commands.add_parser("prepare", help="create topics, databases and roles")
+    preparing = commands.add_parser("prepare", help="create topics, databases, roles and users")
     preparing.add_argument("--kafka", required=True, metavar="HOST:PORT")
+    preparing.add_argument("--controller", required=True, metavar="HOST:PORT")
     preparing.add_argument("--postgres", required=True, metavar="HOST:PORT")
     preparing.add_argument("--secrets", type=Path, required=True, metavar="FOLDER")
     preparing.add_argument("--partitions", type=int, default=4)
@@ -72,7 +85,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if chosen.command == "secrets":
         write_secrets(chosen.folder, chosen.variables)
     else:
-        asyncio.run(prepare(chosen.kafka, chosen.postgres, Secrets(chosen.secrets), chosen.partitions))
+        made = Secrets(chosen.secrets)
+        asyncio.run(prepare(chosen.kafka, chosen.controller, chosen.postgres, made, chosen.partitions))
 
 
 if __name__ == "__main__":

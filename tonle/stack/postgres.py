@@ -143,13 +143,18 @@ class Postgres:
 
 
 async def ensure_roles(db: asyncpg.Connection, secrets: Secrets, databases: Sequence[str]) -> None:
-    """Create what is missing of the auditor, and of each database with its owner of the same name."""
+    """Create what is missing of the auditor, and of each database with its owner of the same name.
+
+    None of them may do more than an ordinary role, and each only in its own database.
+    """
     roles = {row["rolname"] for row in await db.fetch("select rolname from pg_roles")}
     for role in (AUDITOR, *databases):
         if role not in roles:
             await db.execute(f"create role {role} login password '{secrets.database_password(role)}'")
+        await db.execute(f"alter role {role} nosuperuser nocreatedb nocreaterole noreplication nobypassrls")
     await db.execute(f"grant pg_read_all_data to {AUDITOR}")
     await db.execute(f"alter role {AUDITOR} set default_transaction_read_only = on")
+    await db.execute("revoke connect, temporary on database postgres, template1 from public")
     present = {row["datname"] for row in await db.fetch("select datname from pg_database")}
     for name in databases:
         if name not in present:

@@ -210,6 +210,15 @@ def port_is_free(port: int) -> bool:
         return True
 
 
+def owns(pid: int | None, port: int) -> bool:
+    """Whether it is this process of ours that listens on the port, not one that took its place."""
+    try:
+        found = psutil.Process(pid).net_connections("tcp") if pid else []
+    except psutil.Error:
+        return False
+    return any(each.status == psutil.CONN_LISTEN and each.laddr.port == port for each in found)
+
+
 async def listens(host: str, port: int) -> bool:
     """Whether a server accepts connections there now."""
     try:

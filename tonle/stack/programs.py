@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from tonle.stack import access
 from tonle.stack.secrets import Secrets
 from tonle.stack.topics import PARTNERS, SERVICES
 
@@ -16,7 +17,7 @@ SMS_SENDER = "Tonle"  # says nothing of the household to whoever shares the phon
 
 @dataclass(frozen=True)
 class Place:
-    """What every program may need to know about the stack it runs in."""
+    """What every program may need to know about the stack it runs in. `dsn` holds no password."""
 
     kafka: str
     topic_prefix: str
@@ -67,13 +68,22 @@ def _everywhere(place: Place) -> dict[str, str]:
     }
 
 
+def _broker(place: Place, user: str) -> dict[str, str]:
+    return {
+        "TONLE_KAFKA_USER": user,
+        "TONLE_KAFKA_PASSWORD_FILE": str(place.secrets.kafka_password_file(user)),
+    }
+
+
 def _service(name: str) -> Callable[[Place], Mapping[str, str]]:
     own = {"payments": _payments, "notifications": _notifications}.get(name)
 
     def environment(place: Place) -> Mapping[str, str]:
         return {
             **_everywhere(place),
+            **_broker(place, name),
             "TONLE_DATABASE": place.dsn[name],
+            "PGPASSFILE": str(place.secrets.passfile(name)),
             "TONLE_ADMIN_TOKEN_FILE": str(place.secrets.admin_token_file),
             "TONLE_MASTER_KEY_FILE": str(place.secrets.master_key),
             **(own(place) if own else {}),
@@ -115,6 +125,11 @@ def _gateway(place: Place) -> dict[str, str]:
 
 def _partner(name: str) -> Callable[[Place], Mapping[str, str]]:
     def environment(place: Place) -> Mapping[str, str]:
-        return {**_everywhere(place), "TONLE_PARTNER": name, "TONLE_SECRETS": str(place.secrets.folder)}
+        return {
+            **_everywhere(place),
+            **_broker(place, access.partner(name)),
+            "TONLE_PARTNER": name,
+            "TONLE_SECRETS": str(place.secrets.folder),
+        }
 
     return environment

@@ -10,6 +10,9 @@ from typing import Literal
 
 from joserfc.jwk import OKPKey
 
+from postbox.broker import Broker
+from tonle.stack import access
+
 Curve = Literal["Ed25519", "X25519"]
 
 
@@ -51,6 +54,26 @@ class Secrets:
         """The PostgreSQL password of a role."""
         return (self.folder / f"postgres-{role}.password").read_text().strip()
 
+    def passfile(self, role: str) -> Path:
+        """The same in the form that PostgreSQL's clients read (PGPASSFILE)."""
+        return self.folder / f"{role}.pgpass"
+
+    def kafka_password_file(self, user: str) -> Path:
+        """The Kafka password of a user."""
+        return self.folder / f"kafka-{user}.password"
+
+    def kafka_password(self, user: str) -> str:
+        """The text of it."""
+        return self.kafka_password_file(user).read_text().strip()
+
+    def kafka_passwords(self) -> dict[str, str]:
+        """The password of each user."""
+        return {user: self.kafka_password(user) for user in access.users()}
+
+    def broker(self, address: str, user: str) -> Broker:
+        """How a user reaches the broker."""
+        return Broker(address, user, self.kafka_password_file(user))
+
 
 def ensure(folder: Path, *, roles: Sequence[str], partners: Sequence[str]) -> Secrets:
     """Make what is missing under `folder` (mode 0700, files 0600) and return it all."""
@@ -62,6 +85,9 @@ def ensure(folder: Path, *, roles: Sequence[str], partners: Sequence[str]) -> Se
     _once(folder / "gateway.password", lambda: secrets.token_urlsafe(24))
     for role in roles:
         _once(folder / f"postgres-{role}.password", lambda: secrets.token_hex(24))
+        _once(found.passfile(role), lambda: f"*:*:*:{role}:{found.database_password(role)}")  # noqa: B023
+    for user in access.users(partners):
+        _once(found.kafka_password_file(user), lambda: secrets.token_hex(24))
     _key_pair(found, "payments", "Ed25519")
     for partner in partners:
         _key_pair(found, f"{partner}-sign", "Ed25519")

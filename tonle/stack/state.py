@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ValidationError
 
+from postbox.broker import Broker
 from tonle.stack.errors import StackError
 from tonle.stack.process import Identity
 
@@ -34,9 +35,14 @@ class Part(BaseModel):
 
 
 class KafkaPart(Part):
-    """Kafka: what clients connect to."""
+    """Kafka: what clients connect to, and per user the file with its password."""
 
     bootstrap: str
+    password_files: dict[str, Path] = {}
+
+    def broker(self, user: str) -> Broker:
+        """How a user reaches it."""
+        return Broker(self.bootstrap, user, self.password_files[user])
 
 
 class PostgresPart(Part):
@@ -44,6 +50,10 @@ class PostgresPart(Part):
 
     host: str = "127.0.0.1"
     dsn: dict[str, str]
+
+    def passwordless(self) -> dict[str, str]:
+        """The same without passwords: for processes, which find theirs in a PGPASSFILE."""
+        return {role: f"postgresql://{role}@{self.host}:{self.port}/{role}" for role in self.dsn}
 
 
 class WebPart(Part):

@@ -20,7 +20,7 @@ from typing import IO, Self
 import httpx
 from pydantic import BaseModel
 
-from tonle.stack import folder, kafka, postgres, process, secrets, state, topics
+from tonle.stack import access, admission, folder, kafka, postgres, process, secrets, state, topics
 from tonle.stack.errors import StackError
 from tonle.stack.keeper import Keeper, Recipe
 from tonle.stack.process import Child, Identity
@@ -134,7 +134,9 @@ class Stack:
         databases = topics.SERVICES
         roles = (postgres.SUPERUSER, postgres.AUDITOR, *databases)
         self.secrets = secrets.ensure(data / "secrets", roles=roles, partners=topics.PARTNERS)
-        broker = kafka.Kafka(data / "kafka", ports["kafka"], ports["kafka-controller"], self.settings.heap_mb)
+        broker = kafka.Kafka(
+            data / "kafka", ports["kafka"], ports["kafka-controller"], self.secrets, self.settings.heap_mb
+        )
         server = postgres.Postgres(
             data / "postgres", ports["postgres"], self.secrets, databases, self.settings.durable
         )
@@ -144,7 +146,12 @@ class Stack:
             topic_prefix=self.settings.topic_prefix,
             partitions=self.settings.partitions,
             supervisor=Identity.of(os.getpid()) or Identity(os.getpid(), 0.0, ()),
-            kafka=KafkaPart(port=broker.port, log=self._log("kafka"), bootstrap=broker.bootstrap),
+            kafka=KafkaPart(
+                port=broker.port,
+                log=self._log("kafka"),
+                bootstrap=broker.bootstrap,
+                password_files={user: self.secrets.kafka_password_file(user) for user in access.users()},
+            ),
             postgres=PostgresPart(
                 port=server.port, log=self._log("postgres"), dsn={role: server.dsn(role) for role in roles}
             ),
@@ -170,12 +177,10 @@ class Stack:
 
     async def _start_servers(self, broker: kafka.Kafka, server: postgres.Postgres) -> None:
         await _all([self._start_postgres(server), self._start_kafka(broker)])
+        prefix = self.settings.topic_prefix
         async with self._step("topics"):
-            await topics.create(
-                broker.bootstrap,
-                prefix=self.settings.topic_prefix,
-                partitions=self.settings.partitions,
-            )
+            await topics.create(broker.as_admin, prefix=prefix, partitions=self.settings.partitions)
+            await admission.settle(broker.as_admin, access.rules(prefix))
 
     async def _start_postgres(self, server: postgres.Postgres) -> None:
         async with self._step("postgres", "PostgreSQL 18"):
@@ -191,7 +196,10 @@ class Stack:
         async with self._step("kafka", "Apache Kafka 4.3"):
             await broker.prepare(downloading)
             spawn = functools.partial(broker.spawn, self.state.kafka.log)
-            recipe = Recipe(spawn, broker.ready, kafka.STOP_S_MAX)
+            ready = functools.partial(
+                broker.ready, ours=lambda port: process.owns(self.state.kafka.pid, port)
+            )
+            recipe = Recipe(spawn, ready, kafka.STOP_S_MAX)
             await self._keep("kafka", self.state.kafka, recipe)
 
     async def _start_programs(self) -> None:
@@ -208,7 +216,7 @@ class Stack:
             topic_prefix=self.settings.topic_prefix,
             data_dir=self.settings.data_dir,
             secrets=self.secrets,
-            dsn=self.state.postgres.dsn,
+            dsn=self.state.postgres.passwordless(),
             urls={name: each.url for name, each in self.state.simulators.items()},
         )
         environment = {**program.environment(place), "TONLE_PORT": str(part.port)}

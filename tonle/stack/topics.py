@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from contracts import topics
+from contracts.topics import Topic
+from postbox.broker import Broker
 from tonle.stack.errors import StackError
 
 SERVICES = ("registration", "eligibility", "payments", "notifications")
@@ -17,11 +19,14 @@ VISIBLE_S_MAX = 30
 _ALREADY_EXISTS = 36
 
 
+def flow(partners: Sequence[str] = PARTNERS) -> list[Topic]:
+    """Every topic with a contract, those of each partner included."""
+    between = (topics.partner_instruction, topics.partner_report)
+    return [*topics.TOPICS, *(topic(partner) for partner in partners for topic in between)]
+
+
 def plan(*, prefix: str, partitions: int, partners: Sequence[str] = PARTNERS) -> list[NewTopic]:
     """All topics with their settings: business topics never expire, the key topic is compacted."""
-    flow = [*topics.TOPICS]
-    for partner in partners:
-        flow += [topics.partner_instruction(partner), topics.partner_report(partner)]
     business = [
         NewTopic(
             f"{prefix}{topic.name}",
@@ -33,7 +38,7 @@ def plan(*, prefix: str, partitions: int, partners: Sequence[str] = PARTNERS) ->
                 "max.message.bytes": str(MESSAGE_BYTES_MAX),
             },
         )
-        for topic in flow
+        for topic in flow(partners)
     ]
     dead_letters = [
         NewTopic(
@@ -48,14 +53,14 @@ def plan(*, prefix: str, partitions: int, partners: Sequence[str] = PARTNERS) ->
 
 
 async def create(
-    bootstrap: str, *, prefix: str = "", partitions: int = 4, partners: Sequence[str] = PARTNERS
+    broker: Broker, *, prefix: str = "", partitions: int = 4, partners: Sequence[str] = PARTNERS
 ) -> list[str]:
     """Create what does not exist yet, wait until all can be written to, and return all their names.
 
     A topic that exists keeps its partitions: `partitions` is for new ones. Raises `StackError`.
     """
     wanted = plan(prefix=prefix, partitions=partitions, partners=partners)
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = AIOKafkaAdminClient(**broker.options)
     await admin.start()
     try:
         answer = await admin.create_topics(wanted)
@@ -69,9 +74,9 @@ async def create(
         await admin.close()
 
 
-async def delete(bootstrap: str, names: Sequence[str]) -> None:
+async def delete(broker: Broker, names: Sequence[str]) -> None:
     """Delete topics; for tests, whose topics would pile up in the session's broker."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = AIOKafkaAdminClient(**broker.options)
     await admin.start()
     try:
         await admin.delete_topics(list(names))

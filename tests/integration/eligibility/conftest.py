@@ -17,6 +17,7 @@ from contracts.wire import Cause, Received, Record
 from postbox.service import Service
 from services.eligibility import app
 from services.eligibility.app import EligibilitySettings
+from tests.broker import as_admin
 from tests.conftest import PARTITIONS, MakeSettings
 from tests.unit.eligibility.samples import START, TRACE, Event, Sealer, key_of
 from tonle.stack.secrets import Secrets
@@ -106,7 +107,7 @@ class Scene:
     async def scored(self) -> list[Received[EligibilityScored]]:
         """Every event told so far, by household and sequence."""
         topic: Topic = topics.ELIGIBILITY_SCORED
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.settings.kafka)
+        consumer = AIOKafkaConsumer(**as_admin(self.settings))
         await consumer.start()
         try:
             name = self.settings.topic_prefix + topic.name
@@ -148,7 +149,7 @@ async def scene(secrets: Secrets, service_settings: MakeSettings) -> AsyncIterat
         relay_older_than_s=0.2,
         sample_ratio=1.0,
     )
-    producer = AIOKafkaProducer(bootstrap_servers=settings.kafka)
+    producer = AIOKafkaProducer(**as_admin(settings))
     await producer.start()
     db = await asyncpg.connect(settings.database)
     yield Scene(settings, producer, db, MasterKey.from_file(secrets.master_key), secrets.admin_token)

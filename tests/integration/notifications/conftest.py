@@ -24,6 +24,7 @@ from contracts.sealed import Sealed
 from contracts.topics import Topic
 from contracts.wire import Cause, M, Received, Record
 from services.notifications import app
+from tests.broker import as_admin
 from tests.integration.postbox.conftest import until
 from tonle.stack.secrets import Secrets
 from vault.master import MasterKey
@@ -163,7 +164,7 @@ class Scene:
 
     async def on(self, topic: Topic, contract: type[M]) -> list[Received[M]]:
         """Every event a topic holds now."""
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.settings.kafka)
+        consumer = AIOKafkaConsumer(**as_admin(self.settings))
         await consumer.start()
         try:
             places = [TopicPartition(self.settings.topic_prefix + topic.name, each) for each in (0, 1)]
@@ -252,7 +253,7 @@ async def scene(
         relay_older_than_s=0.2,
         sample_ratio=1.0,
     )
-    producer = AIOKafkaProducer(bootstrap_servers=settings.kafka)
+    producer = AIOKafkaProducer(**as_admin(settings))
     await producer.start()
     db = await asyncpg.connect(settings.database)
     master = MasterKey.from_file(secrets.master_key)

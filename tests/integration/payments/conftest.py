@@ -36,6 +36,7 @@ from contracts.sealed import Sealed
 from contracts.wire import Cause, Record
 from postbox.service import Service
 from services.payments.app import MIGRATIONS, PaymentsSettings, service_of
+from tests.broker import as_admin
 from tests.conftest import PARTITIONS, MakeSettings
 from tonle.stack.secrets import Secrets
 from vault import keyring
@@ -244,7 +245,7 @@ class Scene:
 
     async def on(self, topic: str) -> list[ConsumerRecord]:
         """Everything a topic holds now, by partition."""
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.settings.kafka)
+        consumer = AIOKafkaConsumer(**as_admin(self.settings))
         await consumer.start()
         try:
             places = [
@@ -353,7 +354,7 @@ async def scene(secrets: Secrets, service_settings: MakeSettings) -> AsyncIterat
         relay_older_than_s=0.2,
         **partner_keys(secrets),
     )
-    producer = AIOKafkaProducer(bootstrap_servers=settings.kafka)
+    producer = AIOKafkaProducer(**as_admin(settings))
     await producer.start()
     db = await asyncpg.connect(settings.database)
     found = Scene(settings, secrets, producer, db, MasterKey.from_file(secrets.master_key))

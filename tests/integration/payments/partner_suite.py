@@ -13,6 +13,7 @@ from joserfc.jwk import OKPKey
 from contracts.household import Account
 from contracts.payment import InstructionKind, PaymentInstruction, PaymentReport, PayTo, ReportStatus
 from contracts.wire import Cause, Received, Record
+from postbox.broker import Broker
 from services.payments.partners.kafka import KafkaPartner
 from tests.conftest import PARTITIONS
 from tests.integration.payments.conftest import jwk, until
@@ -71,12 +72,16 @@ class Talk:
             commune="120101",
             pay_to=PayTo(name_km="សុខ", name_latin="Sok", account=account) if pays else None,
         )
-        return (by or self.us).mailing().instruct(
-            instruction,
-            household_id=household_id,
-            sequence=self.sequence,
-            time=datetime.now(UTC),
-            cause=Cause("t", "t", TRACE),
+        return (
+            (by or self.us)
+            .mailing()
+            .instruct(
+                instruction,
+                household_id=household_id,
+                sequence=self.sequence,
+                time=datetime.now(UTC),
+                cause=Cause("t", "t", TRACE),
+            )
         )
 
     async def tell(self, records: Iterable[Record]) -> None:
@@ -122,10 +127,10 @@ class Talk:
 
 
 @asynccontextmanager
-async def talking(us: KafkaPartner, kafka: str, prefix: str) -> AsyncIterator[Talk]:
+async def talking(us: KafkaPartner, kafka: Broker, prefix: str) -> AsyncIterator[Talk]:
     """Our side's producer, and a consumer of all that the partner reports."""
-    producer = AIOKafkaProducer(bootstrap_servers=kafka)
-    consumer = AIOKafkaConsumer(bootstrap_servers=kafka, auto_offset_reset="earliest")
+    producer = AIOKafkaProducer(**kafka.options)
+    consumer = AIOKafkaConsumer(**kafka.options, auto_offset_reset="earliest")
     await producer.start()
     await consumer.start()
     consumer.assign([TopicPartition(prefix + us.reports.name, number) for number in range(PARTITIONS)])

@@ -14,10 +14,10 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from tests.conftest import PARTITIONS
+from tests.conftest import own_topics
 from tests.integration.payments.conftest import Scene, family, until
 from tests.integration.payments.partner_suite import PartnerSuite, Talk, talker, talking
-from tonle.stack import topics
+from tonle.stack.access import ADMIN
 from tonle.stack.secrets import Secrets
 from tonle.stack.supervisor import Stack
 
@@ -64,6 +64,8 @@ def simulator_of(stack: Stack, secrets: Secrets, prefix: str, folder: Path) -> S
     return Simulator(
         {
             "TONLE_KAFKA": stack.state.kafka.bootstrap,
+            "TONLE_KAFKA_USER": "partner-wing",
+            "TONLE_KAFKA_PASSWORD_FILE": str(secrets.kafka_password_file("partner-wing")),
             "TONLE_TOPIC_PREFIX": prefix,
             "TONLE_DATA_DIR": str(folder),
             "TONLE_SECRETS": str(secrets.folder),
@@ -78,14 +80,13 @@ async def talk(
     stack: Stack, secrets: Secrets, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Talk]:
     """Our side of the talk with one simulator, which all tests of the suite share."""
-    kafka, prefix = stack.state.kafka.bootstrap, "partner-suite."
-    names = await topics.create(kafka, prefix=prefix, partitions=PARTITIONS)
-    simulator = simulator_of(stack, secrets, prefix, tmp_path_factory.mktemp("partner"))
-    await simulator.start()
-    async with talking(talker(secrets), kafka, prefix) as found:
-        yield found
-    await simulator.end()
-    await topics.delete(kafka, names)
+    kafka, prefix = stack.state.kafka.broker("payments"), "partner-suite."
+    async with own_topics(stack.state.kafka.broker(ADMIN), prefix):
+        simulator = simulator_of(stack, secrets, prefix, tmp_path_factory.mktemp("partner"))
+        await simulator.start()
+        async with talking(talker(secrets), kafka, prefix) as found:
+            yield found
+        await simulator.end()
 
 
 class TestSimulatedPartner(PartnerSuite):
@@ -106,7 +107,7 @@ async def simulator(
 @pytest_asyncio.fixture
 async def conversation(stack: Stack, secrets: Secrets, topic_prefix: str) -> AsyncIterator[Talk]:
     """Our side, with nobody listening yet."""
-    async with talking(talker(secrets), stack.state.kafka.bootstrap, topic_prefix) as found:
+    async with talking(talker(secrets), stack.state.kafka.broker("payments"), topic_prefix) as found:
         yield found
 
 

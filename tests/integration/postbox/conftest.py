@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPa
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from postbox.service import Service, ServiceSettings
+from tests.broker import as_admin
 from tests.faults import counting
 from tonle.stack.secrets import Secrets
 from tonle.stack.supervisor import Stack
@@ -78,7 +79,7 @@ class Scene:
 
     async def on(self, topic: str) -> list[ConsumerRecord]:
         """Everything a topic holds now."""
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.settings.kafka)
+        consumer = AIOKafkaConsumer(**as_admin(self.settings))
         await consumer.start()
         try:
             name = self.settings.topic_prefix + topic
@@ -114,13 +115,15 @@ async def scene(
         park_retry_s=0.05,
         relay_older_than_s=0.2,
         watch_every_s=0.2,
+        kafka_user="admin",  # no service has the counting topics
+        kafka_password_file=secrets.kafka_password_file("admin"),
     )
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    admin = AIOKafkaAdminClient(**as_admin(settings))
     await admin.start()
     names = [topic_prefix + topic for topic in TOPICS]
     large = {"max.message.bytes": str(4 * 1024 * 1024)}
     await admin.create_topics([NewTopic(name, 2, 1, topic_configs=large) for name in names])
-    producer = AIOKafkaProducer(bootstrap_servers=settings.kafka, max_request_size=4 * 1024 * 1024)
+    producer = AIOKafkaProducer(**as_admin(settings), max_request_size=4 * 1024 * 1024)
     await producer.start()
     db = await asyncpg.connect(settings.database)
     yield Scene(settings, producer, db, secrets.admin_token_file.read_text().strip())

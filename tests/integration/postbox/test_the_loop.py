@@ -4,6 +4,7 @@ import msgpack
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from postbox import outbox
+from tests.broker import as_admin
 from tests.faults import counting
 from tests.integration.postbox.conftest import Scene, until
 
@@ -173,9 +174,7 @@ async def test_a_log_that_was_cut_and_written_on_stops_and_is_recovered_without_
 
 
 async def _forget_the_groups_offsets(scene: Scene) -> None:
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=scene.settings.kafka, group_id=f"{scene.settings.topic_prefix}counting"
-    )
+    consumer = AIOKafkaConsumer(**as_admin(scene.settings), group_id=f"{scene.settings.topic_prefix}counting")
     await consumer.start()
     name = scene.settings.topic_prefix + counting.ADDED
     places = [TopicPartition(name, 0), TopicPartition(name, 1)]

@@ -16,6 +16,7 @@ from postbox.service import Service
 from services.registration import app
 from services.registration.app import RegistrationSettings
 from services.registration.forms import HouseholdForm, form_of
+from tests.broker import as_admin
 from tests.unit.registration.samples import household, told
 from vault import keyring
 
@@ -132,7 +133,7 @@ class Window:
     async def on(self, topic: str) -> list[ConsumerRecord]:
         """Everything a topic holds once the outbox is empty."""
         await self.published()
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.settings.kafka)
+        consumer = AIOKafkaConsumer(**as_admin(self.settings))
         await consumer.start()
         try:
             name = self.settings.topic_prefix + topic

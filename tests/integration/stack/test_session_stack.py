@@ -46,14 +46,14 @@ async def test_the_auditor_reads_every_table_and_writes_none(
 
 async def test_a_message_comes_back_from_a_topic_of_the_test(stack: Stack, topic_prefix: str) -> None:
     topic = topic_prefix + topics.PAYMENT_ISSUED.name
-    producer = AIOKafkaProducer(bootstrap_servers=stack.state.kafka.bootstrap, enable_idempotence=True)
+    producer = AIOKafkaProducer(**stack.state.kafka.broker("payments").options, enable_idempotence=True)
     await producer.start()
     await producer.send_and_wait(topic, b"value", key=b"key")
     await producer.stop()
     consumer = AIOKafkaConsumer(
         topic,
-        bootstrap_servers=stack.state.kafka.bootstrap,
-        group_id=f"{topic_prefix}reader",
+        **stack.state.kafka.broker("notifications").options,
+        group_id=f"{topic_prefix}notifications",
         auto_offset_reset="earliest",
     )
     await consumer.start()

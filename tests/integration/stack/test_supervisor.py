@@ -16,7 +16,7 @@ import pytest_asyncio
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from contracts import topics
-from tonle.stack import kafka, process, state, supervisor
+from tonle.stack import admission, process, state, supervisor
 from tonle.stack.errors import StackError
 from tonle.stack.process import Identity
 from tonle.stack.programs import Program
@@ -67,7 +67,7 @@ async def test_whatever_is_killed_is_started_again_and_counted(crowd: Stack) -> 
     assert shown is not None
     assert {part.last_error for part in shown.parts().values()} == {"ended by signal 9"}
     assert all(part.pid != before[name] for name, part in shown.parts().items())
-    assert await kafka.answers(shown.kafka.bootstrap)
+    assert await admission.answers(shown.kafka.broker("auditor"))
     await (await asyncpg.connect(shown.postgres.dsn["payments"])).close()
 
 
@@ -88,6 +88,9 @@ async def test_children_end_with_a_killed_supervisor_and_the_next_one_finds_all_
     assert not left.runs()
     await until(lambda: not any(each.identity and each.identity.alive() for each in left.parts().values()))
     for _ in ("after the crash", "after a clean stop"):
+        # As if the folder came from before there were passwords, or all of them had to be replaced.
+        for password in (settings.data_dir / "secrets").glob("kafka-*.password"):
+            password.unlink()
         async with Stack(settings, services=()) as stack:
             assert await read(stack.state) == ("kept", b"kept")
     assert not any(each.identity and each.identity.alive() for each in stack.state.parts().values())
@@ -187,7 +190,7 @@ async def write(running: state.StackState) -> None:
     db = await asyncpg.connect(running.postgres.dsn["payments"])
     await db.execute("create table note as select 'kept' as word")
     await db.close()
-    producer = AIOKafkaProducer(bootstrap_servers=running.kafka.bootstrap, acks="all")
+    producer = AIOKafkaProducer(**running.kafka.broker("admin").options, acks="all")
     await producer.start()
     await producer.send_and_wait(TOPIC, b"kept")
     await producer.stop()
@@ -197,9 +200,7 @@ async def read(running: state.StackState) -> tuple[str, bytes]:
     db = await asyncpg.connect(running.postgres.dsn["payments"])
     word = await db.fetchval("select word from note")
     await db.close()
-    consumer = AIOKafkaConsumer(
-        TOPIC, bootstrap_servers=running.kafka.bootstrap, auto_offset_reset="earliest"
-    )
+    consumer = AIOKafkaConsumer(TOPIC, **running.kafka.broker("admin").options, auto_offset_reset="earliest")
     await consumer.start()
     value = (await consumer.getone()).value
     await consumer.stop()

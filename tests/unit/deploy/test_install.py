@@ -65,6 +65,7 @@ def tree(tmp_path: Path) -> Path:
     for package in ("contracts", "postbox", "vault", "services", "simulators", "tonle"):
         (tmp_path / package).mkdir()
         (tmp_path / package / "__init__.py").touch()
+    (tmp_path / "postbox/broker.py").touch()
     (tmp_path / "services/py.typed").touch()
     for service in ("payments", "eligibility"):
         (tmp_path / "services" / service).mkdir()
@@ -79,6 +80,7 @@ def test_an_image_holds_the_shared_packages_and_one_service(tree: Path, tmp_path
     assert tree_of(target) == [
         "contracts/__init__.py",
         "postbox/__init__.py",
+        "postbox/broker.py",
         "services/__init__.py",
         "services/payments/__init__.py",
         "services/payments/app.py",

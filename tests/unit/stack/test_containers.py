@@ -18,7 +18,10 @@ def ordinary_user(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_secret_is_its_owners_alone(tmp_path: Path) -> None:
     containers.write_secrets(tmp_path / "secrets", tmp_path / ".env")
     files = list((tmp_path / "secrets").iterdir())
-    assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
+    modes = {file.name: file.stat().st_mode & 0o777 for file in files}
+    assert modes.pop(containers.KAFKA_SECRETS) == 0o644  # for Kafka's own user, within a folder of mode 0700
+    assert set(modes.values()) == {0o600}
+    assert (tmp_path / "secrets").stat().st_mode & 0o777 == 0o700
     assert {file.name for file in files} >= {f"{service}.pgpass" for service in topics.SERVICES}
 
 
@@ -35,6 +38,9 @@ def test_a_second_time_keeps_secrets_and_settings(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 def test_root_gives_the_secrets_to_the_user_of_the_images(tmp_path: Path) -> None:
     containers.write_secrets(tmp_path / "secrets", tmp_path / ".env")
-    owners = {file.stat().st_uid for file in (tmp_path / "secrets", *(tmp_path / "secrets").iterdir())}
-    assert owners == {containers.CONTAINER_USER}
+    files = (tmp_path / "secrets", *(tmp_path / "secrets").iterdir())
+    owners = {file.name: file.stat().st_uid for file in files}
+    assert owners.pop(containers.KAFKA_SECRETS) == containers.KAFKA_USER
+    assert set(owners.values()) == {containers.CONTAINER_USER}
+    assert {file.stat().st_mode & 0o777 for file in files[1:]} == {0o600}
     assert not (tmp_path / ".env").exists()

@@ -97,3 +97,5 @@ def test_every_program_gets_its_settings_from_the_environment_alone(tmp_path: Pa
     assert told["notifications"]["TONLE_GATEWAY_PASSWORD"] == told["gateway"]["TONLE_GATEWAY_PASSWORD"]
     assert told["partner-wing"]["TONLE_PARTNER"] == "wing"
     assert not any("TONLE_DATABASE" in told[name] for name in ("gateway", "partner-wing"))
+    assert told["partner-wing"]["TONLE_KAFKA_PASSWORD_FILE"].endswith("kafka-partner-wing.password")
+    assert told["payments"]["PGPASSFILE"].endswith("payments.pgpass")

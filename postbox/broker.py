@@ -1,0 +1,31 @@
+"""How a client reaches the broker: where it is, and the user it is known by."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Broker:
+    """`password_file` holds the password of `user`; without a user the broker must ask for none."""
+
+    address: str
+    user: str | None = None
+    password_file: Path | None = None
+
+    @property
+    def options(self) -> dict[str, str]:
+        """Keyword arguments of every aiokafka client. Raises OSError where the password can't be read."""
+        if self.user is None:
+            return {"bootstrap_servers": self.address}
+        return {
+            "bootstrap_servers": self.address,
+            "security_protocol": "SASL_PLAINTEXT",
+            "sasl_mechanism": "SCRAM-SHA-256",
+            "sasl_plain_username": self.user,
+            "sasl_plain_password": self.password,
+        }
+
+    @property
+    def password(self) -> str:
+        """The text of the file."""
+        return self.password_file.read_text().strip() if self.password_file else ""
