@@ -4,21 +4,24 @@ What it answered as accepted is in its SQLite file. A message key it has seen is
 """
 
 import asyncio
+import gc
+import json
 import signal
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 from uuid import uuid4
 
 import uvloop
-from aiohttp import web
-from multidict import MultiMapping
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-COMMIT_EVERY_S = 0.002
+from simulators.gateway_http import Answer, Asked, Conversation, Query, Say
+
+COMMIT_EVERY_S = 0.005
 BUSINESS_KEY = "?tonle?sms_id="
 """How a message's key begins in its meta-data (`?group?name=value`, the form Kannel has for it)."""
 _SCHEMA = """
@@ -26,7 +29,6 @@ create table if not exists sms (
     position integer primary key, sms_id text not null unique, recipient text not null, sender text not null,
     text text not null, coding integer not null, received_at text not null, copies integer not null default 1
 );
-create index if not exists sms_recipient on sms (recipient, position);
 """
 
 
@@ -68,18 +70,17 @@ class Inbox:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._db = sqlite3.connect(path, isolation_level=None)
         self._db.row_factory = sqlite3.Row
-        self._db.executescript("pragma journal_mode = wal; pragma synchronous = normal;" + _SCHEMA)
-        self._waiting: list[Sms] = []
-        self._kept: asyncio.Future[None] | None = None
+        self._db.executescript(
+            "pragma journal_mode = wal; pragma synchronous = normal; pragma wal_autocheckpoint = 8000;"
+            + _SCHEMA
+        )
+        self._waiting: list[tuple[Sms, Callable[[], object]]] = []
 
-    async def keep(self, sms: Sms) -> None:
-        """Returns once the message is on disk."""
-        if self._kept is None:
-            loop = asyncio.get_running_loop()
-            self._kept = loop.create_future()
-            loop.call_later(COMMIT_EVERY_S, self._commit)
-        self._waiting.append(sms)
-        await asyncio.shield(self._kept)
+    def keep(self, sms: Sms, kept: Callable[[], object]) -> None:
+        """Calls `kept` once the message is on disk."""
+        if not self._waiting:
+            asyncio.get_running_loop().call_later(COMMIT_EVERY_S, self._commit)
+        self._waiting.append((sms, kept))
 
     def read(self, *, to: str | None, sms_ids: Sequence[str], last: int) -> list[dict[str, object]]:
         """The newest `last` messages, newest first; of one recipient or with these keys where given."""
@@ -103,21 +104,22 @@ class Inbox:
         return {"accepted": row[0], "duplicates_absorbed": row[1]}
 
     def close(self) -> None:
-        """Close the file."""
+        """Keep what waits, and close the file."""
+        if self._waiting:
+            self._commit()
         self._db.close()
 
     def _commit(self) -> None:
-        kept, self._kept = self._kept, None
         batch, self._waiting = self._waiting, []
         self._db.execute("begin")
         self._db.executemany(
             "insert into sms (sms_id, recipient, sender, text, coding, received_at) "
             "values (?, ?, ?, ?, ?, ?) on conflict (sms_id) do update set copies = copies + 1",
-            batch,
+            [sms for sms, _ in batch],
         )
         self._db.execute("commit")
-        assert kept is not None
-        kept.set_result(None)
+        for _, kept in batch:
+            kept()
 
 
 class Simulator:
@@ -128,99 +130,109 @@ class Simulator:
         self._refused = 0
         self.inbox = Inbox(settings.data_dir / "gateway.sqlite")
 
-    async def sendsms(self, request: web.Request) -> web.Response:
+    def answer(self, asked: Asked, say: Say) -> None:
+        """Answers a request, now or later."""
+        match asked.path:
+            case "/cgi-bin/sendsms":
+                self._sendsms(asked.query, say)
+            case "/inbox":
+                say(self._read(asked.query))
+            case "/summary":
+                say(_json({**self.inbox.counts(), "refused": self._refused}))
+            case "/health/ready":
+                say(_json({"status": "ready", "reasons": []}))
+            case _:
+                say(Answer(404, "Not here"))
+
+    def _sendsms(self, query: Query, say: Say) -> None:
         """The interface of smsbox, as the User's Guide of Kannel 1.4.5 and its answers have it."""
-        settings, query = self._settings, request.query
-        if (query.get("username"), query.get("password")) != (
+        settings = self._settings
+        if (_first(query, "username"), _first(query, "password")) != (
             settings.gateway_user,
             settings.gateway_password,
         ):
-            return web.Response(status=403, text="Authorization failed for sendsms")
-        if wrong := _wrong(query):
-            return web.Response(status=400, text=wrong)
-        sms = _sms(query)
-        chance = self._chance(sms.sms_id)
+            say(Answer(403, "Authorization failed for sendsms"))
+        elif wrong := _wrong(query):
+            say(Answer(400, wrong))
+        else:
+            self._take(_sms(query), say)
+
+    def _take(self, sms: Sms, say: Say) -> None:
+        settings, chance = self._settings, self._chance(sms.sms_id)
         if chance < settings.gateway_refused:
             self._refused += 1
-            return web.Response(status=403, text="Not routable. Do not try again.")
+            say(Answer(403, "Not routable. Do not try again."))
+            return
         chance -= settings.gateway_refused
-        slow = settings.gateway_silent <= chance < settings.gateway_silent + settings.gateway_slow
-        if slow:
-            await asyncio.sleep(settings.gateway_slow_s)
-        await self.inbox.keep(sms)
+        taken = partial(say, Answer(202, "0: Accepted for delivery"))
+        later = asyncio.get_running_loop().call_later
         if chance < settings.gateway_silent:
-            await asyncio.sleep(settings.gateway_silent_s)
-        return web.Response(status=202, text="0: Accepted for delivery")
+            self.inbox.keep(sms, partial(later, settings.gateway_silent_s, taken))
+        elif chance < settings.gateway_silent + settings.gateway_slow:
+            later(settings.gateway_slow_s, self.inbox.keep, sms, taken)
+        else:
+            self.inbox.keep(sms, taken)
 
-    async def read(self, request: web.Request) -> web.Response:
+    def _read(self, query: Query) -> Answer:
         """`/inbox?to=+855…&sms_id=…&last=20`: newest first."""
-        last = request.query.get("last", "20")
+        last = _first(query, "last", "20")
         if not last.isdigit():
-            return web.Response(status=400, text="last: a number of messages expected")
-        found = self.inbox.read(
-            to=request.query.get("to"), sms_ids=request.query.getall("sms_id", []), last=int(last)
-        )
-        return web.json_response(found)
-
-    async def summary(self, _: web.Request) -> web.Response:
-        """What was kept, absorbed and refused (the last since the start)."""
-        return web.json_response({**self.inbox.counts(), "refused": self._refused})
-
-    async def ready(self, _: web.Request) -> web.Response:
-        """It answers."""
-        return web.json_response({"status": "ready", "reasons": []})
+            return Answer(400, "last: a number of messages expected")
+        return _json(self.inbox.read(to=_first(query, "to"), sms_ids=query.get("sms_id", []), last=int(last)))
 
     def _chance(self, sms_id: str) -> float:
         digest = blake2b(f"{self._settings.gateway_seed}/{sms_id}".encode(), digest_size=8).digest()
         return int.from_bytes(digest, "big") / 2**64
 
 
-def _wrong(query: MultiMapping[str]) -> str | None:
+def _wrong(query: Query) -> str | None:
     if "to" not in query:
         return "Missing receiver number, rejected"
-    if not query["to"].strip():
+    if not _first(query, "to").strip():
         return "Empty receiver number not allowed, rejected"
-    if not query.get("from"):
+    if not _first(query, "from"):
         return "Sender missing and no global set, rejected"
-    if query.get("coding", "0") not in {"0", "1", "2"}:
+    if _first(query, "coding", "0") not in {"0", "1", "2"}:
         return "Coding field misformed, rejected"
     return None
 
 
-def _sms(query: MultiMapping[str]) -> Sms:
+def _sms(query: Query) -> Sms:
     # Without a business key of its own a message is a new one.
-    sms_id = query.get("meta-data", "").removeprefix(BUSINESS_KEY)
+    sms_id = _first(query, "meta-data").removeprefix(BUSINESS_KEY)
     return Sms(
         sms_id or str(uuid4()),
-        query["to"],
-        query["from"],
-        query.get("text", ""),
-        int(query.get("coding", "0")),
+        _first(query, "to"),
+        _first(query, "from"),
+        _first(query, "text"),
+        int(_first(query, "coding", "0")),
         datetime.now(UTC).isoformat(),
     )
 
 
-def application(simulator: Simulator) -> web.Application:
-    """The HTTP interface."""
-    app = web.Application()
-    app.router.add_get("/cgi-bin/sendsms", simulator.sendsms)
-    app.router.add_get("/inbox", simulator.read)
-    app.router.add_get("/summary", simulator.summary)
-    app.router.add_get("/health/ready", simulator.ready)
-    return app
+def _first(query: Query, name: str, otherwise: str = "") -> str:
+    return query.get(name, (otherwise,))[0]
+
+
+def _json(what: object) -> Answer:
+    return Answer(200, json.dumps(what), "application/json")
 
 
 async def main(settings: Settings) -> None:
     """Serve until told to stop (SIGTERM, SIGINT)."""
-    stopping = asyncio.Event()
+    loop, stopping = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+        loop.add_signal_handler(number, stopping.set)
     simulator = Simulator(settings)
-    runner = web.AppRunner(application(simulator), access_log=None, shutdown_timeout=1.0)
-    await runner.setup()
-    await web.TCPSite(runner, settings.host, settings.port).start()
+    server = await loop.create_server(
+        lambda: Conversation(simulator.answer), settings.host, settings.port, backlog=1024
+    )
+    # As the services do: what lives long is never looked at again.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
     await stopping.wait()
-    await runner.cleanup()
+    server.close()
     simulator.inbox.close()
 
 

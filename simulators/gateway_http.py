@@ -1,0 +1,103 @@
+"""As much of an HTTP/1.1 server as the simulated gateway needs: GET over kept-alive connections."""
+
+import asyncio
+import binascii
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from http import HTTPStatus
+from typing import NamedTuple, cast
+from urllib.parse import unquote_to_bytes
+
+import httptools
+
+TARGET_BYTES_MAX = 64 * 1024
+Query = Mapping[str, list[str]]
+
+
+class Asked(NamedTuple):
+    """A request: its path, and every value of each field of its query."""
+
+    path: str
+    query: Query
+
+
+class Answer(NamedTuple):
+    """A response."""
+
+    status: int
+    text: str
+    kind: str = "text/plain"
+
+
+Say = Callable[[Answer], object]
+
+
+class Conversation(asyncio.Protocol):
+    """One connection. Each request is put to `ask` when it is there; the answers go out in the same order."""
+
+    def __init__(self, ask: Callable[[Asked, Say], None]) -> None:
+        self._ask = ask
+        self._parser = httptools.HttpRequestParser(self)
+        self._target = b""
+        self._due: deque[list[Answer]] = deque()
+        self._is_last = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self._transport.close()
+
+    def on_url(self, part: bytes) -> None:
+        self._target += part
+        if len(self._target) > TARGET_BYTES_MAX:
+            self._transport.close()
+
+    def on_message_complete(self) -> None:
+        target, self._target = self._target, b""
+        self._is_last = not self._parser.should_keep_alive()
+        answer: list[Answer] = []
+        self._due.append(answer)
+        if self._parser.get_method() == b"GET":
+            self._ask(_asked(target), partial(self._say, answer))
+        else:
+            self._say(answer, Answer(405, "Only GET is answered"))
+
+    def _say(self, due: list[Answer], answer: Answer) -> None:
+        due.append(answer)
+        while self._due and self._due[0]:
+            (ready,) = self._due.popleft()
+            if not self._transport.is_closing():
+                self._transport.write(_written(ready))
+        if self._is_last and not self._due:
+            self._transport.close()
+
+
+def _asked(target: bytes) -> Asked:
+    path, _, query = target.partition(b"?")
+    fields: dict[str, list[str]] = {}
+    for field in query.split(b"&"):
+        name, _, value = field.partition(b"=")
+        fields.setdefault(_plain(name), []).append(_plain(value))
+    return Asked(_plain(path), fields)
+
+
+def _plain(encoded: bytes) -> str:
+    octets = encoded.replace(b"+", b" ")
+    if octets[::3].count(b"%") * 3 == len(octets):
+        # All of it is %xx, as notifications writes a text: a tenth of the time.
+        with suppress(binascii.Error):
+            return binascii.unhexlify(octets.translate(None, b"%")).decode(errors="replace")
+    return unquote_to_bytes(octets).decode(errors="replace")
+
+
+def _written(answer: Answer) -> bytes:
+    body = answer.text.encode()
+    status = f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}"
+    kind = f"Content-Type: {answer.kind}; charset=utf-8"
+    return f"{status}\r\n{kind}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
