@@ -52,7 +52,7 @@ def draw(figures: Mapping[str, object]) -> str:
     top = _panel(40, "Households per second, import to SMS sent", speeds, marks)
     below = 40 + 70 + STEP * len(speeds)
     cpu = _panel(below, f"CPU per household, µs (all: {sum(bar.value for bar in used):,.0f})", used, {})
-    height = below + 60 + STEP * len(used)
+    height = below + 70 + STEP * len(used)
     body = "\n".join([*top, *cpu, _text(LEFT, height - 14, _measured(figures), FAINT, 12)])
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" '

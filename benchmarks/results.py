@@ -12,6 +12,7 @@ from benchmarks.watch import whole
 
 LATEST = Path(__file__).parent / "results" / "latest.json"
 Figures = Mapping[str, object]
+USED = "cpu_s_by_process"
 TARGETS: Mapping[str, tuple[str, float]] = {
     "households_per_second": ("at least", 2_500),
     "floor_ratio": ("at least", 0.5),
@@ -100,8 +101,8 @@ def show(console: Console, parts: Mapping[str, Figures]) -> None:
     for name in ("part", "figure", "value", "target", ""):
         table.add_column(name, justify="right" if name == "value" else "left")
     for part, figures in parts.items():
-        plain = {name: value for name, value in figures.items() if not isinstance(value, Mapping)}
-        for number, row in enumerate(rows(plain)):
+        plain = {name: value for name, value in figures.items() if not name.endswith(USED)}
+        for number, row in enumerate(rows(flat(plain))):
             table.add_row("" if number else part, *row)
         table.add_section()
     console.print(table)
@@ -122,7 +123,7 @@ def rows(figures: Figures) -> Iterator[tuple[str, str, str, str]]:
 def cpu_us(part: str, figures: Figures) -> dict[str, float]:
     """Microseconds of CPU for one household by process; empty where a part does not say."""
     own = {name.removeprefix(f"{part}_"): value for name, value in figures.items()}
-    used = own.get("cpu_s_by_process")
+    used = own.get(USED)
     if not isinstance(used, Mapping):
         return {}
     households = int(str(own["households"]))
