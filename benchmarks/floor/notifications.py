@@ -39,27 +39,34 @@ class Line(asyncio.Protocol):
     """One connection: takes requests without waiting for answers, which come in the same order (HTTP/1.1)."""
 
     def __init__(self) -> None:
-        self._open = 0
+        self.is_open = True
+        self._left = 0
         self._rest = b""
+        self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
 
     async def send(self, requests: Sequence[bytes]) -> None:
-        """Returns once all were taken. Raises `ConnectionError` for any other answer."""
+        """Returns once all were taken. Raises `ConnectionError` for any other answer, and for none."""
         self._done = asyncio.get_running_loop().create_future()
-        self._open = len(requests)
+        self._left = len(requests)
         self._transport.write(b"".join(requests))
         await self._done
 
     def data_received(self, data: bytes) -> None:
         data = self._rest + data
-        self._open -= data.count(TAKEN)
+        self._left -= data.count(TAKEN)
         self._rest = data[data.rfind(TAKEN) + len(TAKEN) :] if TAKEN in data else data
         if not data.startswith(b"HTTP/1.1 202"[: len(data)]):
-            self._done.set_exception(ConnectionError("the gateway refuses"))
-        elif not self._open:
+            self._transport.close()
+        elif not self._left:
             self._done.set_result(None)
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self.is_open = False
+        if self._left:
+            self._done.set_exception(ConnectionError("the gateway does not take an SMS"))
 
 
 class Notifications(Service):
@@ -69,6 +76,7 @@ class Notifications(Service):
         super().__init__("notifications", SCHEMA)
         self._wording = wording.load({path.name: path.read_text() for path in _FOLDER.glob("*.yaml")})
         self._ready: list[Sms] = []
+        self._lines: list[Line] = []
         said = {
             name: quote(self.settings[f"{name}"])
             for name in ("gateway_user", "gateway_password", "sms_sender")
@@ -77,16 +85,6 @@ class Notifications(Service):
             f"GET /cgi-bin/sendsms?username={said['gateway_user']}&password={said['gateway_password']}"
             f"&from={said['sms_sender']}&charset=UTF-8"
         )
-
-    async def start(self) -> None:
-        """Connect to the gateway, too."""
-        await super().start()
-        url = urlsplit(self.settings["gateway_url"])
-        loop = asyncio.get_running_loop()
-        found = [
-            await loop.create_connection(Line, url.hostname or "", url.port or 80) for _ in range(CONNECTIONS)
-        ]
-        self._lines = [line for _, line in found]
 
     async def intend(self, events: list[Event[PaymentIssued]], ciphers: Ciphers) -> Outgoing:
         """Write down which SMS will be sent."""
@@ -103,16 +101,23 @@ class Notifications(Service):
     async def send(self, _events: list[Event[PaymentIssued]], _ciphers: Ciphers) -> Outgoing:
         """Hand them over, then say so."""
         requests = [each.request for each in self._ready]
-        shares = [requests[at::CONNECTIONS] for at in range(CONNECTIONS)]
-        await asyncio.gather(
-            *(line.send(share) for line, share in zip(self._lines, shares, strict=True) if share)
-        )
+        shares = [share for at in range(CONNECTIONS) if (share := requests[at::CONNECTIONS])]
+        await self._open(len(shares))
+        await asyncio.gather(*(line.send(share) for line, share in zip(self._lines, shares, strict=False)))
         outgoing: Outgoing = {}
         for _, event, sent in self._ready:
             event_id = uuid5(f"{SMS_SENT.name}/{sent.sms_id}/sent")
             record = event.causes(sent.household_id, wire.dump(sent), event_id)
             outgoing.setdefault((SMS_SENT.name, event.partition), []).append(record)
         return outgoing
+
+    async def _open(self, count: int) -> None:
+        """Have so many connections; the gateway may have closed some meanwhile."""
+        url, loop = urlsplit(self.settings["gateway_url"]), asyncio.get_running_loop()
+        self._lines = [line for line in self._lines if line.is_open]
+        while len(self._lines) < count:
+            _, line = await loop.create_connection(Line, url.hostname or "", url.port or 80)
+            self._lines.append(line)
 
     def word(self, event: Event[PaymentIssued], ciphers: Ciphers) -> Sms | None:
         """The SMS of a payment; None for who has no telephone or wants none."""

@@ -28,7 +28,7 @@ from tonle.stack.programs import Program, programs
 from tonle.stack.supervisor import Stack, StackSettings
 
 LOOK_S = 1.0
-STILL_LOOKS_MAX = 60
+STILL_LOOKS_MAX = 30
 HOUSEHOLDS = 20_000
 
 

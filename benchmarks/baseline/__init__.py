@@ -1,0 +1,1 @@
+"""What one writes from the FastStream manual: message by message (benchmarks/README.md)."""
