@@ -70,8 +70,13 @@ def expected(file: Path) -> dict[str, int]:
     }
 
 
-async def measure(home: Path, households: int, package: str) -> dict[str, object]:
-    """One run of `package`'s processes. Raises `StackError` when one household is lost or told twice."""
+async def measure(
+    home: Path, households: int, package: str, *, afterwards: Callable[[Stack], Awaitable[None]] | None = None
+) -> dict[str, object]:
+    """One run of `package`'s processes. Raises `StackError` when one household is lost or told twice.
+
+    `afterwards` may look at the stack once all is told.
+    """
     file = home / "households.csv"
     generate.write(file, households=households, seed=1, shares=Shares(bad=0, duplicate=0))
     wanted = expected(file)
@@ -89,6 +94,8 @@ async def measure(home: Path, households: int, package: str) -> dict[str, object
         if died := [name for name, part in stack.state.parts().items() if part.restarts]:
             raise StackError(f"{', '.join(died)} died during the run.", "Its figures say nothing.")
         sms, ended = inbox(home, wanted[topics.SMS_SENT.name])
+        if afterwards is not None:
+            await afterwards(stack)
     return {
         "households": households,
         "households_per_second": round(households / (ended - began), 1),
