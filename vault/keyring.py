@@ -78,3 +78,10 @@ async def keep(db: Connection, keys: Sequence[WrappedKey]) -> list[str]:
         [key.wrapped for key in rows],
     )
     return sorted({row["household_id"] for row in changed})
+
+
+async def add(db: Connection, keys: Sequence[WrappedKey]) -> None:
+    """Write down keys that were just made, so that nobody can hold them yet; cheaper than `keep`."""
+    columns = ("household_id", "key_id", "purpose", "state", "master_key_id", "wrapped")
+    rows = [(k.household_id, k.key_id, k.purpose, k.state, k.master_key_id, k.wrapped) for k in keys]
+    await db.copy_records_to_table("household_key", records=rows, columns=columns)

@@ -1,7 +1,7 @@
 """What registration tells the other services: households' keys, registrations, revisions and exits."""
 
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from pydantic_core import to_json
 
@@ -12,8 +12,7 @@ from vault.master import MasterKey
 from vault.sealing import Keys, new_key
 
 
-@dataclass(frozen=True, slots=True)
-class Registration:
+class Registration(NamedTuple):
     """One revision of a household as it is kept and told; `persons` and `payee` are JSON in the clear."""
 
     household_id: str

@@ -4,12 +4,11 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
-from uuid import uuid5
 
 from pydantic_core import to_json
 
 from contracts import wire
-from contracts.household import Persons
+from contracts.household import Account, EquityCard, Member, Persons
 from services.registration.places import Place
 
 _compact = json.JSONEncoder(separators=(",", ":")).encode
@@ -165,7 +164,9 @@ def _known(said: Schooling | Card | PaymentAccount | Materials) -> dict[str, obj
 
 
 def identities(
-    members: Sequence[Person], card: Card | None, account: PaymentAccount | None
+    members: Sequence[Person | Member],
+    card: Card | EquityCard | None,
+    account: PaymentAccount | Account | None,
 ) -> tuple[Identity, ...]:
     """What a household claims as its own: card, account, its members' national ids."""
     claims = [Identity("national_id", person.national_id) for person in members if person.national_id]
@@ -178,7 +179,7 @@ def identities(
 
 def household_id(reference: str) -> str:
     """The id that a reference has for ever."""
-    return str(uuid5(wire.NAMESPACE, f"household/{reference}"))
+    return wire.uuid5(f"household/{reference}")
 
 
 def carry_person_ids(before: Persons, members: Sequence[Person], fresh: Callable[[], str]) -> list[str]:

@@ -108,7 +108,7 @@ class Importer:
             if each.candidate is not None and isinstance(answer, New)
         ]
         await registering.register(db, self._office.master, arrivals, act)
-        await _resolve(db, run, judged, act)
+        await _resolve(db, run, [each.household.household_id for each in arrivals], judged, act)
         await store_imports.quarantine(db, run, await _refused(db, run, judged, act), act.at)
         outcomes = [each.outcome for each in judged]
         tally = Tally(*map(outcomes.count, ("registered", "quarantined", "duplicate", "unchanged")))
@@ -161,17 +161,15 @@ def _cause(service: Service, run: Import, row_number: int) -> wire.Cause:
     return wire.Cause(f"{run.import_id}:{row_number}", run.import_id, traceparent)
 
 
-async def _resolve(db: Connection, run: Import, judged: Sequence[Judged], act: Act) -> None:
-    registered = [
-        each.candidate.household.household_id
-        for each, answer in judged
-        if each.candidate is not None and isinstance(answer, New)
-    ]
+async def _resolve(
+    db: Connection, run: Import, registered: Sequence[str], judged: Sequence[Judged], act: Act
+) -> None:
     named = [
         int(text)
-        for each, answer in judged
-        if isinstance(answer, New | Unchanged)
-        and (text := each.row.get("quarantine_id", "")).isdecimal()
+        for each in judged
+        if (text := each.examined.row.get("quarantine_id", ""))
+        and isinstance(each.answer, New | Unchanged)
+        and text.isdecimal()
         and len(text) < 18
     ]
     if registered or named:
@@ -181,10 +179,6 @@ async def _resolve(db: Connection, run: Import, judged: Sequence[Judged], act: A
 
 
 async def _refused(db: Connection, run: Import, judged: Sequence[Judged], act: Act) -> list[Refused]:
-    hidden = [case for each in judged if (case := each.case(run.area)) is not None]
-    numbers = await store.open_cases(db, hidden, act.by, act.at)
-    return [
-        refused(each, numbers[case] if (case := each.case(run.area)) is not None else None)
-        for each in judged
-        if each.outcome in ("quarantined", "duplicate")
-    ]
+    found = [(each, each.case(run.area)) for each in judged if each.outcome in ("quarantined", "duplicate")]
+    numbers = await store.open_cases(db, [case for _, case in found if case is not None], act.by, act.at)
+    return [refused(each, numbers[case] if case is not None else None) for each, case in found]

@@ -24,6 +24,14 @@ _ORDER = {
 }
 
 
+_OUTCOMES: dict[type, str] = {
+    New: "registered",
+    Unchanged: "unchanged",
+    Duplicate: "duplicate",
+    Repeated: "duplicate",
+}
+
+
 class Examined(NamedTuple):
     """A row of a file by itself: a candidate for registration, or its flaws."""
 
@@ -42,11 +50,7 @@ class Judged(NamedTuple):
     @property
     def outcome(self) -> str:
         """`registered`, `unchanged`, `duplicate` or `quarantined`."""
-        if isinstance(self.answer, New):
-            return "registered"
-        if isinstance(self.answer, Unchanged):
-            return "unchanged"
-        return "duplicate" if isinstance(self.answer, Duplicate | Repeated) else "quarantined"
+        return _OUTCOMES.get(type(self.answer), "quarantined")
 
     def case(self, area: str) -> Case | None:
         """The case to open where the row's household doubles one outside this area."""

@@ -2,17 +2,16 @@
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 
 from contracts import wire
-from contracts.household import ExitReason, Persons
+from contracts.household import ExitReason, Payee, Persons
 from postbox import outbox
 from postbox.message import Connection
 from services.registration import events, store
 from services.registration.events import Registration
-from services.registration.household import Household, Identity, carry_person_ids
+from services.registration.household import Household, Identity, carry_person_ids, identities
 from services.registration.store import Change, Kept
 from vault import keyring
 from vault.keyring import WrappedKey
@@ -64,7 +63,7 @@ async def register(db: Connection, master: MasterKey, arrivals: Sequence[Arrival
     await store.add(db, made, act.import_id)
     await store.claim(db, claims)
     await store.record(db, changes)
-    await keyring.keep(db, wrapped)
+    await keyring.add(db, wrapped)
     await outbox.write(db, act.lane, told)
 
 
@@ -73,8 +72,7 @@ async def revise(db: Connection, master: MasterKey, before: Kept, arrival: Arriv
     kept, household = before.registration, arrival.household
     persons = wire.load(Persons, kept.persons)
     ids = carry_person_ids(persons, household.members, _fresh_person_id)
-    revised = replace(
-        kept,
+    revised = kept._replace(
         revision=kept.revision + 1,
         commune=household.commune,
         area_type=household.area_type,
@@ -86,7 +84,7 @@ async def revise(db: Connection, master: MasterKey, before: Kept, arrival: Arriv
     keys = await keyring.load(db, master, (kept.person_key, kept.payee_key))
     told = events.registered(revised, keys, by=act.by, at=act.at, cause=arrival.cause)
     await store.replace(db, revised)
-    await store.give_back(db, kept.household_id)
+    await store.give_back(db, kept.household_id, _claims(kept))
     await store.claim(db, dict.fromkeys(household.identities, kept.household_id))
     await store.record(db, [_change(revised, "revised", act, arrival)])
     await outbox.write(db, act.lane, [told])
@@ -95,9 +93,10 @@ async def revise(db: Connection, master: MasterKey, before: Kept, arrival: Arriv
 
 async def leave(db: Connection, before: Kept, reason: ExitReason, cause: wire.Cause, act: Act) -> int:
     """Let a household exit, locked before; gives the revision of its exit."""
-    household_id, revision = before.registration.household_id, before.registration.revision + 1
+    kept = before.registration
+    household_id, revision = kept.household_id, kept.revision + 1
     await store.mark_exited(db, household_id, revision)
-    await store.give_back(db, household_id)
+    await store.give_back(db, household_id, _claims(kept))
     change = Change(household_id, revision, "exited", act.at, act.by, reason, None, None, cause.traceparent)
     await store.record(db, [change])
     told = events.exited(household_id, revision, reason, by=act.by, at=act.at, cause=cause)
@@ -113,6 +112,11 @@ def fresh_person_ids(household: Household) -> list[str]:
 
 def _fresh_person_id() -> str:
     return secrets.token_hex(16)
+
+
+def _claims(kept: Registration) -> tuple[Identity, ...]:
+    persons, payee = wire.load(Persons, kept.persons), wire.load(Payee, kept.payee)
+    return identities(persons.members, persons.equity_card, payee.account)
 
 
 def _registration(

@@ -1,6 +1,6 @@
 """All SQL about households, their identities, changes and requests."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -52,13 +52,11 @@ async def known(db: Connection, household_ids: Iterable[str]) -> dict[str, Known
 
 async def holders(db: Connection, identities: Iterable[Identity]) -> dict[Identity, Holder]:
     """Which household holds each of these identities."""
-    wanted = sorted(set(identities))
     rows = await db.fetch(
         "select i.kind, i.value, i.household_id, h.commune"
         " from unnest($1::text[], $2::text[]) as wanted(kind, value)"
         " join identity i using (kind, value) join household h on h.household_id = i.household_id",
-        [identity.kind for identity in wanted],
-        [identity.value for identity in wanted],
+        *_columns(set(identities)),
     )
     return {
         Identity(kind, value): Holder(household_id, commune) for kind, value, household_id, commune in rows
@@ -113,9 +111,14 @@ async def claim(db: Connection, claims: Mapping[Identity, str]) -> None:
     await db.copy_records_to_table("identity", records=rows, columns=("kind", "value", "household_id"))
 
 
-async def give_back(db: Connection, household_id: str) -> None:
-    """Free all identities of a household."""
-    await db.execute("delete from identity where household_id = $1", household_id)
+async def give_back(db: Connection, household_id: str, claims: Iterable[Identity]) -> None:
+    """Free the identities that a household claimed."""
+    await db.execute(
+        "delete from identity using unnest($2::text[], $3::text[]) as claimed(kind, value)"
+        " where identity.kind = claimed.kind and identity.value = claimed.value and household_id = $1",
+        household_id,
+        *_columns(sorted(claims)),
+    )
 
 
 async def record(db: Connection, changes: Sequence[Change]) -> None:
@@ -208,3 +211,7 @@ async def changed_by_hand(db: Connection) -> dict[str, int]:
     """How many changes no file brought, by kind."""
     rows = await db.fetch("select kind, count(*) from household_change where import_id is null group by kind")
     return {row[0]: row[1] for row in rows}
+
+
+def _columns(claims: Collection[Identity]) -> tuple[list[str], list[str]]:
+    return [claim.kind for claim in claims], [claim.value for claim in claims]
