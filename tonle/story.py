@@ -1,16 +1,14 @@
 """`tonle household show`: one household's whole story, told by all services, in the order it happened."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated
-from uuid import uuid5
 
 import httpx
 import typer
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from contracts.wire import NAMESPACE
 from tonle import terminal
 from tonle.terminal import group
 
@@ -80,7 +78,7 @@ def show(
     """
     steps: list[Step] = []
     household_id = household
-    for household_id in (household, str(uuid5(NAMESPACE, f"household/{household}"))):
+    for household_id in _ids(household):
         steps = read(terminal.client, household_id)
         if steps:
             break
@@ -98,6 +96,14 @@ def show(
         typer.echo(line)
     for trace in trace_ids(steps):
         typer.echo(f"trace {trace}")
+
+
+def _ids(household: str) -> Iterator[str]:
+    yield household
+    # Loading the contracts takes a quarter of a second, which an id need not wait for.
+    from contracts import wire
+
+    yield wire.uuid5(f"household/{household}")
 
 
 def _told(client: Callable[[str], httpx.Client], service: str, household_id: str) -> list[Step]:

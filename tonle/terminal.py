@@ -69,7 +69,9 @@ def client(service: str, *, timeout_s: float = 60.0) -> httpx.Client:
         fail(f"The stack on {data_dir()} has no {service}.", "See its parts with `tonle status`.")
     token = os.environ.get(TOKEN_VARIABLE) or stack.tokens["admin"]
     headers = {"Authorization": f"Bearer {token}"}
-    return httpx.Client(base_url=part.url, headers=headers, timeout=timeout_s)
+    # Where no TLS is spoken no certificates need be read: they cost 40 ms a client.
+    speaks_tls = part.url.startswith("https:")
+    return httpx.Client(base_url=part.url, headers=headers, timeout=timeout_s, verify=speaks_tls)
 
 
 def checked(response: httpx.Response) -> httpx.Response:
