@@ -2,7 +2,7 @@
 
 import json
 import logging
-import secrets
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,9 +22,10 @@ LINKS_MOST = 128
 
 def new_traceparent(sample_ratio: float) -> str:
     """A W3C traceparent for something that begins here; sampled with the given chance (0..1)."""
-    sampled = secrets.randbelow(1_000_000) < sample_ratio * 1_000_000
-    random = secrets.token_hex(24)
-    return f"00-{random[:32]}-{random[32:]}-{'01' if sampled else '00'}"
+    random = os.urandom(28)
+    sampled = int.from_bytes(random[24:]) < sample_ratio * 2**32
+    ids = random[:24].hex()
+    return f"00-{ids[:32]}-{ids[32:]}-{'01' if sampled else '00'}"
 
 
 def is_sampled(traceparent: str) -> bool:

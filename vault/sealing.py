@@ -1,7 +1,6 @@
 """Sealing and opening what is said about persons: AES-256-GCM, bound to the event that carries it."""
 
 import os
-import secrets
 from collections.abc import Callable, Iterable, Mapping
 from typing import ClassVar, Literal
 
@@ -9,6 +8,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 KEY_BYTES = 32
+_KEY_ID_BYTES = 16
 _NONCE_BYTES = 12
 _TAG_BYTES = 16
 
@@ -42,7 +42,8 @@ class SealBroken(Exception):
 
 def new_key() -> tuple[str, bytes]:
     """An opaque key id and 32 random bytes."""
-    return secrets.token_hex(16), secrets.token_bytes(KEY_BYTES)
+    random = os.urandom(_KEY_ID_BYTES + KEY_BYTES)
+    return random[:_KEY_ID_BYTES].hex(), random[_KEY_ID_BYTES:]
 
 
 def encrypt(cipher: AESGCM, plain: bytes, bound_to: bytes) -> bytes:
