@@ -108,7 +108,7 @@ class NewCaller(BaseModel):
     """Who shall be let in, to what, and where."""
 
     name: Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[\w .@-]+$")]
-    actions: Annotated[list[str], Field(min_length=1)]
+    actions: Annotated[list[Annotated[str, Field(pattern=r"^[a-z]+(\.[a-z]+)*$")]], Field(min_length=1)]
     area: Annotated[str, Field(pattern=r"^\d{0,8}$")] = ""
 
 

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from postbox import parking, positions
@@ -21,7 +22,7 @@ async def live() -> dict[str, str]:
     return {"status": "live"}
 
 
-@router.get("/health/ready")
+@router.get("/health/ready", responses={503: {"content": {"application/json": {}}}})
 async def ready(request: Request, response: Response) -> dict[str, object]:
     """Broker and database answer, no partition is stopped, batches succeed; 503 and the reasons otherwise."""
     reasons = await request.app.state.service.unready()
@@ -29,7 +30,7 @@ async def ready(request: Request, response: Response) -> dict[str, object]:
     return {"status": "not ready" if reasons else "ready", "reasons": reasons}
 
 
-@router.get("/metrics")
+@router.get("/metrics", response_class=PlainTextResponse)
 async def metrics(request: Request) -> Response:
     """Prometheus metrics."""
     service = request.app.state.service

@@ -237,7 +237,7 @@ class Service:
         stack.push_async_callback(self._listener.stop)
 
     async def _serve(self, stack: AsyncExitStack) -> None:
-        app = FastAPI(title=f"Tonle {self.name}", version="0.1.0")
+        app = FastAPI(title=f"Tonle {self.name}", version="0.1.0", responses={**problems.RESPONSES})
         app.state.service = self
         app.state.callers = callers.Callers(self.db, self.settings.admin_token_file)
         problems.install(app)

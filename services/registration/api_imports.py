@@ -120,7 +120,11 @@ async def list_quarantine(
     return [{**entry._asdict(), "flaws": [flaw._asdict() for flaw in entry.flaws]} for entry in found]
 
 
-@router.get("/quarantine/export")
+@router.get(
+    "/quarantine/export",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
+)
 async def export_quarantine(
     request: Request, caller: Importing, import_id: ImportId | None = None, outcome: Outcome | None = None
 ) -> StreamingResponse:

@@ -9,6 +9,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from contracts import topics
 from tests.conftest import MakeDatabase
+from tonle.stack import access
+from tonle.stack.programs import Place, programs
 from tonle.stack.supervisor import Stack
 from vault import keyring
 
@@ -30,6 +32,50 @@ async def test_a_service_cannot_enter_the_database_of_another(stack: Stack, data
     own = stack.state.postgres.dsn["registration"].rpartition("/")[0]
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await asyncpg.connect(f"{own}/{theirs}")
+
+
+@pytest.mark.parametrize("role", ["registration", "payments", "auditor"])
+@pytest.mark.parametrize("database", ["postgres", "template1"])
+async def test_only_the_superuser_enters_what_is_no_service_s(role: str, database: str, stack: Stack) -> None:
+    own = stack.state.postgres.dsn[role].rpartition("/")[0]
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await asyncpg.connect(f"{own}/{database}")
+
+
+@pytest.mark.parametrize("role", ["registration", "eligibility", "payments", "notifications", "auditor"])
+async def test_only_the_superuser_makes_databases_and_roles(role: str, stack: Stack) -> None:
+    own = stack.state.postgres.dsn["payments" if role == "auditor" else role].rpartition("/")[2]
+    db = await asyncpg.connect(stack.state.postgres.dsn[role].rpartition("/")[0] + f"/{own}")
+    await db.execute("set default_transaction_read_only = off")
+    for forbidden in (
+        "create role mine",
+        "create database mine",
+        "alter role auditor superuser",
+        "create extension dblink",
+        "copy (select 1) to program 'true'",
+        "select pg_read_file('postgresql.conf')",
+    ):
+        with pytest.raises((asyncpg.InsufficientPrivilegeError, asyncpg.FeatureNotSupportedError)):
+            await db.execute(forbidden)
+    await db.close()
+
+
+async def test_no_password_is_in_what_a_process_is_told(stack: Stack) -> None:
+    secrets = stack.secrets
+    place = Place(
+        stack.state.kafka.bootstrap,
+        "",
+        stack.settings.data_dir,
+        secrets,
+        stack.state.postgres.passwordless(),
+        {"gateway": ""},
+    )
+    words = {secrets.kafka_password(user) for user in access.users()}
+    words |= {secrets.database_password(role) for role in stack.state.postgres.dsn}
+    told = [value for program in programs() for value in program.environment(place).values()]
+    assert not [value for value in told if any(word in value for word in words)]
+    kept = (stack.settings.data_dir / "kafka" / "server.properties").stat()
+    assert kept.st_mode & 0o777 == 0o600
 
 
 async def test_the_auditor_reads_every_table_and_writes_none(
