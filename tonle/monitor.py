@@ -23,6 +23,7 @@ from tonle.stack.state import StackState
 from tonle.stack.topics import PARTNERS, SERVICES
 
 SAMPLE_S = 1.0
+LOOK_S_MAX = 15.0
 Offsets = dict[TopicPartition, int]
 
 
@@ -51,13 +52,21 @@ class Monitor:
         self._last: tuple[float, Offsets] | None = None
 
     async def __aenter__(self) -> "Monitor":
+        try:
+            async with asyncio.timeout(LOOK_S_MAX):
+                await self._begin()
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return self
+
+    async def _begin(self) -> None:
         await self._consumer.start()
         await self._admin.start()
         for topic in await self._admin.describe_topics(self._names):
             self._places += [
                 TopicPartition(topic["topic"], each["partition"]) for each in topic["partitions"]
             ]
-        return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._http.aclose()
@@ -71,14 +80,15 @@ class Monitor:
         )
 
     async def topics(self) -> list[TopicLine]:
-        """Every topic; rates are those since the look before (0 at the first)."""
-        begins = await self._consumer.beginning_offsets(self._places)
-        ends: Offsets = await self._consumer.end_offsets(self._places)
+        """Every topic; rates are those since the look before (0 at the first). Raises `TimeoutError`."""
+        async with asyncio.timeout(LOOK_S_MAX):
+            begins = await self._consumer.beginning_offsets(self._places)
+            ends: Offsets = await self._consumer.end_offsets(self._places)
+            done = await self._done()
         now = time.monotonic()
         seconds = now - self._last[0] if self._last else 0.0
         before = self._last[1] if self._last else ends
         self._last = (now, ends)
-        done = await self._done()
         lines = []
         for name in self._names:
             places = [place for place in self._places if place.topic == name]

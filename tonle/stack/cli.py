@@ -99,7 +99,8 @@ def status(as_json: Json = False) -> None:
     """Show what runs: state, address, process, restarts, and the last error of each part.
 
     A part that died is being started again; `restarts` counts how often. A service that runs but can't work
-    is `not-ready`, with its reasons. Exits with 3 when no stack runs.
+    is `not-ready`, with its reasons; `ended` is what died and is not known to run again. Exits with 3 when
+    no stack runs.
     """
     home = terminal.data_dir()
     try:
@@ -177,6 +178,7 @@ def _ports(fixed: list[str]) -> dict[str, int]:
 
 
 def _say(known: StackState, as_json: bool) -> None:
+    known.note_ended()
     reasons = _not_ready(known)
     shown = {**_shown(known), "not_ready": reasons}
     terminal.emit(shown if as_json else [_with_reasons(row, reasons) for row in _rows(known)], as_json)

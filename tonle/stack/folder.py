@@ -43,6 +43,16 @@ def claim(data_dir: Path) -> IO[str]:
     return lock
 
 
+def refuse_new_master_key(data_dir: Path) -> None:
+    """Raise `StackError` where there is data, and the key that alone opens its persons is gone."""
+    key = data_dir / "secrets" / "master.key"
+    if (data_dir / "postgres" / "PG_VERSION").exists() and not key.exists():
+        raise StackError(
+            f"{key} is missing: it alone opens the persons in {data_dir}.",
+            "Put it back from your backup, or choose another folder with --data-dir or TONLE_HOME.",
+        )
+
+
 def trouble(data_dir: Path, error: OSError) -> StackError:
     """What to say when the folder, or something in it, cannot be written."""
     return StackError(

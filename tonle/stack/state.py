@@ -10,7 +10,7 @@ from postbox.broker import Broker
 from tonle.stack.errors import StackError
 from tonle.stack.process import Identity
 
-PartCondition = Literal["stopped", "starting", "running", "restarting"]
+PartCondition = Literal["stopped", "starting", "running", "restarting", "ended"]
 StackCondition = Literal["starting", "running", "stopping", "stopped", "failed"]
 
 
@@ -81,6 +81,13 @@ class StackState(BaseModel):
     def parts(self) -> dict[str, Part]:
         """Every process by name, in the order they are started."""
         return {"kafka": self.kafka, "postgres": self.postgres, **self.simulators, **self.services}
+
+    def note_ended(self) -> None:
+        """Mark parts whose process is gone: on a full disk the supervisor can't write what it sees."""
+        for part in self.parts().values():
+            identity = part.identity
+            if part.state == "running" and identity is not None and not identity.alive():
+                part.state = "ended"
 
     def runs(self) -> bool:
         """Whether its supervisor is alive; the file of a crashed one still says `running`."""

@@ -131,6 +131,7 @@ class Stack:
         data = self.settings.data_dir
         names = ["kafka", "kafka-controller", "postgres", *(program.name for program in self._programs)]
         ports = folder.choose_ports(data, names, self.settings.ports)
+        folder.refuse_new_master_key(data)
         databases = topics.SERVICES
         roles = (postgres.SUPERUSER, postgres.AUDITOR, *databases)
         self.secrets = secrets.ensure(data / "secrets", roles=roles, partners=topics.PARTNERS)

@@ -73,6 +73,17 @@ def test_a_folder_is_claimed_by_one_at_a_time(tmp_path: Path) -> None:
     folder.claim(tmp_path / "data").close()
 
 
+def test_where_there_is_data_a_lost_master_key_is_never_made_anew(tmp_path: Path) -> None:
+    folder.refuse_new_master_key(tmp_path)
+    (tmp_path / "postgres").mkdir()
+    (tmp_path / "postgres" / "PG_VERSION").write_text("18")
+    with pytest.raises(StackError, match=r"master\.key is missing"):
+        folder.refuse_new_master_key(tmp_path)
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "master.key").write_text("00" * 32)
+    folder.refuse_new_master_key(tmp_path)
+
+
 def test_every_jar_of_kafka_is_locked_by_its_sha_256() -> None:
     locked = jars.read_lock()
     assert {name for name in locked if name in jars.COORDINATES} == set(jars.COORDINATES)

@@ -32,7 +32,7 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> typer.Typer:
         topic_prefix="",
         partitions=2,
         supervisor=itself,
-        kafka=KafkaPart(state="running", port=1, log=log, bootstrap="127.0.0.1:1"),
+        kafka=KafkaPart(state="running", port=1, log=log, bootstrap="127.0.0.1:1", pid=1, started=1.0),
         postgres=PostgresPart(state="running", port=1, log=log, dsn={}),
         services=parts,
         simulators={},
@@ -71,3 +71,9 @@ def test_in_json_the_reasons_stand_beside_the_parts(app: typer.Typer) -> None:
         "registration": ["does not answer"],
     }
     assert shown["services"]["payments"]["state"] == "running"
+
+
+def test_a_part_whose_process_is_gone_has_ended_though_the_file_says_it_runs(app: typer.Typer) -> None:
+    lines = [line.split("\t") for line in CliRunner().invoke(app, ["status"]).stdout.splitlines()]
+    assert ("kafka", "ended") in {(line[0], line[1]) for line in lines}
+    assert json.loads(CliRunner().invoke(app, ["status", "--json"]).stdout)["kafka"]["state"] == "ended"
