@@ -4,14 +4,12 @@ A JWS with Ed25519 (RFC 7515, 9864), and one inside a JWE with ECDH-ES+A256KW on
 7518, 8037). `docs/decisions/0011-one-key-agreement-a-batch.md` says why no library does it; tests use one.
 """
 
-import binascii
 import json
 import os
 from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from typing import Literal
 
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -19,7 +17,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.concatkdf import ConcatKDFHash
 from cryptography.hazmat.primitives.keywrap import aes_key_wrap
 from joserfc.jwk import OKPKey
-from pydantic import BaseModel, ConfigDict, ValidationError
+from nacl.exceptions import CryptoError
+from nacl.signing import SigningKey, VerifyKey
+from pydantic import BaseModel, ConfigDict
 
 _WRAPPING = "ECDH-ES+A256KW"
 _KEY_BYTES, _NONCE_BYTES, _TAG_BYTES = 32, 12, 16
@@ -38,13 +38,13 @@ class Signer:
         """Raises `ValueError` for a key that is no private Ed25519 key."""
         if not isinstance(key.private_key, Ed25519PrivateKey):
             raise ValueError("a private Ed25519 key is needed to sign")
-        self._key = key.private_key
+        self._key = SigningKey(key.private_key.private_bytes_raw())
         self._header = _encoded({"alg": "Ed25519", "kid": key.thumbprint()})
 
     def sign(self, payload: bytes) -> bytes:
         """A JWS of `payload`."""
         signed = self._header + b"." + _base64(payload)
-        return signed + b"." + _base64(self._key.sign(signed))
+        return signed + b"." + _base64(self._key.sign(signed).signature)
 
 
 class Agreement:
@@ -100,16 +100,16 @@ class Verifier:
         """Raises `ValueError` for a key that is no Ed25519 key."""
         if not isinstance(key.public_key, Ed25519PublicKey):
             raise ValueError("an Ed25519 key is needed to verify with")
-        self._key = key.public_key
+        self._key = VerifyKey(key.public_key.public_bytes_raw())
 
     def read(self, token: bytes) -> tuple[SignedHeader, bytes]:
         """Header and payload of a JWS whose signature holds; all else raises `NotSigned`."""
         signed, _, signature = token.rpartition(b".")
         header, _, payload = signed.partition(b".")
         try:
-            self._key.verify(_plain(signature), signed)
+            self._key.verify(signed, _plain(signature))
             return SignedHeader.model_validate_json(_plain(header)), _plain(payload)
-        except (InvalidSignature, ValidationError, binascii.Error):
+        except (CryptoError, ValueError):
             raise NotSigned from None
 
 
