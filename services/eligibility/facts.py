@@ -1,11 +1,35 @@
 """What a programme asks of a household, counted from its members on one day. Pure."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Annotated
 
-from contracts.household import Condition, Member, Persons, Purpose
+from pydantic import Field
+
+from contracts.household import Condition, Purpose
+from contracts.model import Contract
 from services.eligibility.programmes import Parameters
+
+
+class Person(Contract):
+    """What is read of a `Member`."""
+
+    birth_date: date
+    conditions: tuple[Condition, ...] = ()
+
+
+class Card(Contract):
+    """What is read of an `EquityCard`."""
+
+    expires_on: date | None = None
+
+
+class People(Contract):
+    """What is read of `Persons`: names, numbers and dwelling stay unread."""
+
+    members: Annotated[tuple[Person, ...], Field(min_length=1, max_length=40)]
+    equity_card: Card | None = None
+    consents: tuple[Purpose, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,41 +49,37 @@ class Facts:
     card_expires_on: date | None = None
 
 
-def facts_of(persons: Persons, on: date, parameters: Parameters) -> Facts:
+def facts_of(people: People, on: date, parameters: Parameters) -> Facts:
     """Count members and circumstances on a day.
 
     Who is born later is no member yet. HIV counts only where the household consented to health data.
     """
-    may_use_health = Purpose.HEALTH_DATA in persons.consents
-    born = [member for member in persons.members if member.birth_date <= on]
-    circumstances = [_circumstances(member, on, parameters, may_use_health) for member in born]
+    may_use_health = Purpose.HEALTH_DATA in people.consents
     once = parameters.vulnerable_counts == "each_person_once"
-    card = persons.equity_card
-    children, elders, with_disability, with_hiv = (
-        sum(each[n] for each in circumstances) for n in range(_KINDS)
-    )
+    members = children = elders = with_disability = with_hiv = vulnerable = 0
+    for person in people.members:
+        if person.birth_date > on:
+            continue
+        age = age_on(person.birth_date, on)
+        child, elder = age <= parameters.child_age_most, age >= parameters.elder_age_least
+        disability = Condition.DISABILITY in person.conditions
+        hiv = may_use_health and Condition.HIV in person.conditions
+        members += 1
+        children += child
+        elders += elder
+        with_disability += disability
+        with_hiv += hiv
+        vulnerable += (child or elder or disability or hiv) if once else (child + elder + disability + hiv)
+    card = people.equity_card
     return Facts(
-        members=len(born),
+        members=members,
         children=children,
         elders=elders,
         with_disability=with_disability,
         with_hiv=with_hiv,
-        vulnerable_members=sum(any(each) if once else sum(each) for each in circumstances),
+        vulnerable_members=vulnerable,
         has_card=card is not None,
         card_expires_on=card.expires_on if card else None,
-    )
-
-
-_KINDS = 4
-
-
-def _circumstances(member: Member, on: date, parameters: Parameters, may_use_health: bool) -> Sequence[bool]:
-    age = age_on(member.birth_date, on)
-    return (
-        age <= parameters.child_age_most,
-        age >= parameters.elder_age_least,
-        Condition.DISABILITY in member.conditions,
-        may_use_health and Condition.HIV in member.conditions,
     )
 
 

@@ -1,17 +1,18 @@
 """A household as eligibility knows it: its latest event sealed, and the decisions made of it. Pure."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from enum import StrEnum
+from typing import NamedTuple
 
 from contracts.eligibility import Outcome, ProgrammeDecision
-from contracts.household import AreaType, HouseholdExited, HouseholdRegistered, Level, Persons
+from contracts.household import AreaType, HouseholdExited, HouseholdRegistered, Level
 from contracts.sealed import Sealed
 from contracts.wire import Cause, Received, load
 from postbox.errors import Park
 from services.eligibility.cycles import Cycle, Misplaced, governing
-from services.eligibility.facts import facts_of
+from services.eligibility.facts import People, facts_of
 from services.eligibility.programmes import Programme
 from services.eligibility.scoring import decide
 
@@ -33,8 +34,7 @@ class UnknownWord(Park):
         super().__init__(self.__doc__)
 
 
-@dataclass(frozen=True, slots=True)
-class Registration:
+class Registration(NamedTuple):
     """The latest event of a household; persons and payee stay sealed under its `event_id`."""
 
     event_id: str
@@ -47,8 +47,7 @@ class Registration:
     traceparent: str
 
 
-@dataclass(frozen=True, slots=True)
-class Scored:
+class Scored(NamedTuple):
     """One scoring of a household: every programme's decision, to be told as event number `sequence`.
 
     `payee` is in the clear, to be sealed again for that event.
@@ -63,8 +62,7 @@ class Scored:
     cause: Cause
 
 
-@dataclass(frozen=True, slots=True)
-class Household:
+class Household(NamedTuple):
     """What eligibility knows; `sequence` counts its scorings, `basis` names what the last one rests on.
 
     `arrived` is the event that this batch brought, `scored` are this batch's scorings.
@@ -123,8 +121,8 @@ def register(
         correlation_id=registered.correlation_id,
         traceparent=registered.traceparent,
     )
-    known = replace(
-        known, revision=said.revision, registered_at=registered.time, arrived=registration, basis=""
+    known = known._replace(
+        revision=said.revision, registered_at=registered.time, arrived=registration, basis=""
     )
     if known.has_left:
         return known
@@ -140,7 +138,7 @@ def leave(household: Household | None, exited: Received[HouseholdExited]) -> Hou
     known = household or Household(said.household_id)
     if said.revision <= known.exit_revision:
         return None
-    return replace(known, exit_revision=said.revision)
+    return known._replace(exit_revision=said.revision)
 
 
 def score_again(
@@ -157,17 +155,16 @@ def _score(desk: Desk, household: Household, registration: Registration, cause: 
     sealed_persons = desk.open_sealed(registration.persons, registration.event_id)
     payee = desk.open_sealed(registration.payee, registration.event_id)
     if sealed_persons is None or payee is None:
-        return replace(household, standing=Standing.FORGOTTEN, riel=0, in_cycle=False, basis="")
+        return household._replace(standing=Standing.FORGOTTEN, riel=0, in_cycle=False, basis="")
     judgements = _judge(desk, household)
-    persons = load(Persons, sealed_persons)
-    decisions = tuple(each.decide(persons, registration) for each in judgements)
+    people = load(People, sealed_persons)
+    decisions = tuple(each.decide(people, registration) for each in judgements)
     sequence = household.sequence + 1
     scored = Scored(
         household.household_id, sequence, household.revision, registration, decisions, payee, cause
     )
     eligible = [each for each in decisions if each.outcome is Outcome.ELIGIBLE]
-    return replace(
-        household,
+    return household._replace(
         sequence=sequence,
         standing=Standing.ELIGIBLE if eligible else Standing.REFUSED,
         riel=sum(each.amount for each in eligible),
@@ -185,8 +182,8 @@ class _Judgement:
     cycle: Cycle | None
     as_of: date
 
-    def decide(self, persons: Persons, registration: Registration) -> ProgrammeDecision:
-        facts = facts_of(persons, self.as_of, self.programme.document.parameters)
+    def decide(self, people: People, registration: Registration) -> ProgrammeDecision:
+        facts = facts_of(people, self.as_of, self.programme.document.parameters)
         area, level = registration.area_type, registration.level
         return decide(self.programme, facts, level, area, self.as_of, cycle=self.cycle)
 

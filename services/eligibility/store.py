@@ -1,6 +1,6 @@
 """All SQL of eligibility: households under lock, one statement a table, and what is shown of them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -85,9 +85,8 @@ async def load(db: Connection, household_ids: Sequence[str]) -> dict[str, Househ
 
 async def save(db: Connection, households: Sequence[Household], now: datetime) -> None:
     """Write households (sorted, each once), the events that brought them, and the decisions just made."""
-    await _insert([each for each in households if each.is_new], db)
-    await _update([each for each in households if not each.is_new], db)
-    await _keep_registrations(db, households)
+    await _insert(db, [each for each in households if each.is_new])
+    await _update(db, [each for each in households if not each.is_new])
     await _insert_decisions(db, [scored for each in households for scored in each.scored], now)
 
 
@@ -222,33 +221,43 @@ async def _cycles(db: Connection) -> list[Cycle]:
     return [Cycle(*row) for row in rows]
 
 
-_COLUMNS = "household_id, revision, exit_revision, registered_at, sequence, standing, riel, in_cycle, basis"
-_ARRAYS = (
-    "$1::text[], $2::bigint[], $3::bigint[], $4::timestamptz[], $5::bigint[], $6::text[], $7::bigint[], "
-    "$8::boolean[], $9::text[]"
+_HOUSEHOLD_COLUMNS = (
+    *("household_id", "revision", "exit_revision", "registered_at", "sequence", "standing", "riel"),
+    *("in_cycle", "basis"),
+)
+_REGISTRATION_COLUMNS = (
+    *("household_id", "event_id", "commune", "area_type", "level", "person_key_id", "persons"),
+    *("payee_key_id", "payee", "correlation_id", "traceparent"),
+)
+_DECISION_COLUMNS = (
+    *("household_id", "sequence", "programme", "programme_hash", "revision", "cause_id", "as_of"),
+    *("cycle_id", "period", "outcome", "amount", "reasons", "lines", "traceparent", "decided_at"),
 )
 
 
-async def _insert(households: Sequence[Household], db: Connection) -> None:
+async def _insert(db: Connection, households: Sequence[Household]) -> None:
     # No `on conflict`: if another batch brought the household meanwhile, this one must look again.
     if households:
-        await db.execute(
-            f"insert into household ({_COLUMNS}) select * from unnest({_ARRAYS})",  # noqa: S608 - constants
-            *zip(*map(_row, households), strict=True),
+        await db.copy_records_to_table("household", columns=_HOUSEHOLD_COLUMNS, records=map(_row, households))
+        await db.copy_records_to_table(
+            "registration", columns=_REGISTRATION_COLUMNS, records=_registrations(households)
         )
 
 
-async def _update(households: Sequence[Household], db: Connection) -> None:
+async def _update(db: Connection, households: Sequence[Household]) -> None:
     if households:
         await db.execute(
             f"""
             update household h set revision = t.revision, exit_revision = t.exit_revision,
                 registered_at = t.registered_at, sequence = t.sequence, standing = t.standing, riel = t.riel,
                 in_cycle = t.in_cycle, basis = t.basis
-            from unnest({_ARRAYS}) as t({_COLUMNS}) where h.household_id = t.household_id
+            from unnest($1::text[], $2::bigint[], $3::bigint[], $4::timestamptz[], $5::bigint[], $6::text[],
+                    $7::bigint[], $8::boolean[], $9::text[]) as t({", ".join(_HOUSEHOLD_COLUMNS)})
+            where h.household_id = t.household_id
             """,  # noqa: S608 - constants
             *zip(*map(_row, households), strict=True),
         )
+        await _replace_registrations(db, households)
 
 
 def _row(each: Household) -> tuple[object, ...]:
@@ -258,16 +267,8 @@ def _row(each: Household) -> tuple[object, ...]:
     )
 
 
-async def _keep_registrations(db: Connection, households: Iterable[Household]) -> None:
-    rows = [
-        (
-            *(each.household_id, came.event_id, came.commune, came.area_type, came.level),
-            *(came.persons.key_id, came.persons.blob, came.payee.key_id, came.payee.blob),
-            *(came.correlation_id, came.traceparent),
-        )
-        for each in households
-        if (came := each.arrived)
-    ]
+async def _replace_registrations(db: Connection, households: Iterable[Household]) -> None:
+    rows = list(_registrations(households))
     if rows:
         await db.execute(
             """
@@ -285,27 +286,31 @@ async def _keep_registrations(db: Connection, households: Iterable[Household]) -
         )
 
 
-async def _insert_decisions(db: Connection, scored: Iterable[Scored], now: datetime) -> None:
-    rows = [
-        (
-            *(one.household_id, one.sequence, each.programme, each.programme_hash, one.revision),
-            *(one.cause.id, each.as_of, each.cycle_id, each.period, each.outcome, each.amount),
-            *(to_json(each.reasons).decode(), to_json(each.lines).decode(), one.cause.traceparent),
-        )
-        for one in scored
-        for each in one.decisions
-    ]
-    if rows:
-        await db.execute(
-            """
-            insert into decision_made (household_id, sequence, programme, programme_hash, revision, cause_id,
-                as_of, cycle_id, period, outcome, amount, reasons, lines, traceparent, decided_at)
-            select t.*, $15 from unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::bigint[],
-                $6::text[], $7::date[], $8::text[], $9::text[], $10::text[], $11::bigint[], $12::text[],
-                $13::text[], $14::text[]) as t
-            """,
-            *zip(*rows, strict=True),
-            now,
+def _registrations(households: Iterable[Household]) -> Iterator[tuple[object, ...]]:
+    for each in households:
+        if came := each.arrived:
+            yield (
+                *(each.household_id, came.event_id, came.commune, came.area_type, came.level),
+                *(came.persons.key_id, came.persons.blob, came.payee.key_id, came.payee.blob),
+                *(came.correlation_id, came.traceparent),
+            )
+
+
+async def _insert_decisions(db: Connection, scored: Sequence[Scored], now: datetime) -> None:
+    if scored:
+        await db.copy_records_to_table(
+            "decision_made",
+            columns=_DECISION_COLUMNS,
+            records=[
+                (
+                    *(one.household_id, one.sequence, each.programme, each.programme_hash, one.revision),
+                    *(one.cause.id, each.as_of, each.cycle_id, each.period, each.outcome, each.amount),
+                    *(to_json(each.reasons).decode(), to_json(each.lines).decode()),
+                    *(one.cause.traceparent, now),
+                )
+                for one in scored
+                for each in one.decisions
+            ],
         )
 
 

@@ -4,10 +4,12 @@ An entitlement key is (programme, period, household, purpose). Before issue a ne
 afterwards it is recorded as a correction. Any order of decisions and exits ends in the same entitlements.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
+from typing import NamedTuple
 
 from contracts.eligibility import EligibilityScored, ProgrammeDecision
 from contracts.eligibility import Outcome as Scored
@@ -28,8 +30,7 @@ class Outcome(StrEnum):
     VOID = "void"
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """The latest decision of one programme; `waiting` says why it is not paid, None where nothing is due."""
 
     programme: str
@@ -42,16 +43,17 @@ class Decision:
     waiting: Waiting | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SealedPayee:
-    """Who collects, as it arrived: sealed under the event that brought it (`Household.decision_id`)."""
+class SealedPayee(NamedTuple):
+    """Who collects, as it arrived: sealed under the event that brought it (`Household.decision_id`).
+
+    It is kept only while a decision waits: what was issued, or is not due, needs it no more.
+    """
 
     key_id: str
     blob: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Issued:
+class Issued(NamedTuple):
     """A payment promised. `sequence` is its place among what is told of the household's payments."""
 
     payment: Payment
@@ -61,8 +63,7 @@ class Issued:
     cause: Cause
 
 
-@dataclass(frozen=True, slots=True)
-class Corrected:
+class Corrected(NamedTuple):
     """A newer decision differs by `correction` riel from what was promised and corrected so far."""
 
     payment: Payment
@@ -72,8 +73,7 @@ class Corrected:
     cause: Cause
 
 
-@dataclass(frozen=True, slots=True)
-class Household:
+class Household(NamedTuple):
     """What payments knows of a household; `payments` holds the latest attempt of each key in question.
 
     `scored` is the sequence of the last decision event seen, `sequence` that of its payments' events.
@@ -89,11 +89,16 @@ class Household:
     traceparent: str = ""
     decided_at: datetime | None = None
     payee: SealedPayee | None = None
-    decisions: Mapping[str, Decision] = field(default_factory=dict)
-    payments: Mapping[Key, Payment] = field(default_factory=dict)
+    decisions: Mapping[str, Decision] = MappingProxyType({})
+    payments: Mapping[Key, Payment] = MappingProxyType({})
     sequence: int = 0
     is_new: bool = True
     changes: tuple[Issued | Corrected, ...] = ()
+
+    @property
+    def cause(self) -> Cause:
+        """The decision event whose decisions these are."""
+        return Cause(self.decision_id, self.correlation_id, self.traceparent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +126,9 @@ def score(desk: Desk, household: Household | None, scored: Received[EligibilityS
         return None
     payee = SealedPayee(said.payee.key_id, said.payee.blob)
     opened = desk.open_payee(payee, scored.id)
-    fresh = {each.programme: _decision(each) for each in said.decisions}
-    dropped = {name: _void(old) for name, old in known.decisions.items() if name not in fresh}
-    latest = replace(
-        known,
+    decisions = {name: _void(old) for name, old in known.decisions.items()}
+    decisions |= {each.programme: _decision(each) for each in said.decisions}
+    latest = known._replace(
         scored=scored.sequence,
         revision=said.revision,
         commune=said.commune,
@@ -133,14 +137,11 @@ def score(desk: Desk, household: Household | None, scored: Received[EligibilityS
         traceparent=scored.traceparent,
         decided_at=scored.time,
         payee=payee,
-        decisions={**dropped, **fresh},
+        decisions=decisions,
     )
     if said.revision <= known.exit_revision:
-        return replace(latest, decisions={name: _void(each) for name, each in latest.decisions.items()})
-    cause = Cause(scored.id, scored.correlation_id, scored.traceparent)
-    for decision in latest.decisions.values():
-        latest = _settle(desk, latest, decision, opened, cause)
-    return latest
+        return _voided(latest)
+    return _settle(desk, latest, decisions.values(), opened)
 
 
 def leave(household: Household | None, exited: Received[HouseholdExited]) -> Household | None:
@@ -151,47 +152,54 @@ def leave(household: Household | None, exited: Received[HouseholdExited]) -> Hou
     known = household or Household(exited.data.household_id)
     if revision <= known.exit_revision:
         return None
-    known = replace(known, exit_revision=revision)
+    known = known._replace(exit_revision=revision)
     if known.revision > revision:
         return known
-    return replace(known, decisions={name: _void(each) for name, each in known.decisions.items()})
+    return _voided(known)
 
 
 def retry(desk: Desk, household: Household, cycle_id: str, *, held: bool) -> Household:
     """Try again what waits in one cycle: it was approved, or its envelope has room again."""
-    cause = Cause(household.decision_id, household.correlation_id, household.traceparent)
     payee = household.payee
     opened = desk.open_payee(payee, household.decision_id) if payee and not held else None
-    for decision in household.decisions.values():
-        if decision.waiting is None or decision.cycle_id != cycle_id:
-            continue
-        if held:
-            household = _with(household, replace(decision, waiting=Waiting.HOLD))
-        else:
-            household = _settle(desk, household, decision, opened, cause)
-    return household
+    decisions = household.decisions.values()
+    waiting = [each for each in decisions if each.waiting is not None and each.cycle_id == cycle_id]
+    if not held:
+        return _settle(desk, household, waiting, opened)
+    on_hold = {each.programme: each._replace(waiting=Waiting.HOLD) for each in waiting}
+    return household._replace(decisions={**household.decisions, **on_hold})
 
 
 def _settle(
-    desk: Desk,
-    household: Household,
-    decision: Decision,
-    payee: Payee | None,
-    cause: Cause,
+    desk: Desk, household: Household, decisions: Iterable[Decision], payee: Payee | None
 ) -> Household:
-    if decision.cycle_id is None or decision.period is None or decision.outcome is Outcome.VOID:
-        return household
-    key = (decision.programme, decision.period, decision.purpose)
-    earlier = household.payments.get(key)
-    if earlier is not None:
-        return _correct(household, earlier, decision, cause)
-    if decision.outcome is Outcome.REFUSED:
-        return household
-    waiting = _take(desk, decision, payee)
-    household = _with(household, replace(decision, waiting=waiting))
-    if waiting is not None or payee is None:
-        return household
-    return _issue(household, decision, payee, desk.route(payee), cause)
+    """Issue, correct or let wait what each decision says; the payee is kept only while one of them waits."""
+    settled, payments = {**household.decisions}, {**household.payments}
+    changes: list[Issued | Corrected] = []
+    for decision in decisions:
+        if decision.cycle_id is None or decision.period is None or decision.outcome is Outcome.VOID:
+            continue
+        sequence = household.sequence + len(changes) + 1
+        earlier = payments.get((decision.programme, decision.period, decision.purpose))
+        change: Issued | Corrected | None = None
+        if earlier is not None:
+            change = _correct(household, earlier, decision, sequence)
+        elif decision.outcome is Outcome.ELIGIBLE:
+            waiting = _take(desk, decision, payee)
+            if waiting is not decision.waiting:
+                settled[decision.programme] = decision._replace(waiting=waiting)
+            if waiting is None and payee is not None:
+                change = _issue(household, decision, payee, desk.route(payee), sequence)
+        if change is not None:
+            payments[change.payment.key] = change.payment
+            changes.append(change)
+    return household._replace(
+        sequence=household.sequence + len(changes),
+        payee=household.payee if any(each.waiting for each in settled.values()) else None,
+        decisions=settled,
+        payments=payments,
+        changes=(*household.changes, *changes),
+    )
 
 
 def _take(desk: Desk, decision: Decision, payee: Payee | None) -> Waiting | None:
@@ -203,7 +211,7 @@ def _take(desk: Desk, decision: Decision, payee: Payee | None) -> Waiting | None
     return budget.take(decision, decision.amount)
 
 
-def _issue(household: Household, decision: Decision, payee: Payee, partner: str, cause: Cause) -> Household:
+def _issue(household: Household, decision: Decision, payee: Payee, partner: str, sequence: int) -> Issued:
     programme, period, purpose = decision.programme, decision.period or "", decision.purpose
     attempt = 1
     payment = Payment(
@@ -224,31 +232,16 @@ def _issue(household: Household, decision: Decision, payee: Payee, partner: str,
         traceparent=household.traceparent,
     )
     key_id = household.payee.key_id if household.payee else ""
-    return _changed(household, payment, Issued(payment, payee, key_id, household.sequence + 1, cause))
+    return Issued(payment, payee, key_id, sequence, household.cause)
 
 
-def _correct(household: Household, payment: Payment, decision: Decision, cause: Cause) -> Household:
+def _correct(household: Household, payment: Payment, decision: Decision, sequence: int) -> Corrected | None:
     due = decision.amount if decision.outcome is Outcome.ELIGIBLE else 0
     # What failed or came back is no longer promised: there is nothing to correct until it is sent again.
     if payment.state not in LIVE or due == payment.entitled:
-        return household
-    corrected = replace(payment, entitled=due)
-    by = due - payment.entitled
-    change = Corrected(corrected, by, household.decision_id, household.sequence + 1, cause)
-    return _changed(household, corrected, change)
-
-
-def _changed(household: Household, payment: Payment, change: Issued | Corrected) -> Household:
-    return replace(
-        household,
-        sequence=change.sequence,
-        payments={**household.payments, payment.key: payment},
-        changes=(*household.changes, change),
-    )
-
-
-def _with(household: Household, decision: Decision) -> Household:
-    return replace(household, decisions={**household.decisions, decision.programme: decision})
+        return None
+    corrected = payment._replace(entitled=due)
+    return Corrected(corrected, due - payment.entitled, household.decision_id, sequence, household.cause)
 
 
 def _decision(said: ProgrammeDecision) -> Decision:
@@ -267,5 +260,10 @@ def _decision(said: ProgrammeDecision) -> Decision:
     )
 
 
+def _voided(household: Household) -> Household:
+    decisions = {name: _void(each) for name, each in household.decisions.items()}
+    return household._replace(payee=None, decisions=decisions)
+
+
 def _void(decision: Decision) -> Decision:
-    return replace(decision, outcome=Outcome.VOID, waiting=None)
+    return decision._replace(outcome=Outcome.VOID, waiting=None)

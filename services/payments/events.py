@@ -38,10 +38,11 @@ class Voice:
     def of_households(self, households: Iterable[Household], keys: Keys) -> list[Record]:
         """What a batch of decisions issued and corrected; `keys` seal the payee again."""
         records: list[Record] = []
+        until = (self.now + self.withdrawal).astimezone(PHNOM_PENH).date()
         for household in households:
             for change in household.changes:
                 if isinstance(change, Issued):
-                    records += (self._issued(change, keys), self._pay(change))
+                    records += (self._issued(change, until, keys), self._pay(change, until))
                 else:
                     records.append(self._corrected(change))
         return records
@@ -54,7 +55,7 @@ class Voice:
             for record in (*map(self._updated, account.updates), *map(self._inquire, account.inquiries))
         ]
 
-    def _issued(self, issued: Issued, keys: Keys) -> Record:
+    def _issued(self, issued: Issued, until: date, keys: Keys) -> Record:
         payment = issued.payment
         return emit(
             PAYMENT_ISSUED,
@@ -71,7 +72,7 @@ class Voice:
                 commune=payment.commune,
                 revision=payment.revision,
                 decision_id=payment.decision_id,
-                withdraw_until=self._last_day(),
+                withdraw_until=until,
                 payee=_sealed(issued, keys),
             ),
             id=payment.payment_id,
@@ -81,7 +82,7 @@ class Voice:
             cause=issued.cause,
         )
 
-    def _pay(self, issued: Issued) -> Record:
+    def _pay(self, issued: Issued, until: date) -> Record:
         payee, payment = issued.payee, issued.payment
         instruction = PaymentInstruction(
             instruction_id=self._instruction_id(payment, "pay", 0),
@@ -90,7 +91,7 @@ class Voice:
             partner=payment.partner,
             amount=payment.amount,
             commune=payment.commune,
-            withdraw_until=self._last_day(),
+            withdraw_until=until,
             pay_to=PayTo(
                 name_km=payee.name_km, name_latin=payee.name_latin, phone=payee.phone, account=payee.account
             ),
@@ -118,9 +119,6 @@ class Voice:
         return self.mailings[payment.partner].instruct(
             instruction, household_id=payment.household_id, sequence=sequence, time=self.now, cause=cause
         )
-
-    def _last_day(self) -> date:
-        return (self.now + self.withdrawal).astimezone(PHNOM_PENH).date()
 
     def _updated(self, update: Updated) -> Record:
         payment = update.payment

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from contracts.eligibility import EligibilityScored
-from contracts.household import HouseholdExited, HouseholdKey, KeyState, Payee
+from contracts.household import HouseholdExited, HouseholdKey, KeyPurpose, KeyState, Payee
 from contracts.payment import PaymentReport, ReportStatus
 from contracts.topics import ELIGIBILITY_SCORED
 from contracts.wire import Received, Record, load
@@ -81,8 +81,11 @@ async def report(office: Office, batch: Batch[Received[PaymentReport]], db: Conn
 
 
 async def keep_keys(batch: Batch[Received[HouseholdKey]], db: Connection) -> Sequence[Record]:
-    """Keep wrapped keys; what waited for one is tried again, what waits for a destroyed one says so."""
-    said = [each.data for each in batch.messages]
+    """Keep payees' wrapped keys; what waited for one is tried again, what waits for a destroyed one says so.
+
+    Keys of persons are not kept: payments never opens what they seal.
+    """
+    said = [each.data for each in batch.messages if each.data.purpose is KeyPurpose.PAYEE]
     changed = await keyring.keep(
         db,
         [

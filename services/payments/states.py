@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 from contracts.payment import PaymentReport, ReportStatus
 from contracts.wire import Cause, Received
@@ -46,8 +47,7 @@ Key = tuple[str, str, str]
 """(programme, period, purpose): an entitlement key within one household."""
 
 
-@dataclass(frozen=True, slots=True)
-class Payment:
+class Payment(NamedTuple):
     """One attempt of an entitlement key. `entitled` is the amount plus all corrections, in riel."""
 
     payment_id: str
@@ -76,8 +76,7 @@ class Payment:
         return self.programme, self.period, self.purpose
 
 
-@dataclass(frozen=True, slots=True)
-class Updated:
+class Updated(NamedTuple):
     """A payment's new state as it will be told; `sequence` is its place among the household's."""
 
     payment: Payment
@@ -86,8 +85,7 @@ class Updated:
     transfer: Transfer | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Inquiry:
+class Inquiry(NamedTuple):
     """A question to the partner about a payment; `payment.inquiries` is its number."""
 
     payment: Payment
@@ -103,8 +101,7 @@ class Patience:
     settlement: timedelta
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(NamedTuple):
     """A household's payments as reports find them, and what this batch did to them."""
 
     household_id: str
@@ -128,9 +125,17 @@ def book(account: Account | None, report: Received[PaymentReport]) -> Account | 
     if said.report_id in account.reports:
         return None
     after = _after(payment, said)
-    cause = Cause(report.id, report.correlation_id, report.traceparent)
-    account = replace(account, reports=account.reports | {said.report_id}, booked=(*account.booked, report))
-    return account if after == payment else _update(account, payment, after, cause)
+    updates: tuple[Updated, ...] = ()
+    if after != payment:
+        cause = Cause(report.id, report.correlation_id, report.traceparent)
+        updates = (Updated(after, account.sequence + 1, cause, ledger.moved(payment, after)),)
+    return account._replace(
+        sequence=account.sequence + len(updates),
+        payments={**account.payments, after.payment_id: after},
+        reports=account.reports | {said.report_id},
+        updates=account.updates + updates,
+        booked=(*account.booked, report),
+    )
 
 
 def unanswered(account: Account, payment_id: str) -> Account:
@@ -140,14 +145,15 @@ def unanswered(account: Account, payment_id: str) -> Account:
         f"no-report/{payment_id}/{payment.inquiries + 1}", payment.correlation_id, payment.traceparent
     )
     reason = payment.reason if payment.state is State.UNKNOWN else "no-report"
-    after = replace(payment, state=State.UNKNOWN, reason=reason, inquiries=payment.inquiries + 1)
+    after = payment._replace(state=State.UNKNOWN, reason=reason, inquiries=payment.inquiries + 1)
+    updates: tuple[Updated, ...] = ()
     if payment.state is not State.UNKNOWN:
-        account = _update(account, payment, after, cause)
-    inquiry = Inquiry(after, account.sequence + 1, cause)
-    return replace(
-        account,
+        updates = (Updated(after, account.sequence + 1, cause),)
+    inquiry = Inquiry(after, account.sequence + len(updates) + 1, cause)
+    return account._replace(
         sequence=inquiry.sequence,
         payments={**account.payments, payment_id: after},
+        updates=account.updates + updates,
         inquiries=(*account.inquiries, inquiry),
     )
 
@@ -170,13 +176,13 @@ def _after(payment: Payment, said: PaymentReport) -> Payment:
         # No failure: the instruction may still be on its way. It stays unknown, for a person to see.
         if payment.state not in (State.ISSUED, State.UNKNOWN):
             raise Park(f"report: not_found, but the payment is {payment.state}")
-        return replace(payment, state=State.UNKNOWN, reason="not_found")
+        return payment._replace(state=State.UNKNOWN, reason="not_found")
     if said.amount != payment.amount:
         raise Park("report: the amount is not the payment's")
     to = State(said.status.value)
     if payment.state in _REACHED_FROM[to]:
         reference = said.partner_reference or payment.partner_reference
-        return replace(payment, state=to, reason=code(said.reason_code), partner_reference=reference)
+        return payment._replace(state=to, reason=code(said.reason_code), partner_reference=reference)
     if _says_nothing_new(payment, to, said):
         return payment
     raise Park(f"report: {to}, but the payment is {payment.state} already")
@@ -195,14 +201,3 @@ def _says_nothing_new(payment: Payment, to: State, said: PaymentReport) -> bool:
         same = said.partner_reference is not None and said.partner_reference == payment.partner_reference
         return payment.state is State.SETTLED and same
     return payment.state is to
-
-
-def _update(account: Account, before: Payment, after: Payment, cause: Cause) -> Account:
-    sequence = account.sequence + 1
-    update = Updated(after, sequence, cause, ledger.moved(before, after))
-    return replace(
-        account,
-        sequence=sequence,
-        payments={**account.payments, after.payment_id: after},
-        updates=(*account.updates, update),
-    )

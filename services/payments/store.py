@@ -1,7 +1,6 @@
 """SQL about households, their decisions and what is issued: loaded under lock, one statement a table."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 import asyncpg
@@ -13,11 +12,23 @@ from services.payments.entitlements import Corrected, Decision, Household, Issue
 from services.payments.ledger import Transfer
 from services.payments.states import Key, Patience, Payment, State, due
 
-_HOUSEHOLDS = """
-select household_id, scored, revision, exit_revision, commune, decision_id, correlation_id, traceparent,
-    decided_at, payee_key_id, payee, sequence
+_HOUSEHOLD_COLUMNS = (
+    *("household_id", "scored", "revision", "exit_revision", "commune", "decision_id", "correlation_id"),
+    *("traceparent", "decided_at", "payee_key_id", "payee", "sequence"),
+)
+_HOUSEHOLDS = f"""
+select {", ".join(_HOUSEHOLD_COLUMNS)}
 from household where household_id = any($1) order by household_id for update
-"""
+"""  # noqa: S608 - constants
+_DECISION_COLUMNS = (
+    *("household_id", "programme", "programme_hash", "purpose", "cycle_id", "period", "outcome", "amount"),
+    "waiting",
+)
+_PAYMENT_COLUMNS = (
+    *("payment_id", "household_id", "programme", "period", "purpose", "attempt", "cycle_id", "amount"),
+    *("entitled", "partner", "commune", "revision", "decision_id", "correlation_id", "traceparent", "state"),
+    *("due_at", "issued_at", "updated_at"),
+)
 PAYMENTS = """
 select payment_id, household_id, programme, period, purpose, attempt, cycle_id, amount, entitled, partner,
     commune, revision, decision_id, correlation_id, traceparent, state, reason, partner_reference, inquiries,
@@ -49,26 +60,23 @@ async def save(db: Connection, households: Sequence[Household], now: datetime, p
         await _insert_households(db, new)
     if known:
         await _update_households(db, known)
-    await _save_decisions(db, households)
     await _insert_payments(db, households, now, patience)
     await _save_corrections(db, households, now)
 
 
 async def insert_transfers(db: Connection, transfers: Sequence[Transfer], now: datetime) -> None:
     """Post transfers, once each: the same (household, subject, kind) again fails on its key."""
-    rows = [
-        (each.household_id, each.subject, each.kind, each.cycle_id, each.debit, each.credit, each.amount)
-        for each in transfers
-    ]
-    if rows:
-        await db.execute(
-            """
-            insert into transfer (household_id, subject, kind, cycle_id, debit, credit, amount, at)
-            select u.*, $8 from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
-                $7::bigint[]) as u
-            """,
-            *zip(*rows, strict=True),
-            now,
+    if transfers:
+        await db.copy_records_to_table(
+            "transfer",
+            columns=("household_id", "subject", "kind", "cycle_id", "debit", "credit", "amount", "at"),
+            records=[
+                (
+                    *(each.household_id, each.subject, each.kind, each.cycle_id),
+                    *(each.debit, each.credit, each.amount, now),
+                )
+                for each in transfers
+            ],
         )
 
 
@@ -129,15 +137,10 @@ async def _latest_attempts(
 
 async def _insert_households(db: Connection, households: Sequence[Household]) -> None:
     # No `on conflict`: if another batch brought the household meanwhile, this one must look again.
-    await db.execute(
-        """
-        insert into household (household_id, scored, revision, exit_revision, commune, decision_id,
-            correlation_id, traceparent, decided_at, payee_key_id, payee, sequence)
-        select * from unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::text[],
-            $7::text[], $8::text[], $9::timestamptz[], $10::text[], $11::bytea[], $12::bigint[])
-        """,
-        *zip(*map(_household_row, households), strict=True),
+    await db.copy_records_to_table(
+        "household", columns=_HOUSEHOLD_COLUMNS, records=map(_household_row, households)
     )
+    await db.copy_records_to_table("decision", columns=_DECISION_COLUMNS, records=_decision_rows(households))
 
 
 async def _update_households(db: Connection, households: Sequence[Household]) -> None:
@@ -156,26 +159,7 @@ async def _update_households(db: Connection, households: Sequence[Household]) ->
         *zip(*map(_household_row, households), strict=True),
     )
 
-
-def _household_row(each: Household) -> tuple[object, ...]:
-    return (
-        *(each.household_id, each.scored, each.revision, each.exit_revision, each.commune),
-        *(each.decision_id, each.correlation_id, each.traceparent, each.decided_at),
-        each.payee.key_id if each.payee else None,
-        each.payee.blob if each.payee else None,
-        each.sequence,
-    )
-
-
-async def _save_decisions(db: Connection, households: Sequence[Household]) -> None:
-    rows = [
-        (
-            *(household.household_id, each.programme, each.programme_hash, each.purpose, each.cycle_id),
-            *(each.period, each.outcome, each.amount, each.waiting),
-        )
-        for household in households
-        for each in sorted(household.decisions.values(), key=lambda each: each.programme)
-    ]
+    rows = list(_decision_rows(households))
     if rows:
         await db.execute(
             """
@@ -191,31 +175,50 @@ async def _save_decisions(db: Connection, households: Sequence[Household]) -> No
         )
 
 
+def _household_row(each: Household) -> tuple[object, ...]:
+    return (
+        *(each.household_id, each.scored, each.revision, each.exit_revision, each.commune),
+        *(each.decision_id, each.correlation_id, each.traceparent, each.decided_at),
+        each.payee.key_id if each.payee else None,
+        each.payee.blob if each.payee else None,
+        each.sequence,
+    )
+
+
+def _decision_rows(households: Sequence[Household]) -> Iterator[tuple[object, ...]]:
+    for household in households:
+        for each in sorted(household.decisions.values(), key=lambda each: each.programme):
+            yield (
+                *(household.household_id, each.programme, each.programme_hash, each.purpose, each.cycle_id),
+                *(each.period, each.outcome, each.amount, each.waiting),
+            )
+
+
 async def _insert_payments(
     db: Connection, households: Sequence[Household], now: datetime, patience: Patience
 ) -> None:
     issued = [change.payment for each in households for change in each.changes if isinstance(change, Issued)]
     if not issued:
         return
-    rows = [
-        (
-            *(each.payment_id, each.household_id, each.programme, each.period, each.purpose, each.attempt),
-            *(each.cycle_id, each.amount, each.entitled, each.partner, each.commune, each.revision),
-            *(each.decision_id, each.correlation_id, each.traceparent, each.state, due(each, now, patience)),
-        )
-        for each in issued
-    ]
-    await db.execute(
-        """
-        insert into payment (payment_id, household_id, programme, period, purpose, attempt, cycle_id, amount,
-            entitled, partner, commune, revision, decision_id, correlation_id, traceparent, state, due_at,
-            issued_at, updated_at)
-        select u.*, $18, $18 from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[],
-            $6::int[], $7::text[], $8::bigint[], $9::bigint[], $10::text[], $11::text[], $12::bigint[],
-            $13::text[], $14::text[], $15::text[], $16::text[], $17::timestamptz[]) as u
-        """,
-        *zip(*rows, strict=True),
-        now,
+    await db.copy_records_to_table(
+        "payment",
+        columns=_PAYMENT_COLUMNS,
+        records=[
+            (
+                *(
+                    each.payment_id,
+                    each.household_id,
+                    each.programme,
+                    each.period,
+                    each.purpose,
+                    each.attempt,
+                ),
+                *(each.cycle_id, each.amount, each.entitled, each.partner, each.commune, each.revision),
+                *(each.decision_id, each.correlation_id, each.traceparent, each.state),
+                *(due(each, now, patience), now, now),
+            )
+            for each in issued
+        ],
     )
     await insert_transfers(db, [ledger.issued(each) for each in issued], now)
 
@@ -224,17 +227,13 @@ async def _save_corrections(db: Connection, households: Sequence[Household], now
     corrected = [change for each in households for change in each.changes if isinstance(change, Corrected)]
     if not corrected:
         return
-    rows = [
-        (each.payment.household_id, each.payment.payment_id, each.decision_id, each.correction)
-        for each in corrected
-    ]
-    await db.execute(
-        """
-        insert into correction (household_id, payment_id, decision_id, amount, at)
-        select u.*, $5 from unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) as u
-        """,
-        *zip(*rows, strict=True),
-        now,
+    await db.copy_records_to_table(
+        "correction",
+        columns=("household_id", "payment_id", "decision_id", "amount", "at"),
+        records=[
+            (each.payment.household_id, each.payment.payment_id, each.decision_id, each.correction, now)
+            for each in corrected
+        ],
     )
     latest = {each.payment.payment_id: each.payment for each in corrected}
     await db.execute(
@@ -252,8 +251,7 @@ def _household(
 ) -> Household:
     payee = SealedPayee(row["payee_key_id"], row["payee"]) if row["payee"] is not None else None
     known = Household(*row[:9])
-    return replace(
-        known,
+    return known._replace(
         payee=payee,
         decisions=decisions,
         payments=payments,

@@ -113,21 +113,19 @@ async def _save_states(
 
 
 async def _save_reports(db: Connection, reports: Sequence[Received[PaymentReport]], now: datetime) -> None:
-    rows = [
-        (
-            *(each.key, each.data.report_id, each.data.payment_id, each.data.status, each.data.amount),
-            *(each.data.partner_reference, code(each.data.reason_code), each.data.occurred_at),
-        )
-        for each in reports
-    ]
-    if rows:
-        await db.execute(
-            """
-            insert into report (household_id, report_id, payment_id, status, amount, partner_reference,
-                reason_code, occurred_at, at)
-            select u.*, $9 from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[],
-                $6::text[], $7::text[], $8::timestamptz[]) as u
-            """,
-            *zip(*rows, strict=True),
-            now,
+    if reports:
+        await db.copy_records_to_table(
+            "report",
+            columns=(
+                *("household_id", "report_id", "payment_id", "status", "amount", "partner_reference"),
+                *("reason_code", "occurred_at", "at"),
+            ),
+            records=[
+                (
+                    *(each.key, said.report_id, said.payment_id, said.status, said.amount),
+                    *(said.partner_reference, code(said.reason_code), said.occurred_at, now),
+                )
+                for each in reports
+                for said in (each.data,)
+            ],
         )

@@ -153,7 +153,7 @@ class Services:
         for account in batch.fold(accounts, states.book):  # type: ignore[arg-type]
             name = account.household_id
             payments = {each.key: each for each in account.payments.values()}
-            self.entitled[name] = replace(self.entitled[name], payments=payments, sequence=account.sequence)
+            self.entitled[name] = self.entitled[name]._replace(payments=payments, sequence=account.sequence)
             self.reports[name] = account.reports
             self.transfers += [each.transfer for each in account.updates if each.transfer]
 
@@ -170,7 +170,7 @@ class Services:
         )
         for each in changed:
             self.kept |= {each.household_id: each.arrived} if each.arrived else {}
-            self.scored[each.household_id] = replace(each, is_new=False, arrived=None, scored=())
+            self.scored[each.household_id] = each._replace(is_new=False, arrived=None, scored=())
 
     def _desk(self) -> Desk:
         budgets = {CYCLE: Budget(self.cycle)} if self.cycle.state is CycleState.APPROVED else {}
@@ -184,7 +184,7 @@ class Services:
             self.transfers += [ledger.issued(one.payment) for one in issued]
             for one in issued:
                 self.logs["reports"] += self._reports(one)
-            self.entitled[each.household_id] = replace(each, is_new=False, changes=())
+            self.entitled[each.household_id] = each._replace(is_new=False, changes=())
         records = voice().of_households(changed, self.given.sealer.keys)
         self._emit(
             "issued", PaymentIssued, [each for each in records if each.topic == topics.PAYMENT_ISSUED.name]
@@ -309,7 +309,7 @@ def digest(services: Services) -> dict[str, object]:
 def everything(services: Services) -> dict[str, object]:
     """All that is kept, but for the numbers that events are told under."""
     return {
-        "scored": {name: replace(each, sequence=0) for name, each in services.scored.items()},
+        "scored": {name: each._replace(sequence=0) for name, each in services.scored.items()},
         "payments": {
             name: [
                 (each.payment_id, each.amount, each.entitled, each.state) for each in kept.payments.values()

@@ -113,13 +113,15 @@ class Scene:
         ]
         await asyncio.gather(*futures)
 
-    def key(self, of: Family, state: KeyState = KeyState.ACTIVE) -> Record:
+    def key(
+        self, of: Family, state: KeyState = KeyState.ACTIVE, purpose: KeyPurpose = KeyPurpose.PAYEE
+    ) -> Record:
         active = state is KeyState.ACTIVE
         bound_to = f"{of.household_id}/{of.key_id}"
         data = HouseholdKey(
             household_id=of.household_id,
             key_id=of.key_id,
-            purpose=KeyPurpose.PAYEE,
+            purpose=purpose,
             state=state,
             master_key_id=self.master.id if active else None,
             wrapped=self.master.wrap(of.key, bound_to=bound_to) if active else None,

@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 
 from contracts import topics, wire
-from contracts.household import KeyState
+from contracts.household import KeyPurpose, KeyState
 from contracts.payment import InstructionKind, PaymentIssued
 from tests.integration.payments.conftest import CYCLE, Scene, events, family, until
 from vault.sealing import Keys
@@ -78,6 +78,21 @@ async def test_the_payee_is_sealed_again_for_those_who_tell_it_without_its_accou
     assert json.loads(plain)["phone"] == one.payee.phone
     assert "account" not in json.loads(plain)
     assert b"Sok" not in record.value
+
+
+async def test_no_key_of_persons_is_kept_and_a_payee_only_while_a_decision_waits(scene: Scene) -> None:
+    one, persons = family("h-0001"), family("h-0001")
+    keys, payee = "select array_agg(key_id) from household_key", "select payee_key_id from household"
+    async with scene.running():
+        await scene.open_cycle()
+        await scene.send([scene.key(persons, purpose=KeyPurpose.PERSON), scene.key(one)])
+        await scene.send([scene.scored(one, 176_000)])
+        await scene.settled_down(waiting={"h-0001": "approval"})
+        assert await scene.db.fetchval(payee) == one.key_id
+        await scene.approve()
+        await scene.settled_down(states={"h-0001": "issued"}, waiting={})
+    assert await scene.db.fetchval(payee) is None
+    assert await scene.db.fetchval(keys) == [one.key_id]
 
 
 async def test_nobody_approves_what_they_prepared(scene: Scene) -> None:

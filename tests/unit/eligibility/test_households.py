@@ -186,7 +186,7 @@ class World:
         for each in changed:
             self.kept |= {each.household_id: each.arrived} if each.arrived else {}
             self.decided |= {each.household_id: each.scored[-1]} if each.scored else {}
-            self.households[each.household_id] = replace(each, is_new=False, arrived=None, scored=())
+            self.households[each.household_id] = each._replace(is_new=False, arrived=None, scored=())
 
     def _state(self, household: Household) -> object:
         if household.has_left:

@@ -6,7 +6,9 @@ import pytest
 
 from contracts.eligibility import Outcome
 from contracts.household import AreaType, Condition, Level, Persons, Purpose
-from services.eligibility.facts import Facts, age_on, facts_of
+from contracts.wire import load
+from services.eligibility import facts
+from services.eligibility.facts import Facts, People, age_on
 from services.eligibility.programmes import Parameters
 from services.eligibility.scoring import decide
 from tests.unit.eligibility.samples import ADULT, PRESS_CASE, PROGRAMME, member, persons
@@ -17,6 +19,11 @@ EACH = Parameters(
     child_age_most=5, elder_age_least=60, vulnerable_counts="each_condition", card_required=True
 )
 HEALTH = (Purpose.HEALTH_DATA,)
+
+
+def facts_of(household: Persons, on: date, parameters: Parameters) -> Facts:
+    """Counted from what is read of a household as it was sealed."""
+    return facts.facts_of(load(People, household.model_dump_json().encode()), on, parameters)
 
 
 @pytest.mark.parametrize(
@@ -59,13 +66,13 @@ def test_a_programme_may_count_each_condition() -> None:
     several = persons(member(date(1950, 1, 1), Condition.DISABILITY, Condition.HIV), consents=HEALTH)
     assert facts_of(several, ON, USUAL).vulnerable_members == 1
     assert facts_of(several, ON, EACH).vulnerable_members == 3
-    facts = facts_of(several, ON, EACH)
-    assert (facts.elders, facts.with_disability, facts.with_hiv, facts.children) == (1, 1, 1, 0)
+    found = facts_of(several, ON, EACH)
+    assert (found.elders, found.with_disability, found.with_hiv, found.children) == (1, 1, 1, 0)
 
 
 def test_who_is_born_after_the_day_is_no_member_yet() -> None:
-    facts = facts_of(persons(member(), member(date(2023, 6, 2))), ON, USUAL)
-    assert (facts.members, facts.vulnerable_members) == (1, 0)
+    found = facts_of(persons(member(), member(date(2023, 6, 2))), ON, USUAL)
+    assert (found.members, found.vulnerable_members) == (1, 0)
 
 
 def test_the_press_case_is_paid_176_000_riel_and_its_lines_add_up() -> None:
@@ -82,8 +89,8 @@ def test_the_press_case_is_paid_176_000_riel_and_its_lines_add_up() -> None:
 @pytest.mark.parametrize("condition", [Condition.DISABILITY, Condition.HIV])
 def test_a_decision_never_reveals_which_condition_counted(condition: Condition) -> None:
     def decided(household: Persons) -> str:
-        facts = facts_of(household, ON, USUAL)
-        return decide(PROGRAMME, facts, Level.POOR_1, AreaType.RURAL, ON).model_dump_json()
+        found = facts_of(household, ON, USUAL)
+        return decide(PROGRAMME, found, Level.POOR_1, AreaType.RURAL, ON).model_dump_json()
 
     old = persons(member(date(1950, 1, 1)), consents=HEALTH)
     assert decided(persons(member(ADULT, condition), consents=HEALTH)) == decided(old)

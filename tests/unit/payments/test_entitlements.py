@@ -166,9 +166,9 @@ def test_a_held_household_waits_for_its_hold() -> None:
 
 def test_what_failed_is_neither_sent_again_nor_corrected_by_a_newer_decision() -> None:
     household = scored(decided(1, 1, 176_000))
-    failed = {key: replace(each, state=State.FAILED) for key, each in household.payments.items()}
+    failed = {key: each._replace(state=State.FAILED) for key, each in household.payments.items()}
     later = entitlements.score(
-        desk(), replace(household, payments=failed, changes=()), decided(2, 2, 200_000)
+        desk(), household._replace(payments=failed, changes=()), decided(2, 2, 200_000)
     )
     assert later is not None
     assert (later.changes, waiting(later)) == ((), {PROGRAMME: None})
@@ -240,7 +240,7 @@ def run(events: Sequence[Event]) -> tuple[Household, list[Issued | Corrected]]:
             changed = entitlements.score(at, household, event)
         if changed is not None:
             told += changed.changes
-            household = replace(changed, changes=())
+            household = changed._replace(changes=())
     return household or Household("h-1"), told
 
 
@@ -250,7 +250,7 @@ def test_any_interleaving_of_decisions_and_exits_ends_in_the_same_entitlements(d
     in_order, told = run([*decisions, *exits, None])
     mixed, told_mixed = run([*data.draw(st.composite(interleaved)(decisions, exits)), None])
     assert mixed == in_order
-    assert [replace(each, payment=each.payment) for each in told_mixed] == told
+    assert [each._replace(payment=each.payment) for each in told_mixed] == told
 
 
 @given(st.data())
@@ -274,3 +274,11 @@ def test_whenever_approval_comes_a_household_is_promised_once_what_its_latest_de
         above_cap = latest.amount > TERMS.cap_household
         assert latest.waiting is (Waiting.HOUSEHOLD_CAP if above_cap else None)
         assert above_cap or latest.outcome is Outcome.REFUSED
+
+
+def test_a_payee_is_kept_only_while_a_decision_waits() -> None:
+    waits = scored(decided(1, 1, 176_000), at=desk(SUBMITTED))
+    assert waits.payee is not None
+    gone = entitlements.leave(waits, left(1))
+    settled = (scored(decided(1, 1, 176_000)), scored(decided(1, 1, 0)), gone)
+    assert [each.payee for each in settled if each] == [None, None, None]

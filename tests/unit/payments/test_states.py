@@ -30,7 +30,7 @@ R = ReportStatus
 
 
 def account(state: State = S.ISSUED, **changes: object) -> Account:
-    payment = replace(PAYMENT, state=state, **changes)  # type: ignore[arg-type]
+    payment = PAYMENT._replace(state=state, **changes)  # type: ignore[arg-type]
     return Account("h-1", 7, {"p-1": payment})
 
 
@@ -147,7 +147,7 @@ def test_a_reason_that_is_no_code_is_not_passed_on(given: str | None, kept: str 
 def test_money_is_released_only_when_it_is_confirmed_unsent_or_returned(
     before: State, after: State, moved: tuple[Kind, Books, Books] | None
 ) -> None:
-    transfer = ledger.moved(replace(PAYMENT, state=before), replace(PAYMENT, state=after))
+    transfer = ledger.moved(PAYMENT._replace(state=before), PAYMENT._replace(state=after))
     found = transfer and (transfer.kind, transfer.debit, transfer.credit)
     assert found == moved
     assert transfer is None or (transfer.amount == 176_000 and transfer.frees is (after is not S.SETTLED))
@@ -158,7 +158,7 @@ def test_silence_makes_a_payment_unknown_and_asks_again_without_saying_so_twice(
     assert once.payments["p-1"].state is S.UNKNOWN
     assert [(each.sequence, each.transfer) for each in once.updates] == [(8, None)]
     assert [(each.sequence, each.payment.inquiries) for each in once.inquiries] == [(9, 1)]
-    twice = states.unanswered(replace(once, updates=(), inquiries=()), "p-1")
+    twice = states.unanswered(once._replace(updates=(), inquiries=()), "p-1")
     assert twice.updates == ()
     assert [(each.sequence, each.payment.inquiries) for each in twice.inquiries] == [(10, 2)]
 
@@ -166,7 +166,7 @@ def test_silence_makes_a_payment_unknown_and_asks_again_without_saying_so_twice(
 def test_a_partner_is_asked_ever_less_often_and_not_about_what_ended() -> None:
     patience = Patience(timedelta(hours=1), timedelta(days=31))
     waits = {
-        (state, inquiries): states.due(replace(PAYMENT, state=state, inquiries=inquiries), NOW, patience)
+        (state, inquiries): states.due(PAYMENT._replace(state=state, inquiries=inquiries), NOW, patience)
         for state in State
         for inquiries in (0, 1, 3, 20)
     }
