@@ -88,9 +88,9 @@ class Run:
             "cpu_us_per_household": round(self.cpu_us_per_household, 1),
             "cpu_s_by_process": {name: round(used, 2) for name, used in self.cpu_s.items()},
             "rss_mb_max": round(max(most.values()), 1),
-            "rss_mb_max_by_service": {name: round(each, 1) for name, each in most.items()},
+            "rss_mb": {name: round(each, 1) for name, each in most.items()},
             "rss_mb_growth": round(max(growth.values()), 1),
-            "rss_mb_growth_by_service": {name: round(each, 1) for name, each in growth.items()},
+            "rss_mb_grown": {name: round(each, 1) for name, each in growth.items()},
         }
 
 
