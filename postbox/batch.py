@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -48,6 +48,7 @@ class Work:
     sets: list[Set] = field(default_factory=list)
     holds: dict[str, str] = field(default_factory=dict)
     handled: dict[str, int] = field(default_factory=dict)
+    wakes: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ class Tools:
     tracing: Tracing
     metrics: Metrics
     limits: Limits
+    wake: Callable[[str], None]
 
     async def publish(self, lanes: Sequence[str]) -> None:
         """Publish lanes after their transaction; what fails here is left to the relay."""
@@ -224,7 +226,7 @@ class Loop:
                 return
             batch = Batch(events, datetime.now(UTC), holds=to.holds)
             work.outgoing.extend(await to.handler(batch, db))
-            self._take_parked(work, to, batch, sources)
+            self._take_rest(work, to, batch, sources)
             self._tools.metrics.absorbed.labels("sequence").inc(batch.known)
 
     async def _held(self, db: Connection, to: Subscription, records: Sequence[Raw]) -> set[str]:
@@ -254,11 +256,12 @@ class Loop:
                 self._park(work, to, record, error, held)
                 continue
             work.outgoing.extend(outgoing)
-            self._take_parked(work, to, batch, [record])
+            self._take_rest(work, to, batch, [record])
             self._tools.metrics.absorbed.labels("sequence").inc(batch.known)
             held |= work.holds.keys() & {event.key}
 
-    def _take_parked(self, work: Work, to: Subscription, batch: Batch[Event], sources: Sequence[Raw]) -> None:
+    def _take_rest(self, work: Work, to: Subscription, batch: Batch[Event], sources: Sequence[Raw]) -> None:
+        work.wakes |= batch.wakes
         for parked in sorted(batch.parked, key=lambda each: each.index):
             event = batch.messages[parked.index]
             work.sets.append(
@@ -290,6 +293,8 @@ class Loop:
     def _turn(self, consumer: AIOKafkaConsumer, work: Work) -> None:
         self._sought = {p: at for p, at in self._sought.items() if p not in work.positions} | work.seeks
         _seek(consumer, work.seeks)
+        for job in work.wakes:
+            self._tools.wake(job)
         for place, reason in work.stops.items():
             pause(consumer, place, reason)
 

@@ -59,6 +59,8 @@ class Batch(Generic[E]):
     parked: list[Parking] = field(default_factory=list)
     known: int = 0
     """How many messages changed nothing, because what they say was known."""
+    wakes: set[str] = field(default_factory=set)
+    """Jobs of the service to run once the batch is committed, not only at their next time."""
 
     @property
     def keys(self) -> list[str]:

@@ -158,6 +158,7 @@ class Service:
                 self.tracing,
                 self.metrics,
                 limits,
+                self.wake,
             )
             self.replayer = Replayer(tools, self.db)
             await self._serve(stack)

@@ -1,9 +1,13 @@
 """The loop on a real broker and a real database: every message is handled once, or parked with its reason."""
 
+from collections.abc import Sequence
+
 import msgpack
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from postbox import outbox
+from postbox.message import Batch, Connection, Outgoing, Subscription
+from postbox.service import Job, Service
 from tests.broker import as_admin
 from tests.faults import counting
 from tests.integration.postbox.conftest import Scene, until
@@ -16,6 +20,34 @@ async def test_every_message_has_one_effect_and_one_outgoing_record(scene: Scene
         await until(scene.all_done)
     assert await scene.effects() == list(range(30))
     assert sorted(int(record.value) for record in await scene.on(counting.COUNTED)) == list(range(30))
+
+
+async def test_a_job_that_a_handler_wakes_runs_once_its_batch_is_committed(scene: Scene) -> None:
+    seen: list[int] = []
+
+    async def look(service: Service) -> bool:
+        seen.append(await service.db.fetchval("select count(*) from effect"))
+        return False
+
+    async def count_and_wake(batch: Batch[counting.Number], db: Connection) -> Sequence[Outgoing]:
+        batch.wakes.add("look")
+        return await counting.count(batch, db)
+
+    service = Service(
+        "counting",
+        scene.settings,
+        subscriptions=[Subscription(counting.ADDED, counting.decode, count_and_wake, counting.Number)],
+        jobs=[Job("look", look, every_s=3600)],
+        migrations=[counting.MIGRATIONS],
+    )
+
+    async def has_seen(count: int) -> bool:
+        return count in seen
+
+    async with service.running():
+        await until(lambda: has_seen(0))
+        await scene.add(1)
+        await until(lambda: has_seen(1))
 
 
 async def test_bad_records_park_with_their_reason_and_their_neighbours_go_on(scene: Scene) -> None:
