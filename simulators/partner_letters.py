@@ -1,4 +1,4 @@
-"""How the simulated partner reads what it is told and signs what it says, on `cryptography` alone.
+"""How the simulated partner reads what it is told and signs what it says.
 
 JWS with Ed25519 (RFC 7515, 9864) inside JWE with ECDH-ES+A256KW on X25519 and A256GCM (RFC 7516, 7518, 8037),
 compact form. It is the other end of payments' JOSE and shares no code with it, so that each proves the other.
@@ -14,11 +14,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
 
-from cryptography.exceptions import InvalidSignature, InvalidTag
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap
+from nacl.exceptions import BadSignatureError
+from nacl.signing import SigningKey, VerifyKey
 from pydantic_core import from_json
 
 from contracts.payment import InstructionKind, PaymentInstruction
@@ -62,8 +63,8 @@ class Letters:
         self._instructions, self._reports = partner_instruction(partner).name, partner_report(partner)
         opens = X25519PrivateKey.from_private_bytes(_key(secrets / f"{partner}-encrypt.jwk", "d"))
         self._agreed = lru_cache(HEADERS_KEPT)(partial(_agreed, opens))
-        self._theirs = Ed25519PublicKey.from_public_bytes(_key(secrets / "payments.pub.jwk", "x"))
-        self._ours = Ed25519PrivateKey.from_private_bytes(_key(secrets / f"{partner}-sign.jwk", "d"))
+        self._theirs = VerifyKey(_key(secrets / "payments.pub.jwk", "x"))
+        self._ours = SigningKey(_key(secrets / f"{partner}-sign.jwk", "d"))
 
     def read(self, record: Told) -> Received[PaymentInstruction]:
         """An instruction. Raises `NotForUs` or `WireError`."""
@@ -105,13 +106,13 @@ class Letters:
             message, _, signature = signed.rpartition(b".")
             header, payload = message.split(b".")
             _check_signed(header)
-            self._theirs.verify(_decoded(signature), message)
+            self._theirs.verify(message, _decoded(signature))
             return _decoded(payload)
-        except (InvalidSignature, ValueError) as error:
+        except (BadSignatureError, ValueError) as error:
             raise NotForUs("payments did not sign it") from error
 
     def _sign(self, message: bytes) -> bytes:
-        return message + b"." + _encoded(self._ours.sign(message))
+        return message + b"." + _encoded(self._ours.sign(message).signature)
 
 
 def _agreed(opens: X25519PrivateKey, header: bytes) -> bytes:
