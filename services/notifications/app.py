@@ -51,7 +51,8 @@ def service(settings: Settings) -> Service:
     """The service, ready to run. Raises `TemplateRefused` and `MasterKeyUnusable` before it starts."""
     assert settings.master_key_file is not None, "set TONLE_MASTER_KEY_FILE"
     master = MasterKey.from_file(settings.master_key_file)
-    tell_payment = partial(handlers.tell_payment, master)
+    senders = [f"sender-{number}" for number in range(settings.sms_senders)]
+    tell_payment = partial(handlers.tell_payment, master, senders)
     outcomes = Counter("notifications_sms", "What became of SMS", ["outcome"], registry=None)
     sender = _sender(settings, master, outcomes)
     built = Service(
@@ -63,7 +64,7 @@ def service(settings: Settings) -> Service:
         ),
         router=api.router,
         jobs=(
-            *(Job(f"sender-{number}", sender.run, 0.1) for number in range(settings.sms_senders)),
+            *(Job(name, sender.run) for name in senders),
             Job("give-up-lost", sender.give_up_lost, settings.sms_timeout_s / 2),
         ),
         migrations=MIGRATIONS,

@@ -97,9 +97,9 @@ class Sender:
         until = clock() + self.limits.lease_s / 2
         async with service.db.acquire() as db, db.transaction():
             claimed = await store.claim(db, self.process, self.limits.chunk)
+            if not claimed:
+                return False
             keys = await keyring.load(db, self.master, (each.key_id for each in claimed))
-        if not claimed:
-            return False
         prepared = [self._prepare(keys, each) for each in claimed]
         results = [each for each in prepared if isinstance(each, Result)]
         ready = iter([each for each in prepared if isinstance(each, Ready)])

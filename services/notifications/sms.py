@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final, NamedTuple
-from uuid import uuid5
 
 from contracts import topics, wire
 from contracts.household import ContactPreference, Language, Payee
@@ -139,7 +138,7 @@ def tell(keys: Keys, told: Told | None, event: Received[PaymentIssued]) -> Told 
 
 def sms_id(event_id: str, template: str, person_id: str) -> str:
     """The business key of (event, template, recipient): the same SMS has the same id for ever."""
-    return str(uuid5(wire.NAMESPACE, f"sms/{event_id}/{template}/{person_id}"))
+    return wire.uuid5(f"sms/{event_id}/{template}/{person_id}")
 
 
 def prepare(wording: Wording, keys: Keys, claimed: Claimed) -> Ready | Result:

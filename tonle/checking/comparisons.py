@@ -59,11 +59,11 @@ COMPARISONS = (
         ("eligibility: parked",),
     ),
     Comparison(
-        "payments knows each key", "household.key.v1, latest", "payments: keys", ("payments: parked",)
+        "payments knows each payee's key", "household.key.v1: payees", "payments: keys", ("payments: parked",)
     ),
     Comparison(
-        "notifications knows each key",
-        "household.key.v1, latest",
+        "notifications knows each payee's key",
+        "household.key.v1: payees",
         "notifications: keys",
         ("notifications: parked",),
     ),
@@ -115,6 +115,7 @@ COMPARISONS = (
 
 _SMS_ID = "substr(key, length(household) + 2)"  # the gateway knows an SMS by this alone
 _DERIVED = {
+    "household.key.v1: payees": """select * from "household.key.v1, latest" where value like 'payee %'""",
     _STATES: """select * from "payment.updated.v1, latest" where key not like '%/corrected'""",
     _CORRECTIONS: """select * from "payment.updated.v1" where key like '%/corrected'""",
     "payment.issued.v1: payments": """select household, key, '' as value from "payment.issued.v1" """,

@@ -48,7 +48,7 @@ KEPT = (
         "registration: revisions", "household_change where kind <> 'exited'", value="'revision ' || revision"
     ),
     Kept("registration: exits", "household_change where kind = 'exited'", "revision"),
-    *(Kept(f"{service}: keys", "household_key", "key_id", "state") for service in SERVICES),
+    *(Kept(f"{service}: keys", "household_key", "key_id", "purpose || ' ' || state") for service in SERVICES),
     Kept("eligibility: households", "household where revision > 0", value="'revision ' || revision"),
     Kept("eligibility: decisions made", "decision_made", "programme", _DECIDED),
     Kept("eligibility: decisions", "decision", "programme", _DECIDED),

@@ -52,7 +52,7 @@ def _exited(data: HouseholdExited) -> Iterator[Line]:
 
 def _key(data: HouseholdKey) -> Iterator[Line]:
     key = f"{data.household_id}/{data.key_id}"
-    yield Line(data.household_id, key, data.state, key)
+    yield Line(data.household_id, key, f"{data.purpose} {data.state}", key)
 
 
 def _scored(data: EligibilityScored) -> Iterator[Line]:
