@@ -92,6 +92,7 @@ class Kafka:
             f"-Xms{self.heap_mb // 2}m",
             f"-Xmx{self.heap_mb}m",
             "-XX:+UseG1GC",
+            "-XX:TieredStopAtLevel=1",  # on two cores the second compiler costs more than it saves
             "-XX:+ExitOnOutOfMemoryError",
             "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
             "-Dorg.slf4j.simpleLogger.showDateTime=true",
