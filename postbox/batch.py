@@ -49,6 +49,7 @@ class Work:
     holds: dict[str, str] = field(default_factory=dict)
     handled: dict[str, int] = field(default_factory=dict)
     wakes: set[str] = field(default_factory=set)
+    written: outbox.Written = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -64,10 +65,10 @@ class Tools:
     limits: Limits
     wake: Callable[[str], None]
 
-    async def publish(self, lanes: Sequence[str]) -> None:
+    async def publish(self, lanes: Sequence[str], written: outbox.Written) -> None:
         """Publish lanes after their transaction; what fails here is left to the relay."""
         try:
-            self.metrics.published.inc(await self.publisher.publish(*lanes))
+            self.metrics.published.inc(await self.publisher.publish(*lanes, written=written))
         except Exception as error:
             log.warning("publishing failed; the relay will publish it", exc_info=error)
 
@@ -126,9 +127,10 @@ class Loop:
         for topic, count in work.handled.items():
             metrics.handled.labels(topic).inc(count)
         self._turn(consumer, work)
-        lanes = sorted({_lane(place) for place in work.positions} | self._publish_too)
-        self._publish_too = set()
-        await self._tools.publish(lanes)
+        if work.written or self._publish_too:
+            lanes = {_lane(place) for place in work.positions} | self._publish_too
+            self._publish_too = set()
+            await self._tools.publish(sorted(lanes), work.written)
 
     async def _read_ahead(self, consumer: AIOKafkaConsumer) -> list[ConsumerRecord]:
         # A compacted topic is a table that events refer to: what is there of it is read before them.
@@ -165,7 +167,8 @@ class Loop:
             if work.positions:
                 await positions.advance(db, work.positions)
                 next_offsets = {_lane(place): at.next_offset for place, at in work.positions.items()}
-                await outbox.write_lanes(db, outbox.lanes_of(work.outgoing, work.lane_of_key, next_offsets))
+                lanes = outbox.lanes_of(work.outgoing, work.lane_of_key, next_offsets)
+                work.written = await outbox.write_lanes(db, lanes)
         return work
 
     async def _claim(

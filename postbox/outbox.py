@@ -13,7 +13,6 @@ import msgpack
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from asyncpg import Pool
-from asyncpg import Record as Row
 
 from postbox.message import Connection, Outgoing
 
@@ -22,9 +21,11 @@ STRANDS = 4
 ROWS_AT_ONCE = 64
 
 MakeProducer = Callable[[], AIOKafkaProducer]
-_Packed = tuple[str, bytes, bytes, Sequence[tuple[str, bytes]], bytes | None]
+Written = Mapping[int, Sequence[Outgoing]]
+"""Rows of the outbox by id, as who wrote them still has them: they need not be read back to be published."""
 _UNPUBLISHED = """
-select id, strand, messages from outbox where published_at is null
+select id, strand, case when id = any($3) then null else messages end as messages
+from outbox where published_at is null
     and (lane = any($1) or strand is null
         or strand in (select strand from outbox where lane = any($1) and published_at is null))
 order by id limit $2 for update
@@ -39,24 +40,39 @@ class Lane(NamedTuple):
     records: Sequence[Outgoing]
 
 
-async def write(db: Connection, lane: str, records: Sequence[Outgoing]) -> None:
+class Kept(NamedTuple):
+    """A record as it is read back."""
+
+    topic: str
+    key: bytes
+    value: bytes
+    headers: tuple[tuple[str, bytes], ...]
+    partition_by: bytes | None
+
+
+async def write(db: Connection, lane: str, records: Sequence[Outgoing]) -> Written:
     """Put records in the outbox on the caller's connection; publish after its transaction committed."""
-    await write_lanes(db, [Lane(lane, None, records)])
+    return await write_lanes(db, [Lane(lane, None, records)])
 
 
-async def write_lanes(db: Connection, lanes: Iterable[Lane]) -> None:
+async def write_lanes(db: Connection, lanes: Iterable[Lane]) -> Written:
     """One row per lane and strand that has records, in one statement."""
-    rows = [
-        (lane.name, lane.next_offset, strand, len(records), _pack(records))
+    rows = {
+        (lane.name, strand): (lane.name, lane.next_offset, strand, len(records), _pack(records), records)
         for lane in lanes
         for strand, records in strands(lane.records).items()
-    ]
-    if rows:
-        await db.execute(
-            "insert into outbox (lane, next_offset, strand, message_count, messages) "
-            "select * from unnest($1::text[], $2::bigint[], $3::int[], $4::int[], $5::bytea[])",
-            *zip(*rows, strict=True),
-        )
+    }
+    if not rows:
+        return {}
+    *columns, written = zip(*rows.values(), strict=True)
+    found = await db.fetch(
+        "insert into outbox (lane, next_offset, strand, message_count, messages) "
+        "select * from unnest($1::text[], $2::bigint[], $3::int[], $4::int[], $5::bytea[]) "
+        "returning id, lane, strand",
+        *columns,
+    )
+    records_of = dict(zip(rows, written, strict=True))
+    return {id_: records_of[lane, strand] for id_, lane, strand in found}
 
 
 async def backlog(db: Connection) -> int:
@@ -78,20 +94,22 @@ class Publisher:
         self._make_producer = make_producer
         self._prefix = topic_prefix
         self._first = first
-        self._partitions: dict[str, int] = {}
         self._started: AIOKafkaProducer | None = None
         self._starting = asyncio.Lock()
 
-    async def publish(self, *lanes: str) -> int:
+    async def publish(self, *lanes: str, written: Written | None = None) -> int:
         """Publish what the lanes hold, and what must go out before it; returns how many messages.
 
-        Safe to call from several processes.
+        `written`: what of it the caller wrote and committed itself. Safe to call from several processes.
         """
+        own = written or {}
         sent = 0
         while True:
             async with self._pool.acquire() as db, db.transaction():
-                rows = await db.fetch(_UNPUBLISHED, sorted(set(lanes)), ROWS_AT_ONCE)
-                sent += await self._send_rows(rows)
+                rows = await db.fetch(_UNPUBLISHED, sorted(set(lanes)), ROWS_AT_ONCE, list(own))
+                sent += await self._send_rows(
+                    (row["strand"], own.get(row["id"]) or _unpack(row["messages"])) for row in rows
+                )
                 if rows:
                     ids = [row["id"] for row in rows]
                     await db.execute("update outbox set published_at = now() where id = any($1)", ids)
@@ -143,57 +161,44 @@ class Publisher:
                 self._started = producer
             return self._started
 
-    async def _send_rows(self, rows: Sequence[Row]) -> int:
+    async def _send_rows(self, rows: Iterable[tuple[int | None, Sequence[Outgoing]]]) -> int:
         """Each strand's rows in their order, strands beside each other; rows without one go first."""
-        strands: dict[int | None, list[bytes]] = {None: []}
-        for row in rows:
-            strands.setdefault(row["strand"], []).append(row["messages"])
-        sent = await self._send_strand(None, strands.pop(None))
+        strands: dict[int | None, list[Outgoing]] = {None: []}
+        for strand, records in rows:
+            strands.setdefault(strand, []).extend(records)
+        await self._send(None, strands[None])
         # All are waited for, so that nothing is sent any more once the rows are no longer locked.
         done = await asyncio.gather(
-            *(self._send_strand(*each) for each in strands.items()), return_exceptions=True
+            *(self._send(strand, strands[strand]) for strand in strands if strand is not None),
+            return_exceptions=True,
         )
         for found in done:
             if isinstance(found, BaseException):
                 raise found
-            sent += found
-        return sent
+        return sum(map(len, strands.values()))
 
-    async def _send_strand(self, strand: int | None, rows: Sequence[bytes]) -> int:
-        return sum([await self._send(msgpack.unpackb(row, use_list=False), strand) for row in rows])
-
-    async def _send(self, messages: Sequence[_Packed], strand: int | None) -> int:
+    async def _send(self, strand: int | None, records: Sequence[Outgoing]) -> None:
+        by_topic: dict[str, list[Outgoing]] = {}
+        for record in records:
+            by_topic.setdefault(record.topic, []).append(record)
         try:
-            return await self._send_all(await self._producer(), messages, strand)
+            for topics in (by_topic.keys() & self._first, by_topic.keys() - self._first):
+                await asyncio.gather(*(self._send_to(topic, strand, by_topic[topic]) for topic in topics))
         except KafkaError:
             # What an idempotent producer knows of its sequences may be beyond repair: a new one starts anew.
             await self.stop()
             raise
 
-    async def _send_all(
-        self, producer: AIOKafkaProducer, messages: Sequence[_Packed], strand: int | None
-    ) -> int:
-        first = [message for message in messages if message[0] in self._first]
-        rest = [message for message in messages if message[0] not in self._first]
-        for part in (first, rest):
-            by_place: dict[tuple[str, int], list[_Packed]] = {}
-            for message in part:
-                topic, key, _, _, place = message
-                where = self._prefix + topic
-                by = key if place is None else place
-                partition = await self._partition(producer, where, by, strand)
-                by_place.setdefault((where, partition), []).append(message)
-            await asyncio.gather(*(_send_to(producer, *place, some) for place, some in by_place.items()))
-        return len(messages)
-
-    async def _partition(self, producer: AIOKafkaProducer, topic: str, key: bytes, strand: int | None) -> int:
-        count = self._partitions.get(topic)
-        if count is None:
-            count = len(await producer.partitions_for(topic))
-            self._partitions[topic] = count
-        if strand is not None and STRANDS % count == 0:  # spares the hash, which Python computes slowly
-            return strand % count
-        return _hash(key) % count
+    async def _send_to(self, topic: str, strand: int | None, records: Sequence[Outgoing]) -> None:
+        producer, name = await self._producer(), self._prefix + topic
+        count = len(await producer.partitions_for(name))
+        if strand is not None and STRANDS % count == 0:  # a strand is a share of a partition then
+            await _send_batches(producer, name, strand % count, records)
+            return
+        places: dict[int, list[Outgoing]] = {}
+        for record in records:
+            places.setdefault(_hash(_placed_by(record)) % count, []).append(record)
+        await asyncio.gather(*(_send_batches(producer, name, *place) for place in places.items()))
 
 
 def lanes_of(
@@ -210,17 +215,18 @@ def lanes_of(
     return [Lane(name, next_offsets.get(name), lanes[name]) for name in sorted(lanes)]
 
 
-async def _send_to(
-    producer: AIOKafkaProducer, topic: str, partition: int, messages: Sequence[_Packed]
+async def _send_batches(
+    producer: AIOKafkaProducer, topic: str, partition: int, records: Sequence[Outgoing]
 ) -> None:
     # Whole batches cost a third of what `send` costs per message; those of one partition stay in order.
     sent = []
     batch = producer.create_batch()
-    for _, key, value, headers, _ in messages:
-        if batch.append(timestamp=None, key=key, value=value, headers=list(headers)) is None:
+    for record in records:
+        parts = {"key": record.key, "value": record.value, "headers": list(record.headers)}
+        if batch.append(timestamp=None, **parts) is None:
             sent.append(await producer.send_batch(batch, topic, partition=partition))
             batch = producer.create_batch()
-            batch.append(timestamp=None, key=key, value=value, headers=list(headers))
+            batch.append(timestamp=None, **parts)
     sent.append(await producer.send_batch(batch, topic, partition=partition))
     await asyncio.gather(*sent)
 
@@ -230,12 +236,16 @@ def strands(records: Sequence[Outgoing]) -> dict[int, list[Outgoing]]:
     strand_of: dict[bytes, int] = {}
     found: dict[int, list[Outgoing]] = {}
     for record in records:
-        by = record.key if record.partition_by is None else record.partition_by
+        by = _placed_by(record)
         strand = strand_of.get(by)
         if strand is None:
             strand = strand_of[by] = _hash(by) % STRANDS
         found.setdefault(strand, []).append(record)
     return found
+
+
+def _placed_by(record: Outgoing) -> bytes:
+    return record.key if record.partition_by is None else record.partition_by
 
 
 def _hash(key: bytes) -> int:
@@ -254,3 +264,7 @@ def _hash(key: bytes) -> int:
 def _pack(records: Sequence[Outgoing]) -> bytes:
     rows = [(r.topic, r.key, r.value, r.headers, r.partition_by) for r in records]
     return msgpack.packb(rows)  # type: ignore[no-any-return]
+
+
+def _unpack(messages: bytes) -> list[Kept]:
+    return [Kept(*row) for row in msgpack.unpackb(messages, use_list=False)]

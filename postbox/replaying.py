@@ -42,8 +42,8 @@ class Replayer:
         if not keys:
             return False
         async with self._transaction() as db:
-            await self._run_keys(db, keys, asked=False)
-        await self._tools.publish([LANE])
+            written = await self._run_keys(db, keys, asked=False)
+        await self._tools.publish([LANE], written)
         return len(keys) == KEYS_MOST
 
     async def replay(self, parked_id: int) -> bool:
@@ -53,10 +53,10 @@ class Replayer:
             if found is None:
                 return False
             if found.key_text is None:
-                await self._run(db, [found], asked=True)
+                _, written = await self._run(db, [found], asked=True)
             else:
-                await self._run_keys(db, [found.key_text], asked=True)
-        await self._tools.publish([LANE])
+                written = await self._run_keys(db, [found.key_text], asked=True)
+        await self._tools.publish([LANE], written)
         return True
 
     @asynccontextmanager
@@ -68,13 +68,17 @@ class Replayer:
         finally:
             await db.close(timeout=5)
 
-    async def _run_keys(self, db: Connection, keys: Sequence[str], *, asked: bool) -> None:
+    async def _run_keys(self, db: Connection, keys: Sequence[str], *, asked: bool) -> outbox.Written:
         # With the holds locked, a live batch of these keys waits, and then sees what became of them.
         await parking.lock_holds(db, keys)
-        stuck = await self._run(db, await parking.of_keys(db, keys), asked=asked)
+        stuck, written = await self._run(db, await parking.of_keys(db, keys), asked=asked)
         await parking.release(db, set(keys) - stuck)
+        return written
 
-    async def _run(self, db: Connection, found: Sequence[Parked], *, asked: bool) -> set[str]:
+    async def _run(
+        self, db: Connection, found: Sequence[Parked], *, asked: bool
+    ) -> tuple[set[str], outbox.Written]:
+        """The keys that are held on, and what goes out."""
         done: list[int] = []
         changes: list[Change] = []
         outgoing: list[Outgoing] = []
@@ -93,8 +97,7 @@ class Replayer:
                 stuck.add(parked.key_text)
         await parking.remove(db, done)
         await parking.again(db, changes, retry_s=self._tools.limits.retry_s)
-        await outbox.write(db, LANE, [*outgoing, *self._newly_dead(found, changes)])
-        return stuck
+        return stuck, await outbox.write(db, LANE, [*outgoing, *self._newly_dead(found, changes)])
 
     async def _run_one(self, db: Connection, parked: Parked, outgoing: list[Outgoing]) -> Exception | None:
         to = self._tools.subscriptions[parked.topic]

@@ -10,7 +10,7 @@ from uuid import uuid4
 from contracts.eligibility import EligibilityScored
 from contracts.wire import Received
 from postbox import outbox, positions
-from postbox.message import Connection
+from postbox.message import Connection, Outgoing
 from postbox.outbox import Lane, Publisher
 from services.notifications.gateways import http
 from services.notifications.gateways.kannel import Kannel
@@ -58,15 +58,15 @@ def without_unique_key() -> None:
 
 def without_outbox() -> None:
     """What is to be told waits in memory, and is sent after the commit."""
-    waiting: dict[str, list[Sequence[outbox._Packed]]] = {}
+    waiting: dict[str, list[Outgoing]] = {}
 
-    async def remember(_: Connection, lanes: Sequence[Lane]) -> None:
+    async def remember(_: Connection, lanes: Sequence[Lane]) -> outbox.Written:
         for lane in lanes:
-            packed = [(r.topic, r.key, r.value, r.headers, r.partition_by) for r in lane.records]
-            waiting.setdefault(lane.name, []).append(packed)
+            waiting.setdefault(lane.name, []).extend(lane.records)
+        return {number: lane.records for number, lane in enumerate(lanes) if lane.records}
 
-    async def send(self: Publisher, *lanes: str) -> int:
-        return sum([await self._send(each, None) for lane in lanes for each in waiting.pop(lane, [])])
+    async def send(self: Publisher, *lanes: str, written: outbox.Written | None = None) -> int:
+        return await self._send_rows((None, waiting.pop(lane, [])) for lane in lanes)
 
     vars(outbox)["write_lanes"] = remember
     Publisher.publish = send  # type: ignore[method-assign]

@@ -180,6 +180,16 @@ async def test_what_one_lane_says_of_a_key_never_overtakes_what_another_said_bef
     assert [int(record.value) for record in await scene.on(counting.COUNTED)] == [0, 1]
 
 
+async def test_what_was_just_written_is_published_without_being_read_back(scene: Scene) -> None:
+    async with scene.running() as service:
+        async with service.db.acquire() as db, db.transaction():
+            written = await outbox.write(db, "api", [counting.Counted(counting.COUNTED, b"a", b"1", ())])
+            await db.execute("update outbox set messages = 'unreadable'")
+        assert await service.publisher.publish("api", written=written) == 1
+        await until(scene.all_done)
+    assert [int(record.value) for record in await scene.on(counting.COUNTED)] == [1]
+
+
 async def test_a_position_past_the_end_of_its_log_stops_the_partition_and_says_so(scene: Scene) -> None:
     await scene.add(1, key="a")
     async with scene.running():
