@@ -297,7 +297,7 @@ def run(service: Service) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stopping.set)
         async with service.running():
-            # Long-lived objects are never collected, and a whole batch fits below the threshold: halves the cost.
+            # Long-lived objects are never collected, and a batch stays below the threshold: halves the cost.
             gc.collect()
             gc.freeze()
             gc.set_threshold(200_000, 20, 100)
