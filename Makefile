@@ -17,7 +17,7 @@ LINTED := .tools/lint.txt
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	--all-extras --group dev pyproject.toml -o requirements.lock
 
-.PHONY: help install demo test test-more lint faults bench bench-growth containers-check lock hooks clean
+.PHONY: help install demo test test-more audit lint faults bench bench-growth containers-check lock hooks clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -58,6 +58,9 @@ bench-growth: $(INSTALLED)  ## Cost at 10,000 to 700,000 households, several pro
 
 containers-check: $(INSTALLED)  ## As root on Debian: images, composed stack, 1,000 households, tests on testcontainers
 	@$(BIN)/python -m deploy.containers.check $(ARGS)
+
+audit: $(INSTALLED)  ## Known vulnerabilities of what is locked, secrets in the repository; what was not checked
+	@$(BIN)/python -m deploy.audit $(ARGS)
 
 lock: $(UV_STAMP)  ## Write requirements.lock anew from pyproject.toml (UPGRADE=--upgrade for newer versions)
 	@PATH="$(CURDIR)/.tools/bin:$$PATH" $(LOCK) $(UPGRADE)
