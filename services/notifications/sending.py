@@ -15,6 +15,7 @@ from prometheus_client import Counter
 from postbox import outbox
 from postbox.errors import handling_of, is_transient, reason_of
 from postbox.message import Connection
+from postbox.outbox import Written
 from postbox.service import Service
 from postbox.telemetry import Tracing, is_sampled
 from services.notifications import sms, store
@@ -84,11 +85,11 @@ class Sender:
         """Claims of processes that are gone become `unknown`, and are counted so."""
         async with service.db.acquire() as db, db.transaction():
             lost = await store.give_up(db, self.limits.lease_s, self.limits.chunk)
-            await self._announce(db, lost)
+            written = await self._announce(db, lost)
         if lost:
             self.outcomes.labels("unknown").inc(len(lost))
             log.warning("%d SMS of a stopped sender are unknown now", len(lost))
-            await service.publisher.publish(LANE)
+            await service.publisher.publish(LANE, written=written)
         return bool(lost)
 
     async def _send_chunk(self, service: Service, stopping: asyncio.Event) -> bool:
@@ -138,7 +139,7 @@ class Sender:
             try:
                 async with service.db.acquire() as db, db.transaction():
                     finished = await store.finish(db, self.process, results)
-                    await self._announce(db, finished)
+                    written = await self._announce(db, finished)
                 break
             except Exception as error:
                 if wait is None or not is_transient(error):
@@ -147,9 +148,9 @@ class Sender:
                 await asyncio.sleep(wait)
         for each in finished:
             self.outcomes.labels(each.state).inc()
-        await service.publisher.publish(LANE)
+        await service.publisher.publish(LANE, written=written)
 
-    async def _announce(self, db: Connection, finished: Sequence[Finished]) -> None:
+    async def _announce(self, db: Connection, finished: Sequence[Finished]) -> Written:
         now = self.now()
         records = (sms.announce(each, self.gateway.name, now) for each in finished)
-        await outbox.write(db, LANE, [record for record in records if record is not None])
+        return await outbox.write(db, LANE, [record for record in records if record is not None])
