@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -38,7 +39,8 @@ def merge(stories: Iterable[Sequence[Step]]) -> list[Step]:
 
 def read(client: Callable[[str], httpx.Client], household_id: str) -> list[Step]:
     """What all services tell of a household; empty where nobody knows it. `client` gives a service's."""
-    return merge(_told(client, service, household_id) for service in SERVICES)
+    with ThreadPoolExecutor(len(SERVICES)) as asked:  # a busy service does not keep the next one waiting
+        return merge(asked.map(lambda service: _told(client, service, household_id), SERVICES))
 
 
 def trace_ids(steps: Iterable[Step]) -> list[str]:
