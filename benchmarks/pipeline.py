@@ -98,16 +98,23 @@ class Run:
 def scratch(keep: Path | None = None) -> Iterator[Path]:
     """A data folder on the disk of this checkout, where `tonle up` has its own; removed afterwards.
 
-    It stays where a run fails, for its logs; a folder that is given stays in any case.
+    It stays where a run fails, for its logs; a folder that is given stays in any case, and must be empty.
     """
+    if keep is not None and keep.exists() and any(keep.iterdir()):
+        raise StackError(f"{keep} is not empty.", "Name a folder that is, or none.")
     FOLDER.mkdir(exist_ok=True)
     home = keep or Path(tempfile.mkdtemp(prefix="bench-", dir=FOLDER.absolute()))
+    stays = keep is not None
     try:
         yield home.absolute()
-    except StackError as error:
-        raise StackError(error.message, f"{error.remedy} Logs are in {home / 'logs'}.".strip()) from error
-    if keep is None:
-        _remove(home)
+    except Exception as error:
+        stays = True
+        if isinstance(error, StackError):
+            raise StackError(error.message, f"{error.remedy} Logs are in {home / 'logs'}.".strip()) from error
+        raise
+    finally:
+        if not stays:
+            _remove(home)
 
 
 def _remove(home: Path) -> None:

@@ -26,6 +26,7 @@ PICTURE = Path(__file__).parents[1] / "docs" / "images" / "bench.svg"
 USUAL = ("baseline", "floor", "pipeline")
 BASELINE_HOUSEHOLDS = 5_000
 SPEED, CPU = "households_per_second", "cpu_us_per_household"
+WIDTH = 110
 QUIET = 0.5
 """More waiting processes than this before a run, and its wall-clock figures are pessimistic."""
 
@@ -156,10 +157,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code is 1 where a part could not be measured; a target that is not met is no error."""
     options = _options(arguments)
     began = time.monotonic()
-    console = Console(stderr=options.json, highlight=False, soft_wrap=True)
+    console = Console(stderr=options.json, highlight=False)
+    if not console.is_terminal:
+        console.width = WIDTH
 
     def say(text: str) -> None:
-        console.print(f"{time.monotonic() - began:7.1f} s  {text}", markup=False)
+        console.print(f"{time.monotonic() - began:7.1f} s  {text}", markup=False, soft_wrap=True)
 
     load = pipeline.busy()
     if load > QUIET:
@@ -174,7 +177,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _keep(options.results, options.picture, parts)
     results.show(console, parts)
     for trouble in troubles:
-        console.print(f"not measured - {trouble}", markup=False)
+        console.print(f"not measured - {trouble}", markup=False, soft_wrap=True)
     if options.json:
         figures = {name: value for each in parts.values() for name, value in each.items()}
         print(json.dumps({**results.flat(figures), "not_measured": troubles}))

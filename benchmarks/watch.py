@@ -132,7 +132,7 @@ def progress(looks: Sequence[Look], since: Look) -> str:
 def _hops(first: Look, since: Look, now: Look, span: float) -> Iterator[str]:
     for name, topic in HOPS.items():
         done = now.messages[topic] - first.messages[topic]
-        yield f"{name} {done:>9,} {(now.messages[topic] - since.messages[topic]) / span:>6,.0f}/s"
+        yield f"{name} {done:>7,} {(now.messages[topic] - since.messages[topic]) / span:>6,.0f}/s"
 
 
 def _cpu_s(process: psutil.Process) -> float:

@@ -33,4 +33,4 @@ def test_one_look_shows_no_growth() -> None:
 
 def test_progress_counts_from_the_first_look_and_rates_from_another() -> None:
     first, since, now = look(0, messages=100), look(10, messages=1100), look(12, messages=2100)
-    assert progress([first, since, now], since).startswith("registered     2,000    500/s  scored")
+    assert progress([first, since, now], since).startswith("registered   2,000    500/s  scored")
