@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 
 import httpx
 
@@ -59,17 +60,13 @@ async def _told_at(inbox: httpx.AsyncClient, phone: str, since: float) -> float:
 
 
 def forms(count: int) -> Iterator[Form]:
-    """Households as the API takes them, each eligible and with a telephone of its own."""
+    """Households as the API takes them, each sure to be told: eligible, and with a telephone."""
     rows = Sampler(SEED, villages_by_province(), Shares(0, 0)).rows(count * 10)
-    phones: set[object] = set()
-    for row in rows:
-        form = _form(row)
-        sure = all(form.get(name) in wanted for name, wanted in _SURE.items())
-        if sure and form.get("phone") and form["phone"] not in phones:
-            phones.add(form["phone"])
-            yield form
-        if len(phones) == count:
-            return
+    return islice(filter(_is_sure, map(_form, rows)), count)
+
+
+def _is_sure(form: Form) -> bool:
+    return "phone" in form and all(form.get(name) in wanted for name, wanted in _SURE.items())
 
 
 def _form(row: Sequence[str]) -> Form:

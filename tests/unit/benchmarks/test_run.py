@@ -33,12 +33,14 @@ def test_ratios_are_taken_only_of_what_was_measured_together() -> None:
     assert "floor_ratio" not in alone["floor"]
 
 
+WELL = '{"households": 10, "households_per_second": 5, "cpu_s_by_process": {"a": 1, "postgres_a": 9}}'
+
+
 def test_a_program_that_says_its_cpu_seconds_gets_them_for_one_household() -> None:
-    line = '{"households": 10, "households_per_second": 5, "cpu_s_by_process": {"a": 1, "postgres_a": 9}}'
-    assert answer(line, 0)["cpu_us_per_household"] == 100_000
+    assert answer(WELL, 0)["cpu_us_per_household"] == 100_000
 
 
-@pytest.mark.parametrize(("line", "code"), [("{}", 0), ("", 0), ("7", 0), ('{"households": 1}', 1)])
+@pytest.mark.parametrize(("line", "code"), [("{}", 0), ("", 0), ("7", 0), (WELL, 1)])
 def test_a_program_that_ended_otherwise_gives_no_figures(line: str, code: int) -> None:
     with pytest.raises((ValueError, KeyError, TypeError)):
         answer(line, code)

@@ -27,6 +27,10 @@ def test_memory_grows_when_the_second_half_holds_more_than_the_first() -> None:
     assert rss_mb_most(looks, "payments") == 110
 
 
+def test_memory_that_is_given_back_is_negative_growth() -> None:
+    assert rss_mb_growth([look(0, rss_mb=100), look(4, rss_mb=90), look(10, rss_mb=95)], "payments") == -5
+
+
 def test_one_look_shows_no_growth() -> None:
     assert rss_mb_growth([look(3, rss_mb=80)], "payments") == 0
 
