@@ -65,8 +65,18 @@ class Fund(BaseModel):
 
 @router.post("/cycles", status_code=201)
 async def open_cycle(request: Request, new: NewCycle, caller: Preparer) -> dict[str, object]:
-    """Open a cycle with its terms; nothing is paid until another person approves them."""
+    """Open a cycle with its terms; nothing is paid until another person approves them.
+
+    Refused while households wait in another cycle of the programme: they would be scored for this one alone.
+    """
     terms = Terms(**new.model_dump(exclude={"envelope"}))
+    async with request.app.state.service.db.acquire() as db:
+        for other, households in await store_cycles.who_waits(db, terms.programme, terms.cycle_id):
+            raise Problem(
+                409,
+                f"{households} households wait in {other}",
+                f"See why: tonle cycles show {other}. Raise its envelope, or close it; then open this one.",
+            )
     return await _step(
         request,
         terms.cycle_id,

@@ -168,6 +168,21 @@ async def waiting_in(db: Connection, turn: Turn, most: int) -> list[str]:
     return [row["household_id"] for row in rows]
 
 
+async def who_waits(db: Connection, programme: str, but: str) -> list[tuple[str, int]]:
+    """(cycle, households) that wait in a programme's cycles that have not ended, but this one."""
+    rows = await db.fetch(
+        """
+        select cycle_id, count(*) from decision join cycle c using (cycle_id)
+        where waiting is not null and c.programme = $1 and cycle_id <> $2
+            and state not in ('closed', 'refused')
+        group by 1 order by 1
+        """,
+        programme,
+        but,
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
 async def held_back(db: Connection, most: int) -> list[tuple[str, str]]:
     """(cycle, household) of decisions that wait for a hold to be lifted."""
     rows = await db.fetch(

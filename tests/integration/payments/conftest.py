@@ -227,18 +227,14 @@ class Scene:
         """Opened and submitted by Sokha, who may also approve; Dara may only approve."""
         await self.officer("Sokha", "cycle.prepare", "cycle.approve")
         await self.officer("Dara", "cycle.approve")
-        terms = {
-            "programme": PROGRAMME,
-            "programme_hash": HASH,
-            "purpose": PURPOSE,
-            "period": PERIOD,
-            "reference_date": "2023-06-01",
-            "envelope": envelope,
-            "cap_household": cap_household,
-            "cap_payments": cap_payments,
-        }
-        (await self.call("POST", "/cycles", terms, by="Sokha")).raise_for_status()
+        caps = {"cap_household": cap_household, "cap_payments": cap_payments}
+        (await self.ask_for(PERIOD, envelope=envelope, **caps)).raise_for_status()
         (await self.call("POST", f"/cycles/{CYCLE}/submit", by="Sokha")).raise_for_status()
+
+    async def ask_for(self, period: str, **money: int) -> httpx.Response:
+        terms = {"programme": PROGRAMME, "programme_hash": HASH, "purpose": PURPOSE}
+        dates = {"period": period, "reference_date": f"{period}-01"}
+        return await self.call("POST", "/cycles", {**terms, **dates, **money}, by="Sokha")
 
     async def approve(self) -> None:
         (await self.call("POST", f"/cycles/{CYCLE}/approve", by="Dara")).raise_for_status()

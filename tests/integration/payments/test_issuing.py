@@ -137,6 +137,21 @@ async def test_what_exceeds_the_envelope_waits_and_is_paid_when_it_is_raised_by_
     assert (await scene.balances())["envelope"] == 0
 
 
+async def test_the_next_cycle_is_not_opened_while_households_wait_in_this_one(scene: Scene) -> None:
+    one = family("h-0001")
+    money = {"envelope": 1_000_000, "cap_household": 500_000, "cap_payments": 10}
+    async with scene.running():
+        await scene.open_cycle()
+        await scene.send([scene.key(one), scene.scored(one, 100_000)])
+        await scene.settled_down(waiting={"h-0001": "approval"})
+        refused = await scene.ask_for("2023-07", **money)
+        await scene.approve()
+        await scene.settled_down(states={"h-0001": "issued"}, waiting={})
+        opened = await scene.ask_for("2023-07", **money)
+    assert (refused.status_code, refused.json()["title"]) == (409, f"1 households wait in {CYCLE}")
+    assert opened.status_code == 201
+
+
 @pytest.mark.parametrize(
     ("terms", "reason"),
     [
