@@ -174,8 +174,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say("Interrupted; what had started is stopped again, and no figure is kept.")
         return 130
     parts = {name: {**each, f"{name}_load": round(load, 2)} for name, each in parts.items()}
-    _keep(options.results, options.picture, parts)
-    results.show(console, parts)
+    if parts:
+        _keep(options.results, options.picture, parts)
+        results.show(console, parts)
     for trouble in troubles:
         console.print(f"not measured - {trouble}", markup=False, soft_wrap=True)
     if options.json:
@@ -185,8 +186,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _keep(latest: Path, image: Path, parts: Mapping[str, results.Figures]) -> None:
-    if not parts:
-        return
     date = datetime.now(UTC).isoformat(timespec="seconds")
     merged = results.merge(results.read(latest), parts, results.commit(), date)
     results.write(latest, merged)
