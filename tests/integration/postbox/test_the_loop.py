@@ -115,6 +115,17 @@ async def test_what_waits_goes_on_in_order_when_its_answer_comes(scene: Scene) -
     assert await scene.db.fetchval("select count(*) from hold") == 0
 
 
+async def test_what_comes_later_waits_behind_a_message_that_was_parked_before(scene: Scene) -> None:
+    await scene.add(1, amount=-1, key="a")
+    async with scene.running():
+        await until(scene.all_done)
+        await scene.add(2, key="a")
+        await scene.add(3, key="b")
+        await until(scene.all_done)
+    assert await scene.effects() == [3]
+    assert [handling for handling, _ in await scene.parked()] == ["park", "behind"]
+
+
 async def test_what_waited_too_long_becomes_a_dead_letter(scene: Scene) -> None:
     scene.settings.park_deadline_s = 0.1
     await scene.add(1, amount=0, key="a")
