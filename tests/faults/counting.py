@@ -120,4 +120,4 @@ def build(settings: ServiceSettings, *, holds: bool = True) -> Service:
 
 
 if __name__ == "__main__":
-    run(build(ServiceSettings()))  # type: ignore[call-arg]
+    run(build(ServiceSettings()))

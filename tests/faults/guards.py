@@ -4,7 +4,6 @@ Production code has no switch for this: a service is started by `launch.py`, whi
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from uuid import uuid4
 
 from contracts.eligibility import EligibilityScored
@@ -45,7 +44,7 @@ def without_sequence() -> None:
     def forgetful(
         desk: Desk, household: Household | None, scored: Received[EligibilityScored]
     ) -> Household | None:
-        known = replace(household, scored=0, payments={}) if household else None
+        known = household._replace(scored=0, payments={}) if household else None
         return score(desk, known, scored)
 
     entitlements.score = forgetful

@@ -1,5 +1,7 @@
 """What is asked of a benchmark, and what is set against what."""
 
+from collections.abc import Mapping
+
 import pytest
 
 from benchmarks.pipeline import manned
@@ -20,7 +22,7 @@ def test_a_size_that_is_no_number_is_refused(option: str, capsys: pytest.Capture
 
 
 def test_ratios_are_taken_only_of_what_was_measured_together() -> None:
-    parts = {
+    parts: dict[str, Mapping[str, object]] = {
         "pipeline": {"households_per_second": 2500, "cpu_us_per_household": 800},
         "floor": {"floor_households_per_second": 4000, "floor_cpu_us_per_household": 450},
         "baseline": {"baseline_households_per_second": 100},
@@ -28,7 +30,7 @@ def test_ratios_are_taken_only_of_what_was_measured_together() -> None:
     ratios(parts)
     assert (parts["floor"]["floor_ratio"], parts["floor"]["floor_cpu_ratio"]) == (0.625, 0.562)
     assert parts["baseline"] == {"baseline_households_per_second": 100, "baseline_ratio": 25}
-    alone = {"floor": {"floor_households_per_second": 4000}}
+    alone: dict[str, Mapping[str, object]] = {"floor": {"floor_households_per_second": 4000}}
     ratios(alone)
     assert "floor_ratio" not in alone["floor"]
 

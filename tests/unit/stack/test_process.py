@@ -21,8 +21,8 @@ class Kernel:
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process.time, "sleep", lambda _seconds: None)
-    monkeypatch.setattr(process.ctypes, "get_errno", lambda: errno.ENOSPC)
+    monkeypatch.setattr("time.sleep", lambda _seconds: None)
+    monkeypatch.setattr("ctypes.get_errno", lambda: errno.ENOSPC)
 
 
 def test_a_namespace_that_is_refused_for_a_moment_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import openpyxl
 import pyarrow.parquet
 import pytest
+from openpyxl.worksheet.worksheet import Worksheet
 
 from services.registration.columns import check
 from services.registration.gazetteer import load_gazetteer
@@ -41,6 +42,7 @@ def test_all_three_formats_hold_the_same_households(tmp_path: Path) -> None:
     table = pyarrow.parquet.read_table(tmp_path / "file.parquet")
     assert [[cell or "" for cell in row.values()] for row in table.to_pylist()] == from_csv
     sheet = openpyxl.load_workbook(tmp_path / "file.xlsx").active
+    assert isinstance(sheet, Worksheet)
     assert [[cell or "" for cell in row] for row in sheet.iter_rows(min_row=2, values_only=True)] == from_csv
 
 

@@ -22,7 +22,7 @@ def read(topic: Topic, *records: wire.Record) -> tuple[list[Told], Reading]:
         SimpleNamespace(key=each.key, value=each.value, headers=each.headers, partition=1, offset=offset)
         for offset, each in enumerate(records)
     ]
-    return list(said(topic, raw, reading)), reading  # type: ignore[arg-type]
+    return list(said(topic, raw, reading)), reading
 
 
 def topic_of(name: str) -> Topic:
