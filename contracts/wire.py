@@ -1,7 +1,7 @@
 """Model <-> CloudEvents 1.0 record, Kafka binary mode (CloudEvents Kafka binding, section 3.2)."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -175,6 +175,7 @@ def decode(
 def envelope(data: M, topic: str, key: bytes | None, headers: Headers) -> Received[M]:
     """The CloudEvents attributes around data that was opened already (a JOSE token, say)."""
     attributes = dict(headers)
+    _all_text(attributes.values())
     if attributes.get("ce_specversion") != b"1.0":
         raise WireError("ce_specversion: 1.0 expected")
     if attributes.get("ce_type") != topic.encode():
@@ -193,6 +194,15 @@ def envelope(data: M, topic: str, key: bytes | None, headers: Headers) -> Receiv
         raise WireError(f"{missing.args[0]}: missing") from None
     except (TypeError, ValueError):
         raise WireError("key or a ce_ header: missing or malformed") from None
+
+
+def _all_text(values: Iterable[bytes | None]) -> None:
+    try:
+        b" ".join(values).decode()  # type: ignore[arg-type]
+    except TypeError:
+        raise WireError("header: null") from None
+    except UnicodeDecodeError:
+        raise WireError("header: not UTF-8") from None
 
 
 def _texts(*values: bytes | None) -> list[str]:

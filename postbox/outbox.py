@@ -83,6 +83,15 @@ async def backlog(db: Connection) -> int:
     return int(count)
 
 
+async def waiting_s(db: Connection) -> float:
+    """How long the oldest message has waited to be published; 0 where none waits."""
+    seconds = await db.fetchval(
+        "select coalesce(extract(epoch from now() - min(created_at)), 0)::float from outbox "
+        "where published_at is null"
+    )
+    return float(seconds)
+
+
 class Publisher:
     """Publishes strands: holds their rows locked, sends everything unpublished in order, marks it."""
 

@@ -1,9 +1,11 @@
 """A log that lost records is seen and refilled: the database syncs each commit, the broker does not."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from time import monotonic, time
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import IllegalStateError
 from asyncpg import Pool
 
 from postbox import positions
@@ -26,6 +28,7 @@ class Watch:
         self._consumer = consumer
         self._every_s = every_s
         self._looked: tuple[frozenset[TopicPartition], float] = (frozenset(), 0.0)
+        self._left: dict[Place, int] = {}
 
     async def look(self) -> None:
         """Stop partitions whose log got shorter, and let go on those that were put right."""
@@ -41,20 +44,30 @@ class Watch:
                 consumer.seek(place, position.next_offset)
                 consumer.resume(place)
         mine = {Place(*place): stood[Place(*place)] for place in assigned if Place(*place) in stood}
-        reasons = await self._shorter(consumer, mine)
+        ends = await consumer.end_offsets([TopicPartition(*place) for place in mine]) if mine else {}
+        await self._read_again(consumer, mine, ends)
+        reasons = _shorter(mine, ends)
         known, at = self._looked
         if assigned != known or monotonic() - at >= self._every_s:
             self._looked = assigned, monotonic()
             reasons |= await _rewritten(self._broker, mine)
         await self._stop(consumer, {place: why for place, why in reasons.items() if not stood[place].stopped})
 
-    async def _shorter(self, consumer: AIOKafkaConsumer, mine: Mapping[Place, Position]) -> dict[Place, str]:
-        ends = await consumer.end_offsets([TopicPartition(*place) for place in mine]) if mine else {}
-        return {
-            Place(*place): f"its log ends at {end}, before what was done"
-            for place, end in ends.items()
-            if mine[Place(*place)].next_offset > end
+    async def _read_again(
+        self, consumer: AIOKafkaConsumer, mine: Mapping[Place, Position], ends: Mapping[TopicPartition, int]
+    ) -> None:
+        """Go back where all was read and some is not done since the last look: a database was restored."""
+        left = {
+            place: at.next_offset
+            for place, at in mine.items()
+            if at.stopped is None and at.next_offset < ends[_tp(place)]
         }
+        for place in left.keys() & self._left.keys():
+            if left[place] == self._left[place]:
+                with suppress(IllegalStateError):
+                    if await consumer.position(_tp(place)) >= ends[_tp(place)]:
+                        consumer.seek(_tp(place), left[place])
+        self._left = left
 
     async def _stop(self, consumer: AIOKafkaConsumer, reasons: Mapping[Place, str]) -> None:
         if reasons:
@@ -108,6 +121,14 @@ async def _rewritten(broker: Broker, mine: Mapping[Place, Position]) -> dict[Pla
         return reasons
     finally:
         await consumer.stop()
+
+
+def _shorter(mine: Mapping[Place, Position], ends: Mapping[TopicPartition, int]) -> dict[Place, str]:
+    return {
+        place: f"its log ends at {ends[_tp(place)]}, before what was done"
+        for place, at in mine.items()
+        if at.next_offset > ends[_tp(place)]
+    }
 
 
 def _tp(place: Place) -> TopicPartition:

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -22,13 +23,15 @@ from postbox.batch import Limits, Loop, Tools
 from postbox.broker import Broker
 from postbox.listening import Listener, Polling
 from postbox.message import Subscription
-from postbox.outbox import Publisher, backlog
+from postbox.outbox import Publisher, backlog, waiting_s
 from postbox.recovering import Watch, rewind_stopped
 from postbox.replaying import Replayer
 from postbox.telemetry import Metrics, Tracing, log_to_stderr, new_traceparent
 
 log = logging.getLogger(__name__)
 
+UNPUBLISHED_S_MOST = 30.0
+STOP_S_MOST = 30.0
 # As the loop's own, but more patient: a publication may wait for the broker within its transaction.
 POOL_GUARDS = {"idle_in_transaction_session_timeout": "60000", "lock_timeout": "90000"}
 
@@ -179,6 +182,9 @@ class Service:
                         reasons.append(
                             f"partition {place.topic}/{place.partition} is stopped: {position.stopped}"
                         )
+                waited_s = await waiting_s(db)
+            if waited_s > UNPUBLISHED_S_MOST:
+                reasons.append(f"messages wait to be published since {waited_s:.0f} s: is Kafka there?")
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
             reasons.append("the database does not answer")
         if self.metrics.is_stalled():
@@ -303,6 +309,8 @@ def run(service: Service) -> None:
             gc.set_threshold(200_000, 20, 100)
             log.info("%s listens at %s", service.name, service.url)
             await stopping.wait()
+            # What can't end in time is no worse than a crash, and nobody may be there to kill it.
+            asyncio.get_running_loop().call_later(STOP_S_MOST, os._exit, 1)
 
     uvloop.run(main())
 

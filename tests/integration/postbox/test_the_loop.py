@@ -210,6 +210,27 @@ async def test_a_position_past_the_end_of_its_log_stops_the_partition_and_says_s
         await until(lambda: _stopped(scene, "its log ends at 1"))
 
 
+async def test_what_a_restored_database_has_not_done_is_read_again_by_itself(
+    scene: Scene,
+) -> None:
+    await scene.add(1, key="a")
+    async with scene.running():
+        await until(scene.all_done)
+        await scene.db.execute("delete from effect")
+        await scene.db.execute("update position set next_offset = 0, last_record = null")
+        await until(lambda: scene.db.fetchval("select count(*) = 1 from effect"))
+
+
+async def test_messages_that_nobody_publishes_make_a_service_unready(scene: Scene) -> None:
+    async with scene.running() as service:
+        await scene.db.execute(
+            "insert into outbox (lane, message_count, messages, created_at) "
+            "values ('', 1, '', now() - interval '1 minute')"
+        )
+        reasons = await service.unready()
+    assert any("wait to be published" in reason for reason in reasons)
+
+
 async def test_a_log_that_was_cut_and_written_on_stops_and_is_recovered_without_loss(scene: Scene) -> None:
     await scene.add(1, key="a")
     async with scene.running():
@@ -220,7 +241,8 @@ async def test_a_log_that_was_cut_and_written_on_stops_and_is_recovered_without_
     async with scene.running():
         await until(lambda: _stopped(scene, "written on"))
         answer = (await scene.call("POST", "/recover?since_s=3600")).json()
-        assert (answer["published_again"], len(answer["rewound"])) == (1, 1)
+        assert answer["published_again"] >= 1
+        assert len(answer["rewound"]) == 1
         await until(scene.all_done)
         await until(lambda: scene.db.fetchval("select count(distinct id) = 2 from effect"))
     assert len(await scene.on(counting.COUNTED)) >= 3
