@@ -45,6 +45,7 @@ MASTER = MasterKey(b"\x05" * 32)
 async def test_opening_a_cycle_scores_everybody_again_but_those_who_left(scene: Scene) -> None:
     async with scene.running():
         await scene.register("h-1", "h-2", "h-3")
+        await until(lambda: scene.counts(without_cycle=3, refused=3))
         await scene.tell(exited("h-3"))
         await until(lambda: scene.counts(without_cycle=3, exited=1, refused=3))
         await scene.tell(cycle_changed())
