@@ -98,7 +98,7 @@ class Postgres:
             "full_page_writes": "on" if self.durable else "off",
             "random_page_cost": "1.1",
             "jit": "off",
-            "autovacuum_naptime": "15s",
+            "autovacuum_naptime": "60s",
             "log_line_prefix": "%m [%p] %u@%d ",
             "log_min_error_statement": "panic",  # a statement may hold personal data
             "log_parameter_max_length_on_error": 0,
