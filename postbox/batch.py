@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import IllegalStateError
+from aiokafka.errors import IllegalStateError, KafkaError
 
 from postbox import outbox, parking, positions
 from postbox.errors import BEHIND, handling_of, is_transient, reason_of
@@ -20,7 +20,7 @@ from postbox.telemetry import Metrics, Tracing
 
 log = logging.getLogger(__name__)
 
-AHEAD_ROUNDS_MOST = 20
+AHEAD_S_MOST = 1.0
 AHEAD_RECORDS_MOST = 5000
 # A stopped process must not block its successor: the server ends its transaction before others give up.
 GUARDS = {"idle_in_transaction_session_timeout": "8000", "lock_timeout": "12000", "application_name": "loop"}
@@ -133,17 +133,31 @@ class Loop:
             await self._tools.publish(sorted(lanes), work.written)
 
     async def _read_ahead(self, consumer: AIOKafkaConsumer) -> list[ConsumerRecord]:
-        # A compacted topic is a table that events refer to: what is there of it is read before them.
-        tables = [
-            place for place in consumer.assignment() if self._tools.subscriptions[place.topic].compacted
-        ]
+        """What is there of compacted topics: each is a table that events refer to, so it is read first.
+
+        What does not come in time is left: who needs it waits for it.
+        """
         ahead: list[ConsumerRecord] = []
-        for _ in range(AHEAD_ROUNDS_MOST if tables else 0):
-            found = await consumer.getmany(*tables, timeout_ms=2, max_records=AHEAD_RECORDS_MOST)
-            if not found or len(ahead) >= AHEAD_RECORDS_MOST:
-                break
-            ahead.extend(record for records in found.values() for record in records)
+        with suppress(KafkaError, TimeoutError):
+            async with asyncio.timeout(AHEAD_S_MOST):
+                tables = await self._behind(consumer)
+                while tables and len(ahead) < AHEAD_RECORDS_MOST:
+                    for records in (await consumer.getmany(*tables, timeout_ms=50)).values():
+                        ahead.extend(records)
+                    tables = {
+                        table: end for table, end in tables.items() if await consumer.position(table) < end
+                    }
         return ahead
+
+    async def _behind(self, consumer: AIOKafkaConsumer) -> dict[TopicPartition, int]:
+        """Partitions of compacted topics that are not read to their end, and where that is."""
+        tables = [
+            place
+            for place in consumer.assignment() - consumer.paused()
+            if self._tools.subscriptions[place.topic].compacted
+        ]
+        ends: dict[TopicPartition, int] = await consumer.end_offsets(tables) if tables else {}
+        return {place: end for place, end in ends.items() if await consumer.position(place) < end}
 
     async def _attempt(self, records: Sequence[ConsumerRecord]) -> Work:
         try:
