@@ -178,7 +178,7 @@ def _provinces(riel: Mapping[str, int], columns: int) -> Table:
 
 def _told(line: str, width: int) -> RenderableType:
     # Khmer is drawn wider than its cells are counted: room is left beside it.
-    return Padding(Text(line), (0, 0 if line.isascii() else width // 3, 0, 0))
+    return Padding(Text(line), (0, width // 3 if line.startswith("SMS ") else 0, 0, 0))
 
 
 def _sum(each: Sum) -> Text:
