@@ -1,5 +1,6 @@
 """A log that lost records is seen and refilled: the database syncs each commit, the broker does not."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from time import monotonic, time
@@ -14,6 +15,7 @@ from postbox.broker import Broker
 from postbox.positions import Place, Position
 
 WITNESS_S = 3.0
+POSITION_S = 0.5
 
 
 class Watch:
@@ -64,8 +66,9 @@ class Watch:
         }
         for place in left.keys() & self._left.keys():
             if left[place] == self._left[place]:
-                with suppress(IllegalStateError):
-                    if await consumer.position(_tp(place)) >= ends[_tp(place)]:
+                with suppress(IllegalStateError, TimeoutError):  # no position is known while it is reset
+                    at = await asyncio.wait_for(consumer.position(_tp(place)), POSITION_S)
+                    if at >= ends[_tp(place)]:
                         consumer.seek(_tp(place), left[place])
         self._left = left
 
