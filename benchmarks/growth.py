@@ -85,7 +85,7 @@ async def _after_a_backlog(messages: int, home: Path | None, say: Say) -> dict[s
     say(f"-- {messages:,} messages pile up before {LATE}")
     with pipeline.scratch(_within(home, "backlog")) as folder:
         async with pipeline.opened(folder, households, say) as ground:
-            keeper = next(each for each in ground.running._keepers if each.name == LATE)
+            keeper = ground.running.keeper(LATE)
             before = await ground.watch.look()
             await keeper.stop()
             await ground.acts.upload(await pipeline.written(ground, households))

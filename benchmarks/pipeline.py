@@ -12,7 +12,6 @@ from pathlib import Path
 
 from benchmarks import counting
 from benchmarks.watch import Look, Watch, progress, rss_mb_growth, rss_mb_most, used_cpu_s, whole
-from contracts.topics import CYCLE_CHANGED
 from tonle import generate
 from tonle.demo_acts import Acts, Terms
 from tonle.hops import at_rest
@@ -138,7 +137,7 @@ async def opened(
         terms = Terms((households + SPARE_HOUSEHOLDS) * RIEL_PER_HOUSEHOLD)
         await acts.prepare(await acts.programme(), terms)
         await acts.approve()
-        await _until_known(monitor)
+        await monitor.until_cycles_are_known()
         say(f"stack with an approved cycle in {home}")
         yield Ground(stack, acts, monitor, watch, say)
         _check_restarts(stack.state)
@@ -185,15 +184,6 @@ async def verify(ground: Ground) -> None:
         f"counted: {counted.rows:,} rows, {len(counted.eligible):,} eligible, {len(counted.payments):,} "
         f"payments, {counted.told:,} SMS at the gateway; none lost, none doubled"
     )
-
-
-async def _until_known(monitor: Monitor) -> None:
-    """Until eligibility knows of the cycle; who is registered before that waits for a job."""
-    while True:
-        told = [line for line in await monitor.topics() if line.topic.endswith(CYCLE_CHANGED.name)]
-        if all(line.messages and line.lag.get("eligibility") == 0 for line in told):
-            return
-        await asyncio.sleep(0.1)
 
 
 async def follow(ground: Ground, looks: list[Look]) -> None:

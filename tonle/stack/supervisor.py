@@ -119,6 +119,10 @@ class Stack:
         self._lock.close()
         self._lock = None
 
+    def keeper(self, name: str) -> Keeper:
+        """Who starts and stops one part of this stack. Raises `StopIteration` for a part it has not."""
+        return next(keeper for keeper in self._keepers if keeper.name == name)
+
     async def _recover(self) -> None:
         previous = state.load(self.settings.data_dir)
         if previous is None or previous.state in ("stopped", "failed"):

@@ -1,11 +1,9 @@
 """The programs that the pipeline is compared with do the whole work, each on a stack of its own."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from joserfc import jwe, jws
 from joserfc.jwk import OKPKey
 
@@ -14,9 +12,9 @@ from benchmarks.floor.wire import PARTNER
 from contracts import wire
 from contracts.payment import PaymentInstruction, PaymentIssued
 from contracts.topics import TOPICS, partner_instruction
+from tests.broker import whole
 from tonle.stack.access import ADMIN
 from tonle.stack.secrets import Secrets
-from tonle.stack.state import StackState
 from tonle.stack.supervisor import Stack
 
 pytestmark = pytest.mark.stack
@@ -24,20 +22,6 @@ pytestmark = pytest.mark.stack
 HOUSEHOLDS = 60
 CONTRACTS = {topic.name: topic.contract for topic in TOPICS}
 INSTRUCTION = partner_instruction(PARTNER).name
-
-
-async def everything(stack: StackState, topics: Sequence[str]) -> list[ConsumerRecord]:
-    consumer = AIOKafkaConsumer(*topics, **stack.kafka.broker(ADMIN).options, auto_offset_reset="earliest")
-    await consumer.start()
-    try:
-        left = sum((await consumer.end_offsets(consumer.assignment())).values())
-        found: list[ConsumerRecord] = []
-        while len(found) < left:
-            for records in (await consumer.getmany(timeout_ms=500)).values():
-                found.extend(records)
-        return found
-    finally:
-        await consumer.stop()
 
 
 def opened(secrets: Secrets, token: bytes) -> PaymentInstruction:
@@ -52,7 +36,8 @@ def opened(secrets: Secrets, token: bytes) -> PaymentInstruction:
 
 async def agrees(stack: Stack) -> None:
     """Every event is one of its contract, and the partner is told what notifications is told."""
-    found = await everything(stack.state, [*CONTRACTS, INSTRUCTION])
+    admin = stack.state.kafka.broker(ADMIN)
+    found = [record for topic in (*CONTRACTS, INSTRUCTION) for record in await whole(admin, topic)]
     events = [
         wire.decode(CONTRACTS[each.topic], each.topic, each.key, each.value, each.headers)
         for each in found

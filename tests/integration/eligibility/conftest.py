@@ -7,18 +7,17 @@ from dataclasses import dataclass, field
 import asyncpg
 import httpx
 import pytest_asyncio
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 
 from contracts import topics, wire
 from contracts.eligibility import EligibilityScored
 from contracts.household import HouseholdKey, KeyPurpose, KeyState
-from contracts.topics import Topic
 from contracts.wire import Cause, Received, Record
 from postbox.service import Service
 from services.eligibility import app
 from services.eligibility.app import EligibilitySettings
-from tests.broker import as_admin
-from tests.conftest import PARTITIONS, MakeSettings
+from tests.broker import as_admin, everything
+from tests.conftest import MakeSettings
 from tests.unit.eligibility.samples import START, TRACE, Event, Sealer, key_of
 from tonle.stack.secrets import Secrets
 from vault.master import MasterKey
@@ -106,23 +105,9 @@ class Scene:
 
     async def scored(self) -> list[Received[EligibilityScored]]:
         """Every event told so far, by household and sequence."""
-        topic: Topic = topics.ELIGIBILITY_SCORED
-        consumer = AIOKafkaConsumer(**as_admin(self.settings))
-        await consumer.start()
-        try:
-            name = self.settings.topic_prefix + topic.name
-            places = [TopicPartition(name, each) for each in range(PARTITIONS)]
-            consumer.assign(places)
-            await consumer.seek_to_beginning(*places)
-            most = sum((await consumer.end_offsets(places)).values())
-            found: list[Received[EligibilityScored]] = []
-            while len(found) < most:
-                for records in (await consumer.getmany(timeout_ms=200)).values():
-                    found += [
-                        wire.decode(EligibilityScored, topic.name, r.key, r.value, r.headers) for r in records
-                    ]
-        finally:
-            await consumer.stop()
+        name = topics.ELIGIBILITY_SCORED.name
+        records = await everything(self.settings, name)
+        found = [wire.decode(EligibilityScored, name, r.key, r.value, r.headers) for r in records]
         return sorted(found, key=lambda each: (each.key, each.sequence))
 
     async def get(self, path: str) -> httpx.Response:

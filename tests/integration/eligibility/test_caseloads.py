@@ -21,7 +21,6 @@ from services.eligibility import app, handlers, jobs
 from services.eligibility.handlers import Office
 from tests.conftest import MakeDatabase
 from tests.integration.eligibility.conftest import Scene
-from tests.integration.postbox.conftest import until
 from tests.unit.eligibility.samples import (
     CYCLE,
     JUNE,
@@ -33,6 +32,7 @@ from tests.unit.eligibility.samples import (
     history,
     key_of,
 )
+from tests.waiting import until
 from vault import keyring
 from vault.keyring import WrappedKey
 from vault.master import MasterKey

@@ -8,8 +8,8 @@ import pytest
 from contracts import topics, wire
 from contracts.household import KeyPurpose, KeyState, Level, Payee
 from tests.integration.eligibility.conftest import Scene
-from tests.integration.postbox.conftest import until
 from tests.unit.eligibility.samples import CYCLE, PROGRAMME, TRACE, cycle_changed, exited
+from tests.waiting import until
 
 pytestmark = pytest.mark.stack
 

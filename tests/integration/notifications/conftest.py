@@ -15,7 +15,7 @@ from pathlib import Path
 import asyncpg
 import httpx
 import pytest_asyncio
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 
 from contracts import topics, wire
 from contracts.household import HouseholdKey, KeyPurpose, KeyState, Payee
@@ -24,8 +24,8 @@ from contracts.sealed import Sealed
 from contracts.topics import Topic
 from contracts.wire import Cause, M, Received, Record
 from services.notifications import app
-from tests.broker import as_admin
-from tests.integration.postbox.conftest import until
+from tests.broker import as_admin, everything
+from tests.waiting import until
 from tonle.stack.secrets import Secrets
 from vault.master import MasterKey
 from vault.sealing import Keys, new_key
@@ -164,20 +164,8 @@ class Scene:
 
     async def on(self, topic: Topic, contract: type[M]) -> list[Received[M]]:
         """Every event a topic holds now."""
-        consumer = AIOKafkaConsumer(**as_admin(self.settings))
-        await consumer.start()
-        try:
-            places = [TopicPartition(self.settings.topic_prefix + topic.name, each) for each in (0, 1)]
-            consumer.assign(places)
-            await consumer.seek_to_beginning(*places)
-            most = sum((await consumer.end_offsets(places)).values())
-            found: list[Received[M]] = []
-            while len(found) < most:
-                for records in (await consumer.getmany(timeout_ms=200)).values():
-                    found += [wire.decode(contract, topic.name, r.key, r.value, r.headers) for r in records]
-            return found
-        finally:
-            await consumer.stop()
+        found = await everything(self.settings, topic.name)
+        return [wire.decode(contract, topic.name, r.key, r.value, r.headers) for r in found]
 
     async def get(self, path: str, **query: str) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self.admin_token}"}

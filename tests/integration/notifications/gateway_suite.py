@@ -14,7 +14,7 @@ from services.notifications.gateways.kannel import Kannel
 from services.notifications.gateways.outcome import Outcome, Verdict
 from services.notifications.segments import measure
 from tests.integration.notifications.conftest import PASSWORD, SENDER, USER
-from tests.integration.postbox.conftest import until
+from tests.waiting import until
 
 TAKEN = Outcome(Verdict.TAKEN)
 TEXTS = {

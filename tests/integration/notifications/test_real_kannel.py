@@ -19,7 +19,7 @@ import pytest_asyncio
 from services.notifications.segments import measure
 from tests.integration.notifications.conftest import PASSWORD, USER, free_port
 from tests.integration.notifications.gateway_suite import TAKEN, TEXTS, GatewaySuite, Got, UnderTest
-from tests.integration.postbox.conftest import until
+from tests.waiting import until
 
 pytestmark = pytest.mark.more
 

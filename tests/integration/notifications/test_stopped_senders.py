@@ -9,7 +9,7 @@ import pytest
 from contracts import topics
 from contracts.sms import SmsSent, SmsUpdated
 from tests.integration.notifications.conftest import Gateway, Scene
-from tests.integration.postbox.conftest import until
+from tests.waiting import until
 
 pytestmark = pytest.mark.stack
 

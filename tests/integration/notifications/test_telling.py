@@ -10,7 +10,7 @@ from contracts.household import KeyState
 from contracts.sms import SmsSent, SmsUpdated
 from contracts.wire import Record
 from tests.integration.notifications.conftest import PHONE, SENDER, Gateway, Scene
-from tests.integration.postbox.conftest import until
+from tests.waiting import until
 
 pytestmark = pytest.mark.stack
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime
 import asyncpg
 import httpx
 import pytest_asyncio
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaProducer, ConsumerRecord
 from joserfc import jwe, jws
 from joserfc.jwe import JWERegistry
 from joserfc.jwk import OKPKey
@@ -36,8 +36,9 @@ from contracts.sealed import Sealed
 from contracts.wire import Cause, Record
 from postbox.service import Service
 from services.payments.app import MIGRATIONS, PaymentsSettings, service_of
-from tests.broker import as_admin
-from tests.conftest import PARTITIONS, MakeSettings
+from tests.broker import as_admin, everything
+from tests.conftest import MakeSettings
+from tests.waiting import until
 from tonle.stack.secrets import Secrets
 from vault import keyring
 from vault.master import MasterKey
@@ -48,13 +49,6 @@ CYCLE = f"{PROGRAMME}-{PERIOD}"
 SIGNATURES = JWSRegistry({"exp": HeaderParameter("Expiration Time", "int")}, algorithms=["Ed25519"])
 ENCRYPTION = JWERegistry(algorithms=["ECDH-ES+A256KW", "A256GCM"])
 _TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
-
-
-async def until(condition: Callable[[], Awaitable[object]], most_s: float = 30.0) -> None:
-    """Wait until a condition holds; fail after `most_s` seconds."""
-    async with asyncio.timeout(most_s):
-        while not await condition():
-            await asyncio.sleep(0.02)
 
 
 @dataclass(frozen=True)
@@ -243,22 +237,7 @@ class Scene:
 
     async def on(self, topic: str) -> list[ConsumerRecord]:
         """Everything a topic holds now, by partition."""
-        consumer = AIOKafkaConsumer(**as_admin(self.settings))
-        await consumer.start()
-        try:
-            places = [
-                TopicPartition(self.settings.topic_prefix + topic, number) for number in range(PARTITIONS)
-            ]
-            consumer.assign(places)
-            await consumer.seek_to_beginning(*places)
-            left = sum((await consumer.end_offsets(places)).values())
-            found: list[ConsumerRecord] = []
-            while len(found) < left:
-                for records in (await consumer.getmany(timeout_ms=500)).values():
-                    found.extend(records)
-            return found
-        finally:
-            await consumer.stop()
+        return await everything(self.settings, topic)
 
     async def instructions(self) -> list[tuple[str, PaymentInstruction]]:
         """(household, instruction) as the partner reads them: decrypted, and our signature verified."""

@@ -16,7 +16,8 @@ from contracts.wire import Cause, Received, Record
 from postbox.broker import Broker
 from services.payments.partners.kafka import KafkaPartner
 from tests.conftest import PARTITIONS
-from tests.integration.payments.conftest import jwk, until
+from tests.integration.payments.conftest import jwk
+from tests.waiting import until
 from tonle.stack.secrets import Secrets
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"

@@ -9,7 +9,8 @@ import pytest
 from contracts import topics, wire
 from contracts.household import KeyPurpose, KeyState
 from contracts.payment import InstructionKind, PaymentIssued
-from tests.integration.payments.conftest import CYCLE, Scene, events, family, until
+from tests.integration.payments.conftest import CYCLE, Scene, events, family
+from tests.waiting import until
 from vault.sealing import Keys
 
 pytestmark = pytest.mark.stack

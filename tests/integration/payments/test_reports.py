@@ -5,7 +5,8 @@ from aiokafka import ConsumerRecord
 
 from contracts import topics
 from contracts.payment import InstructionKind, PaymentInstruction, ReportStatus
-from tests.integration.payments.conftest import Scene, events, family, until
+from tests.integration.payments.conftest import Scene, events, family
+from tests.waiting import until
 
 pytestmark = pytest.mark.stack
 S = ReportStatus

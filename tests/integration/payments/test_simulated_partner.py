@@ -15,8 +15,9 @@ import pytest
 import pytest_asyncio
 
 from tests.conftest import own_topics
-from tests.integration.payments.conftest import Scene, family, until
+from tests.integration.payments.conftest import Scene, family
 from tests.integration.payments.partner_suite import PartnerSuite, Talk, talker, talking
+from tests.waiting import until
 from tonle.stack.access import ADMIN
 from tonle.stack.secrets import Secrets
 from tonle.stack.supervisor import Stack

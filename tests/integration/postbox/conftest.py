@@ -1,6 +1,5 @@
 """A counting service on its own topics and database."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -9,24 +8,17 @@ from dataclasses import dataclass, field
 import asyncpg
 import httpx
 import pytest_asyncio
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaProducer, ConsumerRecord
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from postbox.service import Service, ServiceSettings
-from tests.broker import as_admin
+from tests.broker import as_admin, everything
 from tests.faults import counting
 from tonle.stack.secrets import Secrets
 from tonle.stack.supervisor import Stack
 
 Headers = Sequence[tuple[str, bytes | None]]
 TOPICS = (counting.ADDED, counting.ANSWERED, counting.COUNTED, "counting.dead-letter.v1")
-
-
-async def until(condition: Callable[[], Awaitable[object]], most_s: float = 30.0) -> None:
-    """Wait until a condition holds; fail after `most_s` seconds."""
-    async with asyncio.timeout(most_s):
-        while not await condition():
-            await asyncio.sleep(0.02)
 
 
 @dataclass
@@ -79,21 +71,7 @@ class Scene:
 
     async def on(self, topic: str) -> list[ConsumerRecord]:
         """Everything a topic holds now."""
-        consumer = AIOKafkaConsumer(**as_admin(self.settings))
-        await consumer.start()
-        try:
-            name = self.settings.topic_prefix + topic
-            places = [TopicPartition(name, 0), TopicPartition(name, 1)]
-            consumer.assign(places)
-            await consumer.seek_to_beginning(*places)
-            left = sum((await consumer.end_offsets(places)).values())
-            found: list[ConsumerRecord] = []
-            while len(found) < left:
-                for records in (await consumer.getmany(timeout_ms=500)).values():
-                    found.extend(records)
-            return found
-        finally:
-            await consumer.stop()
+        return await everything(self.settings, topic)
 
     async def call(self, method: str, path: str) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self.admin_token}"}

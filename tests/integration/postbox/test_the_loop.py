@@ -10,7 +10,8 @@ from postbox.message import Batch, Connection, Outgoing, Subscription
 from postbox.service import Job, Service
 from tests.broker import as_admin
 from tests.faults import counting
-from tests.integration.postbox.conftest import Scene, until
+from tests.integration.postbox.conftest import Scene
+from tests.waiting import until
 
 
 async def test_every_message_has_one_effect_and_one_outgoing_record(scene: Scene) -> None:

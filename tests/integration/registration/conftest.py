@@ -1,22 +1,23 @@
 """Registration running on its own database and topics, and what comes out of it."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
 import asyncpg
 import httpx
 import pytest_asyncio
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord
 
 from postbox.service import Service
 from services.registration import app
 from services.registration.app import RegistrationSettings
 from services.registration.forms import HouseholdForm, form_of
-from tests.broker import as_admin
+from tests import waiting
+from tests.broker import everything
 from tests.unit.registration.samples import household, told
 from vault import keyring
 
@@ -25,11 +26,8 @@ ACTIONS = [
 ]  # fmt: skip
 
 
-async def until(condition: Callable[[], Awaitable[object]], most_s: float = 100.0) -> None:
-    """Wait until a condition holds; fail after `most_s` seconds."""
-    async with asyncio.timeout(most_s):
-        while not await condition():
-            await asyncio.sleep(0.02)
+until = partial(waiting.until, most_s=100.0)
+"""More patient than others: an import of thousands of rows takes its time."""
 
 
 def form(number: int = 1, /, **changes: str) -> HouseholdForm:
@@ -133,21 +131,7 @@ class Window:
     async def on(self, topic: str) -> list[ConsumerRecord]:
         """Everything a topic holds once the outbox is empty."""
         await self.published()
-        consumer = AIOKafkaConsumer(**as_admin(self.settings))
-        await consumer.start()
-        try:
-            name = self.settings.topic_prefix + topic
-            places = [TopicPartition(name, n) for n in (0, 1)]
-            consumer.assign(places)
-            await consumer.seek_to_beginning(*places)
-            left = sum((await consumer.end_offsets(places)).values())
-            found: list[ConsumerRecord] = []
-            while len(found) < left:
-                for records in (await consumer.getmany(timeout_ms=500)).values():
-                    found.extend(records)
-            return found
-        finally:
-            await consumer.stop()
+        return await everything(self.settings, topic)
 
 
 @pytest_asyncio.fixture
