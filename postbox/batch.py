@@ -1,4 +1,4 @@
-"""The loop: consume a batch, decide in one transaction, publish, and only then tell the broker."""
+"""The loop: consume a batch, decide in one transaction, and hand over what it says to be published."""
 
 import asyncio
 import logging
@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 
 from postbox import outbox, parking, positions
+from postbox.courier import Courier
 from postbox.errors import BEHIND, handling_of, is_transient, reason_of
 from postbox.message import Batch, Connection, Event, Outgoing, Subscription
 from postbox.parking import Raw, Set
@@ -83,23 +84,25 @@ class Loop:
     """Handles the records of one service's subscriptions, exactly once in effect.
 
     Positions in the database are the truth; Kafka's committed offsets are a hint. A zombie finds its work
-    done, or does it once.
+    done, or does it once. What a batch says goes out beside the transactions of the next ones.
     """
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
         self._order = {topic: index for index, topic in enumerate(tools.subscriptions)}
+        self._courier = Courier(tools.publish)
         self._db: asyncpg.Connection | None = None
         self._sought: dict[Place, int] = {}
         self._publish_too: set[str] = set()
 
     async def close(self) -> None:
-        """Close the loop's own connection."""
+        """Publish what was committed; close the loop's own connection."""
+        await self._courier.close()
         if self._db is not None and not self._db.is_closed():
             await self._db.close(timeout=5)
 
     async def handle(self, polled: Sequence[ConsumerRecord], consumer: AIOKafkaConsumer) -> None:
-        """Do one polled batch to its end: effects, publication, positions. Does not raise.
+        """Do one polled batch: effects, positions and outbox; publication follows by itself. Does not raise.
 
         What fails for a passing reason is tried again with a bounded backoff; if that does not help within
         `stall_s`, the partitions are rewound and polled again, so that the group keeps this member.
@@ -130,7 +133,7 @@ class Loop:
         if work.written or self._publish_too:
             lanes = {_lane(place) for place in work.positions} | self._publish_too
             self._publish_too = set()
-            await self._tools.publish(sorted(lanes), work.written)
+            await self._courier.hand_over(lanes, work.written)
 
     async def _read_ahead(self, consumer: AIOKafkaConsumer) -> list[ConsumerRecord]:
         """What is there of compacted topics: each is a table that events refer to, so it is read first.

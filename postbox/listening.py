@@ -34,7 +34,7 @@ class Polling:
 
 
 class Listener:
-    """One consumer for all topics of a service; a batch is handled to its end before the next is polled."""
+    """One consumer for all topics of a service; a batch is committed before the next is polled."""
 
     def __init__(self, topics: Sequence[str], polling: Polling, handle: Handle) -> None:
         self._handle = handle
