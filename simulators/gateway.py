@@ -43,7 +43,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = 0
     gateway_user: str = "tonle"
-    gateway_password: str = "tonle"  # noqa: S105 - a simulator's
+    gateway_password_file: Path
     gateway_seed: int = 0
     gateway_refused: float = 0.0
     gateway_silent: float = 0.0
@@ -127,6 +127,7 @@ class Simulator:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._login = (settings.gateway_user, settings.gateway_password_file.read_text().strip())
         self._refused = 0
         self.inbox = Inbox(settings.data_dir / "gateway.sqlite")
 
@@ -146,11 +147,7 @@ class Simulator:
 
     def _sendsms(self, query: Query, say: Say) -> None:
         """The interface of smsbox, as the User's Guide of Kannel 1.4.5 and its answers have it."""
-        settings = self._settings
-        if (_first(query, "username"), _first(query, "password")) != (
-            settings.gateway_user,
-            settings.gateway_password,
-        ):
+        if (_first(query, "username"), _first(query, "password")) != self._login:
             say(Answer(403, "Authorization failed for sendsms"))
         elif wrong := _wrong(query):
             say(Answer(400, wrong))

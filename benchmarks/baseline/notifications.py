@@ -23,6 +23,7 @@ TEMPLATE = "payment-issued"
 
 words = wording.load({path.name: path.read_text() for path in FOLDER.glob("*.yaml")})
 gateway = httpx.AsyncClient(base_url=os.environ["TONLE_GATEWAY_URL"])
+gateway_password = Path(os.environ["TONLE_GATEWAY_PASSWORD_FILE"]).read_text().strip()
 broker = stack_broker()
 told = broker.publisher(SMS_SENT.name)
 
@@ -39,7 +40,7 @@ async def tell(said: Issued, db: Annotated[asyncpg.Pool, Context()]) -> None:
     sms_id = str(uuid5(NAMESPACE, f"sms/{said.payment_id}"))
     query = {
         "username": os.environ["TONLE_GATEWAY_USER"],
-        "password": os.environ["TONLE_GATEWAY_PASSWORD"],
+        "password": gateway_password,
         "from": os.environ["TONLE_SMS_SENDER"],
         "to": payee.phone,
         "text": text,

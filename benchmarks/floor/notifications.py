@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import services.notifications
 from benchmarks.floor.hop import Ciphers, Hop, Service, columns, run
@@ -77,14 +77,13 @@ class Notifications(Service):
         self._wording = wording.load({path.name: path.read_text() for path in _FOLDER.glob("*.yaml")})
         self._ready: list[Sms] = []
         self._lines: list[Line] = []
-        said = {
-            name: quote(self.settings[f"{name}"])
-            for name in ("gateway_user", "gateway_password", "sms_sender")
+        query = {
+            "username": self.settings["gateway_user"],
+            "password": Path(self.settings["gateway_password_file"]).read_text().strip(),
+            "from": self.settings["sms_sender"],
+            "charset": "UTF-8",
         }
-        self._prefix = (
-            f"GET /cgi-bin/sendsms?username={said['gateway_user']}&password={said['gateway_password']}"
-            f"&from={said['sms_sender']}&charset=UTF-8"
-        )
+        self._prefix = f"GET /cgi-bin/sendsms?{urlencode(query)}"
 
     async def intend(self, events: list[Event[PaymentIssued]], ciphers: Ciphers) -> Outgoing:
         """Write down which SMS will be sent."""

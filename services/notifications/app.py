@@ -7,7 +7,6 @@ from pathlib import Path
 from uuid import uuid4
 
 from prometheus_client import Counter
-from pydantic import SecretStr
 
 from contracts import topics, wire
 from contracts.topics import Topic
@@ -33,7 +32,7 @@ class Settings(ServiceSettings):
 
     gateway_url: str
     gateway_user: str
-    gateway_password: SecretStr
+    gateway_password_file: Path
     gateway_report_url: str | None = None
     sms_sender: str
     sms_in_flight: int = 64
@@ -82,7 +81,7 @@ def _sender(settings: Settings, master: MasterKey, outcomes: Counter) -> Sender:
     gateway = Kannel(
         settings.gateway_url,
         settings.gateway_user,
-        settings.gateway_password.get_secret_value(),
+        settings.gateway_password_file.read_text().strip(),
         settings.sms_sender,
         timeout_s=settings.sms_timeout_s,
         report_url=settings.gateway_report_url,

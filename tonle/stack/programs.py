@@ -110,7 +110,7 @@ def _notifications(place: Place) -> dict[str, str]:
     return {
         "TONLE_GATEWAY_URL": place.urls["gateway"],
         "TONLE_GATEWAY_USER": GATEWAY_USER,
-        "TONLE_GATEWAY_PASSWORD": place.secrets.gateway_password,
+        "TONLE_GATEWAY_PASSWORD_FILE": str(place.secrets.gateway_password_file),
         "TONLE_SMS_SENDER": SMS_SENDER,
     }
 
@@ -119,7 +119,7 @@ def _gateway(place: Place) -> dict[str, str]:
     return {
         **_everywhere(place),
         "TONLE_GATEWAY_USER": GATEWAY_USER,
-        "TONLE_GATEWAY_PASSWORD": place.secrets.gateway_password,
+        "TONLE_GATEWAY_PASSWORD_FILE": str(place.secrets.gateway_password_file),
     }
 
 

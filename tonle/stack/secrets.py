@@ -38,9 +38,9 @@ class Secrets:
         return self.admin_token_file.read_text().strip()
 
     @property
-    def gateway_password(self) -> str:
+    def gateway_password_file(self) -> Path:
         """What notifications shows to the SMS gateway."""
-        return (self.folder / "gateway.password").read_text().strip()
+        return self.folder / "gateway.password"
 
     def jwk(self, name: str) -> Path:
         """A private key: `payments`, `<partner>-sign` or `<partner>-encrypt`."""
@@ -82,7 +82,7 @@ def ensure(folder: Path, *, roles: Sequence[str], partners: Sequence[str]) -> Se
     found = Secrets(folder)
     _once(found.master_key, lambda: secrets.token_hex(32))
     _once(found.admin_token_file, lambda: secrets.token_urlsafe(32))
-    _once(folder / "gateway.password", lambda: secrets.token_urlsafe(24))
+    _once(found.gateway_password_file, lambda: secrets.token_urlsafe(24))
     for role in roles:
         _once(folder / f"postgres-{role}.password", lambda: secrets.token_hex(24))
         _once(found.passfile(role), lambda: f"*:*:*:{role}:{found.database_password(role)}")  # noqa: B023

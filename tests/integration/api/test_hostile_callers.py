@@ -56,10 +56,15 @@ async def _payments(settings: MakeSettings, secrets: Secrets) -> Service:
     return payments.service_of(await settings(payments.PaymentsSettings, "payments", migrations, **keys))
 
 
-async def _notifications(settings: MakeSettings, _: Secrets) -> Service:
-    gateway = {"gateway_url": "http://127.0.0.1:1", "gateway_user": "u", "gateway_password": "p"}
+async def _notifications(settings: MakeSettings, secrets: Secrets) -> Service:
     told = await settings(
-        notifications.Settings, "notifications", notifications.MIGRATIONS, sms_sender="Tonle", **gateway
+        notifications.Settings,
+        "notifications",
+        notifications.MIGRATIONS,
+        gateway_url="http://127.0.0.1:1",
+        gateway_user="u",
+        gateway_password_file=secrets.gateway_password_file,
+        sms_sender="Tonle",
     )
     return notifications.service(told)
 

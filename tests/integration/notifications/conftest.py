@@ -51,16 +51,24 @@ class Gateway:
     port: int = field(default_factory=free_port)
     process: asyncio.subprocess.Process | None = None
 
+    def __post_init__(self) -> None:
+        self.folder.mkdir(exist_ok=True)
+        self.password_file.write_text(PASSWORD)
+
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def password_file(self) -> Path:
+        return self.folder / "gateway.password"
 
     async def start(self, **misbehaviour: object) -> None:
         environment = os.environ | {
             "TONLE_DATA_DIR": str(self.folder),
             "TONLE_PORT": str(self.port),
             "TONLE_GATEWAY_USER": USER,
-            "TONLE_GATEWAY_PASSWORD": PASSWORD,
+            "TONLE_GATEWAY_PASSWORD_FILE": str(self.password_file),
             **{f"TONLE_GATEWAY_{name.upper()}": str(value) for name, value in misbehaviour.items()},
         }
         command = (sys.executable, "-m", "simulators.gateway")
@@ -184,7 +192,6 @@ class Scene:
     async def process(self, **changes: object) -> AsyncIterator[asyncio.subprocess.Process]:
         """The service as a process of its own, killed in the end."""
         told = self.settings.model_copy(update=changes).model_dump(exclude_none=True)
-        told["gateway_password"] = PASSWORD
         environment = os.environ | {f"TONLE_{name.upper()}": str(value) for name, value in told.items()}
         with (self.settings.data_dir / "service.log").open("ab") as log:
             process = await asyncio.create_subprocess_exec(
@@ -234,7 +241,7 @@ async def scene(
         app.MIGRATIONS,
         gateway_url=gateway.url,
         gateway_user=USER,
-        gateway_password=PASSWORD,
+        gateway_password_file=gateway.password_file,
         sms_sender=SENDER,
         sms_timeout_s=1.0,
         park_retry_s=0.05,

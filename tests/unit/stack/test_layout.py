@@ -99,13 +99,13 @@ def test_every_program_gets_its_settings_from_the_environment_alone(tmp_path: Pa
         dsn=dict.fromkeys(topics.SERVICES, "postgresql://…"),
         urls={"gateway": "http://127.0.0.1:2"},
     )
-    (tmp_path / "gateway.password").write_text("word")
     told = {program.name: program.environment(place) for program in programs()}
     assert all(
         {"TONLE_KAFKA", "TONLE_TOPIC_PREFIX", "TONLE_DATA_DIR"} <= names.keys() for names in told.values()
     )
     assert json.loads(told["payments"]["TONLE_PARTNERS"]).keys() == {"wing"}
-    assert told["notifications"]["TONLE_GATEWAY_PASSWORD"] == told["gateway"]["TONLE_GATEWAY_PASSWORD"]
+    gateway_password = told["gateway"]["TONLE_GATEWAY_PASSWORD_FILE"]
+    assert gateway_password == told["notifications"]["TONLE_GATEWAY_PASSWORD_FILE"]
     assert told["partner-wing"]["TONLE_PARTNER"] == "wing"
     assert not any("TONLE_DATABASE" in told[name] for name in ("gateway", "partner-wing"))
     assert told["partner-wing"]["TONLE_KAFKA_PASSWORD_FILE"].endswith("kafka-partner-wing.password")
