@@ -30,6 +30,8 @@ from outbox where published_at is null
         or strand in (select strand from outbox where lane = any($1) and published_at is null))
 order by id limit $2 for update
 """
+# The clock's time: the transaction may have begun long before the broker had them.
+_PUBLISHED = "update outbox set published_at = clock_timestamp() where id = any($1)"
 
 
 class Lane(NamedTuple):
@@ -121,7 +123,9 @@ class Publisher:
                 )
                 if rows:
                     ids = [row["id"] for row in rows]
-                    await db.execute("update outbox set published_at = now() where id = any($1)", ids)
+                    await db.execute(
+                        "update outbox set published_at = clock_timestamp() where id = any($1)", ids
+                    )
             if len(rows) < ROWS_AT_ONCE:
                 return sent
 

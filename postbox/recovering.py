@@ -1,7 +1,7 @@
 """A log that lost records is seen and refilled: the database syncs each commit, the broker does not."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from time import monotonic, time
 
@@ -52,7 +52,7 @@ class Watch:
         known, at = self._looked
         if assigned != known or monotonic() - at >= self._every_s:
             self._looked = assigned, monotonic()
-            reasons |= await _rewritten(self._broker, mine)
+            reasons |= await _rewritten(self._broker, _without(mine, reasons))
         await self._stop(consumer, {place: why for place, why in reasons.items() if not stood[place].stopped})
 
     async def _read_again(
@@ -80,25 +80,27 @@ class Watch:
             pause(consumer, place, reason)
 
 
-async def rewind_stopped(broker: Broker, db: Pool, since_s: float) -> dict[Place, int]:
-    """Let stopped partitions go on from what was written `since_s` seconds ago; returns where.
+async def rewind(broker: Broker, db: Pool, topics: Collection[str], since_s: float) -> dict[Place, int]:
+    """Let partitions that are stopped, or whose log lost what was done, go on from what was written `since_s`
+    seconds ago, or from where they stood if that is earlier; returns where.
 
     What is read twice is recognised: by its sequence, or by a natural key.
     """
     async with db.acquire() as connection:
-        stood = await positions.read_all(connection)
-        stopped = [TopicPartition(*place) for place, position in stood.items() if position.stopped]
-        if not stopped:
-            return {}
+        kept = await positions.read_all(connection)
+        stood = {place: at for place, at in kept.items() if place.topic in topics}
         consumer = AIOKafkaConsumer(**broker.options)
         await consumer.start()
         try:
+            ends = await consumer.end_offsets([_tp(place) for place in stood])
+            lost = {place for place, at in stood.items() if at.stopped} | _shorter(stood, ends).keys()
+            lost |= (await _rewritten(broker, _without(stood, lost))).keys()
             since_ms = int((time() - since_s) * 1000)
-            found = await consumer.offsets_for_times(dict.fromkeys(stopped, since_ms))
-            ends = await consumer.end_offsets(stopped)
+            found = await consumer.offsets_for_times({_tp(place): since_ms for place in lost})
         finally:
             await consumer.stop()
-        offsets = {Place(*place): at.offset if (at := found[place]) else ends[place] for place in stopped}
+        written = {place: at.offset if (at := found[_tp(place)]) else ends[_tp(place)] for place in lost}
+        offsets = {place: min(written[place], stood[place].next_offset) for place in lost}
         await positions.rewind(connection, offsets)
         return offsets
 
@@ -132,6 +134,10 @@ def _shorter(mine: Mapping[Place, Position], ends: Mapping[TopicPartition, int])
         for place, at in mine.items()
         if at.next_offset > ends[_tp(place)]
     }
+
+
+def _without(all_: Mapping[Place, Position], some: Collection[Place]) -> dict[Place, Position]:
+    return {place: at for place, at in all_.items() if place not in some}
 
 
 def _tp(place: Place) -> TopicPartition:

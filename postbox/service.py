@@ -24,7 +24,7 @@ from postbox.broker import Broker
 from postbox.listening import Listener, Polling
 from postbox.message import Subscription
 from postbox.outbox import Publisher, backlog, waiting_s
-from postbox.recovering import Watch, rewind_stopped
+from postbox.recovering import Watch, rewind
 from postbox.replaying import Replayer
 from postbox.telemetry import Metrics, Tracing, log_to_stderr, new_traceparent
 
@@ -273,10 +273,10 @@ class Service:
             wake.clear()
 
     async def recover(self, since_s: float) -> dict[str, object]:
-        """Publish again what went out in the last `since_s` seconds; rewind partitions that are stopped."""
+        """Publish again what went out in the last `since_s` seconds; rewind partitions whose log was cut."""
         published = await self.publisher.publish_again(since_s)
         self.wake("relay")
-        rewound = await rewind_stopped(self.settings.broker, self.db, since_s)
+        rewound = await rewind(self.settings.broker, self.db, self._subscriptions, since_s)
         return {
             "published_again": published,
             "rewound": {f"{place.topic}/{place.partition}": offset for place, offset in rewound.items()},

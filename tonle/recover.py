@@ -1,5 +1,6 @@
 """`tonle recover`: after the broker lost records, refill its log from the outboxes."""
 
+from time import monotonic
 from typing import Annotated
 
 import typer
@@ -23,11 +24,12 @@ def recover(
 ) -> None:
     """Refill a log that lost records, and let stopped partitions go on.
 
-    Needed when `tonle status` says that a partition is stopped because its log got shorter, as after a power
-    loss. Every service publishes again what it published lately, then reads again from there. Running it once
-    too often changes nothing: what was done already is recognised.
+    Needed when `tonle status` says that a partition is stopped because its log got shorter, and after every
+    power loss. Every service publishes again what it published lately, then reads what was cut from there.
+    Running it once too often changes nothing: what was done already is recognised.
     """
-    answers = [{"service": service, **_recover(service, since_minutes * 60)} for service in SERVICES]
+    since = monotonic() - since_minutes * 60  # the same moment for all, however long each takes
+    answers = [{"service": service, **_recover(service, monotonic() - since)} for service in SERVICES]
     terminal.emit(answers, as_json)
 
 

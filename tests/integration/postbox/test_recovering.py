@@ -1,0 +1,49 @@
+"""What a broker lost is noticed, and what is asked to be put right is, whoever noticed it first."""
+
+from postbox.service import Service
+from tests.integration.postbox.conftest import Scene
+from tests.waiting import until
+
+
+async def test_a_log_that_ends_too_early_is_noticed_while_the_record_before_is_looked_for(
+    scene: Scene,
+) -> None:
+    scene.settings.witness_every_s = 0
+    await scene.add(1)
+    async with scene.running() as service:
+        await until(scene.all_done)
+        await scene.db.execute("update position set next_offset = 50 where next_offset = 1")
+        await until(lambda: _is_stopped(service))
+
+
+async def test_who_recovers_before_the_watch_has_looked_need_not_recover_again(scene: Scene) -> None:
+    scene.settings.watch_every_s = 3600
+    await scene.add(1)
+    async with scene.running() as service:
+        await until(scene.all_done)
+        # As after a power loss: what was done at offset 0 is gone, and another record stands there now.
+        await scene.db.execute("update position set last_record = 7 where next_offset = 1")
+        assert await _recover(scene, 3600) == 1
+        await scene.add(2)
+        await until(scene.all_done)
+        assert not await _is_stopped(service)
+
+
+async def test_a_partition_that_stood_longer_than_asked_for_skips_nothing(scene: Scene) -> None:
+    await scene.add(1)
+    async with scene.running():
+        await until(scene.all_done)
+        await scene.db.execute("update position set stopped = 'its log was cut' where next_offset = 1")
+        await scene.add(2)
+        assert await _recover(scene, 0.001) == 1
+        await until(scene.all_done)
+    assert await scene.effects() == [1, 2]
+
+
+async def _recover(scene: Scene, since_s: float) -> int:
+    answer = await scene.call("POST", f"/recover?since_s={since_s}")
+    return len(answer.json()["rewound"])
+
+
+async def _is_stopped(service: Service) -> bool:
+    return any("is stopped" in reason for reason in await service.unready())
