@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "quarantine": ("services.registration.cli",),
     "registrars": ("services.registration.cli",),
     "programmes": ("services.eligibility.cli",),
+    "scorecards": ("services.eligibility.cli_scorecards",),
     "cycles": ("services.payments.cli",),
     "officers": ("services.payments.cli",),
     "inbox": ("services.notifications.cli",),

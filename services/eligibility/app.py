@@ -4,14 +4,17 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
+from fastapi import APIRouter
+
 from contracts import topics, wire
 from contracts.model import Contract
 from contracts.topics import Topic
 from postbox.message import Handler, Subscription
 from postbox.service import Job, Service, ServiceSettings, run
-from services.eligibility import api, handlers, jobs, programmes, scoring
+from services.eligibility import api, api_scorecards, handlers, jobs, programmes, scorecards, scoring
 from services.eligibility.handlers import Office
 from services.eligibility.programmes import Programme
+from services.eligibility.scorecards import Scorecard
 from vault import keyring
 from vault.master import MasterKey
 
@@ -37,10 +40,20 @@ def read_programmes(folder: Path) -> Mapping[str, Programme]:
     return found
 
 
+def read_scorecards() -> Mapping[str, Scorecard]:
+    """The scorecards shipped, by id. Raises `ScorecardRefused`."""
+    folder = FOLDER / "scorecards"
+    return scorecards.catalogue({path.name: path.read_bytes() for path in sorted(folder.iterdir())})
+
+
 def service(settings: EligibilitySettings) -> Service:
     """The service, not started yet."""
     known = read_programmes(settings.programmes)
-    office = Office(MasterKey.from_file(settings.master_key_file), tuple(known.values()))
+    master = MasterKey.from_file(settings.master_key_file)
+    office = Office(master, tuple(known.values()), read_scorecards())
+    router = APIRouter()
+    router.include_router(api.router)
+    router.include_router(api_scorecards.router)
     return Service(
         "eligibility",
         settings,
@@ -51,7 +64,7 @@ def service(settings: EligibilitySettings) -> Service:
             _listen(topics.HOUSEHOLD_REGISTERED, partial(handlers.score, office)),
             _listen(topics.HOUSEHOLD_EXITED, handlers.leave),
         ],
-        router=api.router,
+        router=router,
         jobs=[Job("caseload", partial(jobs.score_caseload, office))],
         migrations=MIGRATIONS,
         state=office,

@@ -1,6 +1,6 @@
 """One function per message: load, decide, save, and say what was decided."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,6 +15,7 @@ from services.eligibility import cycles, events, households, store
 from services.eligibility.cycles import Cycle
 from services.eligibility.households import Desk
 from services.eligibility.programmes import Programme
+from services.eligibility.scorecards import Scorecard
 from vault import keyring
 from vault.keyring import WrappedKey
 from vault.master import MasterKey
@@ -23,10 +24,11 @@ from vault.sealing import Keys
 
 @dataclass(frozen=True)
 class Office:
-    """What eligibility works with: the programmes, and the key that opens what is sealed."""
+    """What eligibility works with: programmes, scorecards, and the key that opens what is sealed."""
 
     master: MasterKey
     programmes: Sequence[Programme]
+    scorecards: Mapping[str, Scorecard]
 
     def desk(self, known: Sequence[Cycle], keys: Keys) -> Desk:
         """Scores under these cycles what these keys open."""

@@ -17,6 +17,13 @@ from services.eligibility.households import Household, Registration, Scored, Sta
 # the change or is in its caseload.
 _CYCLES_LOCK = 0x546F6E6C65
 
+_WITH_REGISTRATION = """
+    select h.household_id, h.revision, h.exit_revision, h.registered_at, h.sequence, h.standing, h.riel,
+        h.in_cycle, h.basis, r.event_id, r.commune, r.area_type, r.level, r.person_key_id, r.persons,
+        r.payee_key_id, r.payee, r.correlation_id, r.traceparent
+    from household h join registration r using (household_id)
+"""
+
 
 async def cycles_for_scoring(db: Connection) -> list[Cycle]:
     """All cycles; none changes until the transaction ends."""
@@ -114,11 +121,8 @@ async def next_turn(db: Connection) -> Turn | None:
 async def chunk_of(db: Connection, turn: Turn, most: int) -> list[tuple[Household, Registration]]:
     """The next households of a caseload with their sealed events, locked, by id."""
     rows = await db.fetch(
-        """
-        select h.household_id, h.revision, h.exit_revision, h.registered_at, h.sequence, h.standing, h.riel,
-            h.in_cycle, h.basis, r.event_id, r.commune, r.area_type, r.level, r.person_key_id, r.persons,
-            r.payee_key_id, r.payee, r.correlation_id, r.traceparent
-        from household h join registration r using (household_id)
+        f"""
+        {_WITH_REGISTRATION}
         where household_id > $1 and h.revision > h.exit_revision
             and ($2::timestamptz is null or h.registered_at > $2)
         order by household_id limit $3 for update of h
@@ -128,6 +132,12 @@ async def chunk_of(db: Connection, turn: Turn, most: int) -> list[tuple[Househol
         most,
     )
     return [(_household(row), _registration(row)) for row in rows]
+
+
+async def registered(db: Connection, household_id: str) -> tuple[Household, Registration] | None:
+    """A household with its latest sealed event; None for one that is not known."""
+    row = await db.fetchrow(f"{_WITH_REGISTRATION} where household_id = $1", household_id)
+    return (_household(row), _registration(row)) if row else None
 
 
 async def go_on(

@@ -8,7 +8,7 @@ import pytest
 from tests.architecture import rules, tree
 from tests.architecture.exceptions import EXCEPTIONS
 
-EDGES = re.compile(r"services/\w+/(app|cli|jobs|api\w*|gateways/\w+|partners/\w+)\.py")
+EDGES = re.compile(r"services/\w+/(app|cli\w*|jobs|api\w*|gateways/\w+|partners/\w+)\.py")
 """Where a service meets the world: clocks and I/O are read here and passed inwards."""
 
 TRANSACTION = re.compile(r"services/\w+/(handlers|store\w*)\.py")

@@ -82,7 +82,7 @@ class Desk:
 
     dsn: str
     sealer: Sealer = field(default_factory=Sealer)
-    office: Office = field(default_factory=lambda: Office(MASTER, (PROGRAMME,)))
+    office: Office = field(default_factory=lambda: Office(MASTER, (PROGRAMME,), {}))
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[asyncpg.Connection]:
