@@ -182,6 +182,7 @@ class ExitReason(OpenEnum):
     DECEASED = "deceased"
     CARD_REVOKED = "card_revoked"
     ASKED_TO_LEAVE = "asked_to_leave"
+    DUPLICATE = "duplicate"
     UNRECOGNISED = _UNRECOGNISED
 
 
