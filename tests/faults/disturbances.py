@@ -1,14 +1,10 @@
 """What is done to the stack: one function per kind of disturbance. Each returns what it did, in words."""
 
 import asyncio
-import json
-import os
 import signal
-import sys
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from pathlib import Path
 from random import Random
 
 import asyncpg
@@ -17,6 +13,7 @@ from contracts import topics
 from postbox.outbox import backlog
 from tests.faults import cutting
 from tests.faults.cutting import Lost
+from tests.faults.operating import Operator
 from tests.faults.plan import LISTENING, Kind, Step
 from tests.faults.world import World
 from tonle.stack.topics import PARTNERS
@@ -45,9 +42,10 @@ Do = Callable[["Disturber", Step], Awaitable[str]]
 class Disturber:
     """Disturbs one world; `lost` is what was cut from the broker's log, cut by cut, `killed` counts."""
 
-    def __init__(self, world: World, feed: Callable[[], None]) -> None:
+    def __init__(self, world: World, operator: Operator, feed: Callable[[], None]) -> None:
         """`feed` brings a little more work, for a moment that comes only while there is some."""
         self.world = world
+        self.operator = operator
         self._feed = feed
         self.cuts: list[list[Lost]] = []
         self.killed = 0
@@ -60,25 +58,6 @@ class Disturber:
         if step.kind != "kill":
             await self.world.until_running()
         return said
-
-    async def recover(self, seconds: float) -> str:
-        """`tonle recover`, as an operator types it."""
-        process = await asyncio.create_subprocess_exec(
-            Path(sys.executable).with_name("tonle"),
-            "recover",
-            "--json",
-            f"--since-minutes={seconds / 60:.2f}",
-            env={**os.environ, "TONLE_HOME": str(self.world.plan.home)},
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        out, err = await process.communicate()
-        if process.returncode:
-            return f"tonle recover failed: {err.decode().strip()[-300:]}"
-        answers = json.loads(out)
-        published = sum(each["published_again"] for each in answers)
-        rewound = sum(each["rewound_partitions"] for each in answers)
-        return f"tonle recover published {published} messages again, rewound {rewound} partitions"
 
     def kill(self, part: str) -> bool:
         """SIGKILL a part of the stack, where it runs."""
@@ -218,7 +197,7 @@ async def _cut_log(by: Disturber, _: Step) -> str:
     # The services notice by themselves; an operator who sees it, or knows of the power loss, repairs.
     await asyncio.sleep(2)
     since = time.monotonic() - failed_at + RECOVERED_BEFORE_S
-    return f"{lost}; {await by.recover(since)}"
+    return f"{lost}; {await by.operator.recover(since)}"
 
 
 async def _kill_postgres(by: Disturber, _: Step) -> str:

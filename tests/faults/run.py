@@ -10,8 +10,8 @@ import logging
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from tests.faults.disturbances import BUSINESS, Disturber
 from tests.faults.echoes import Echoes
 from tests.faults.guards import loosen
 from tests.faults.load import Load
+from tests.faults.operating import Operator
 from tests.faults.plan import GUARDS, Plan, schedule
 from tests.faults.settling import settle
 from tests.faults.verdict import Verdict, judge
@@ -53,22 +54,32 @@ async def run(plan: Plan, *, quiet: bool = False) -> Verdict:
         say("the stack runs")
         await loosen(world, plan.without)
         token = await _approve(world)
-        disturber = Disturber(world, lambda: load.release(FED))
+        operator = Operator(world, say)
+        disturber = Disturber(world, operator, lambda: load.release(FED))
         names = [world.state.topic_prefix + topic.name for topic in BUSINESS]
         echoes = Echoes(world.broker, names, plan.seed)
-        repeating = asyncio.create_task(echoes.run())
-        async with load.working(world.url("registration"), token):
-            await _disturb(plan, disturber, load, say)
-            load.release()
-            await load.done()
-        say("registrars are done")
-        repeating.cancel()
-        with suppress(asyncio.CancelledError):
-            await repeating
-        left = await settle(world, say, lambda: disturber.recover(600))
+        async with _beside(operator.run()):
+            async with _beside(echoes.run()), load.working(world.url("registration"), token):
+                await _disturb(plan, disturber, load, say)
+                load.release()
+                await load.done()
+            say("registrars are done")
+            left = await settle(world, say)
         await world.scrape()
         found = await judge(world, load.told, disturber, left)
         return found.with_echoes(echoes.count, time.monotonic() - say.began)
+
+
+@asynccontextmanager
+async def _beside(work: Coroutine[object, object, None]) -> AsyncIterator[None]:
+    """Until the block ends; what fails in it fails the run."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 async def _disturb(plan: Plan, disturber: Disturber, load: Load, say: Talk) -> None:
