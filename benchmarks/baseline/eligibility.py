@@ -17,7 +17,7 @@ scored = broker.publisher(ELIGIBILITY_SCORED.name)
 @broker.subscriber(HOUSEHOLD_REGISTERED.name, group_id="eligibility", auto_offset_reset="earliest")
 async def score(said: Registered, db: Annotated[asyncpg.Pool, Context()]) -> None:
     """Decide, keep, tell."""
-    decided = decision(said.persons, said.level, said.area_type)
+    decided = decision(said.persons, said.level, said.area_type, said.commune)
     await db.execute(
         "insert into household values ($1, $2) on conflict do nothing", said.household_id, decided.amount
     )

@@ -1,6 +1,6 @@
 """The second bare process: scores households by the services' own programme, and seals the payee again."""
 
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 
 import services.eligibility
@@ -8,23 +8,18 @@ from benchmarks.floor.hop import Ciphers, Hop, Service, columns, run
 from benchmarks.floor.wire import CYCLE, PERIOD, REFERENCE_DATE, Event, Out, Outgoing, seal, unseal, uuid5
 from contracts import wire
 from contracts.eligibility import EligibilityScored, ProgrammeDecision
-from contracts.household import AreaType, Condition, HouseholdRegistered, Level, Persons, Purpose
+from contracts.household import AreaType, CommuneCode, HouseholdRegistered, Level, Persons
 from contracts.sealed import Sealed
 from contracts.topics import ELIGIBILITY_SCORED, HOUSEHOLD_REGISTERED
-from services.eligibility.cycles import Cycle
-from services.eligibility.facts import Facts
+from services.eligibility.facts import People, facts_of
 from services.eligibility.programmes import parse
-from services.eligibility.scoring import decide
+from services.eligibility.scoring import Occasion, decide
 
 SCHEMA = "create table if not exists household (household_id text primary key, revision int not null)"
 AS_OF = date.fromisoformat(REFERENCE_DATE)
 _FILE = Path(services.eligibility.__file__ or "").parent / "programmes" / "covid-19-cash-transfer.yaml"
 _PROGRAMME = parse(_FILE.name, _FILE.read_bytes())
-_CYCLE = Cycle(CYCLE, _PROGRAMME.id, PERIOD, AS_OF, 1, datetime.now(UTC))
-_AGES = _PROGRAMME.document.parameters
-CHILD_BORN_AFTER = AS_OF.replace(year=AS_OF.year - _AGES.child_age_most - 1)
-ELDER_BORN_UNTIL = AS_OF.replace(year=AS_OF.year - _AGES.elder_age_least)
-"""Two dates to compare with, instead of counting each member's age."""
+_OCCASION = Occasion(AS_OF, CYCLE, PERIOD)
 
 
 class Eligibility(Service):
@@ -59,33 +54,17 @@ def scored(event: Event[HouseholdRegistered], ciphers: Ciphers) -> Out:
         commune=said.commune,
         area_type=said.area_type,
         level=said.level,
-        decisions=(decision(wire.load(Persons, persons), said.level, said.area_type),),
+        decisions=(decision(wire.load(People, persons), said.level, said.area_type, said.commune),),
         payee=Sealed(key_id=said.payee.key_id, blob=seal(cipher, payee, event_id, ELIGIBILITY_SCORED)),
     )
     return event.causes(said.household_id, wire.dump(data), event_id)
 
 
-def decision(persons: Persons, level: Level, area_type: AreaType) -> ProgrammeDecision:
+def decision(
+    people: People | Persons, level: Level, area_type: AreaType, commune: CommuneCode
+) -> ProgrammeDecision:
     """What the programme gives a household in the open cycle."""
-    counted = {Condition.DISABILITY}
-    if Purpose.HEALTH_DATA in persons.consents:
-        counted.add(Condition.HIV)
-    born = [member for member in persons.members if member.birth_date <= AS_OF]
-    vulnerable = [
-        member
-        for member in born
-        if member.birth_date > CHILD_BORN_AFTER
-        or member.birth_date <= ELDER_BORN_UNTIL
-        or not counted.isdisjoint(member.conditions)
-    ]
-    card = persons.equity_card
-    facts = Facts(
-        members=len(born),
-        vulnerable_members=len(vulnerable),
-        has_card=card is not None,
-        card_expires_on=card.expires_on if card else None,
-    )
-    return decide(_PROGRAMME, facts, level, area_type, AS_OF, cycle=_CYCLE)
+    return decide(_PROGRAMME, facts_of(people, level, area_type, commune, AS_OF), _OCCASION)
 
 
 async def main() -> None:

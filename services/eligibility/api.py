@@ -5,17 +5,20 @@ from collections.abc import Mapping
 from typing import Annotated
 
 import asyncpg
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 
 from postbox.callers import Caller, allowed
 from postbox.problems import Problem
 from postbox.telemetry import trace_id
-from services.eligibility import store
+from services.eligibility import scoring, store, vocabulary
 from services.eligibility.handlers import Office
-from services.eligibility.programmes import Programme
+from services.eligibility.programmes import Programme, parse
+from services.eligibility.reading import ProgrammeRefused
 
 router = APIRouter(tags=["eligibility"])
 Reader = Annotated[Caller, Depends(allowed("read"))]
+FileName = Annotated[str, Query(pattern=r"^[a-z0-9-]+\.yaml$", max_length=90)]
+LARGEST_FILE = 256 * 1024
 
 
 @router.get("/programmes")
@@ -29,6 +32,8 @@ async def list_programmes(request: Request, _: Reader) -> list[dict[str, object]
             "purpose": each.document.purpose,
             "frequency": each.document.frequency,
             "sensitive": each.document.sensitive,
+            "draft": each.document.draft,
+            "missing": each.missing,
             "levels": each.document.levels,
             "versions": [
                 {"valid_from": version.valid_from, "valid_to": version.valid_to}
@@ -41,11 +46,32 @@ async def list_programmes(request: Request, _: Reader) -> list[dict[str, object]
 
 @router.get("/programmes/{programme_id}")
 async def show_programme(request: Request, programme_id: str, _: Reader) -> dict[str, object]:
-    """One programme whole: rates with evidence and source, parameters, worked examples."""
+    """One programme whole: rates with evidence and source, conditions, worked examples."""
     programme = _programmes(request).get(programme_id)
     if programme is None:
         raise Problem(404, "There is no such programme", "List the programmes, and name one by its id.")
-    return {"hash": programme.hash, **programme.document.model_dump(mode="json", exclude_none=True)}
+    document = programme.document.model_dump(mode="json")
+    return {"hash": programme.hash, "missing": programme.missing, **document}
+
+
+@router.post("/programmes/check")
+async def check_programme(request: Request, file: FileName, _: Reader) -> dict[str, object]:
+    """Check a programme file (YAML, at most 256 KiB) and run its worked examples; it is not kept."""
+    content = await request.body()
+    if len(content) > LARGEST_FILE:
+        raise Problem(413, "The file is too large", f"A programme file has at most {LARGEST_FILE} bytes.")
+    try:
+        programme = parse(file, content)
+    except ProgrammeRefused as refused:
+        raise Problem(422, "The programme file is refused", str(refused)) from None
+    tried = [each._asdict() for each in scoring.try_examples(programme)]
+    return {"id": programme.id, "hash": programme.hash, "missing": programme.missing, "examples": tried}
+
+
+@router.get("/facts")
+async def list_facts(_: Reader) -> list[dict[str, str]]:
+    """The facts that conditions and counts of a programme file may ask for."""
+    return list(vocabulary.rows())
 
 
 @router.get("/households/{household_id}/decisions")

@@ -1,21 +1,32 @@
-"""What a programme asks of a household, counted from its members on one day. Pure."""
+"""What a programme may ask of a household: a flat vocabulary, counted once from its members on one day. Pure.
 
-from dataclasses import dataclass
+`Person` and `Circumstances` are that vocabulary; `docs/facts.md` is made of it.
+"""
+
 from datetime import date
-from typing import Annotated
+from typing import Annotated, NamedTuple, get_type_hints
 
 from pydantic import Field
 
-from contracts.household import Condition, Purpose
-from contracts.model import Contract
-from services.eligibility.programmes import Parameters
+from contracts import household
+from contracts.household import AreaType, CommuneCode, Condition, Level, Persons, Purpose, SchoolLevel, Sex
+from contracts.model import UNRECOGNISED, Contract
 
 
-class Person(Contract):
+class School(Contract):
+    """What is read of a `School`."""
+
+    level: SchoolLevel
+    attendance_percent: int | None = None
+
+
+class Member(Contract):
     """What is read of a `Member`."""
 
     birth_date: date
+    sex: Sex
     conditions: tuple[Condition, ...] = ()
+    school: School | None = None
 
 
 class Card(Contract):
@@ -27,62 +38,104 @@ class Card(Contract):
 class People(Contract):
     """What is read of `Persons`: names, numbers and dwelling stay unread."""
 
-    members: Annotated[tuple[Person, ...], Field(min_length=1, max_length=40)]
+    members: Annotated[tuple[Member, ...], Field(min_length=1, max_length=40)]
     equity_card: Card | None = None
     consents: tuple[Purpose, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """A household in numbers on the reference date. Never leaves the service: it hints at conditions.
+class Fact(NamedTuple):
+    """How a fact is measured, and where it comes from."""
 
-    `vulnerable_members` is what a programme pays extra for; the four counts before it may overlap.
-    """
-
-    members: int
-    children: int = 0
-    elders: int = 0
-    with_disability: int = 0
-    with_hiv: int = 0
-    vulnerable_members: int = 0
-    has_card: bool = False
-    card_expires_on: date | None = None
+    unit: str
+    source: str
 
 
-def facts_of(people: People, on: date, parameters: Parameters) -> Facts:
-    """Count members and circumstances on a day.
+_TOLD = Fact("as told at registration", "`conditions`")
+_SCHOOLS = "`none`, `primary`, `lower_secondary`, `upper_secondary`"
+
+
+class Person(NamedTuple):
+    """One member on the reference date."""
+
+    age: Annotated[int, Fact("whole years", "`birth_date`")]
+    female: Annotated[bool, Fact("true where `sex` is female", "`sex`")] = False
+    disability: Annotated[bool, _TOLD] = False
+    pregnancy: Annotated[bool, _TOLD] = False
+    hiv: Annotated[bool, Fact("as told, with the consent `health_data`", "`conditions`, `consents`")] = False
+    school: Annotated[str, Fact(_SCHOOLS, "`school.level`")] = "none"
+    attendance_percent: Annotated[
+        int, Fact("percent of last term's days, 0 where unknown", "`school.attendance_percent`")
+    ] = 0
+
+
+class Circumstances(NamedTuple):
+    """A household on the reference date."""
+
+    level: Annotated[str, Fact("`poor_1`, `poor_2`, `at_risk`, `none`", "`level`, from the Equity Card")]
+    area: Annotated[str, Fact("`phnom_penh`, `other_urban`, `rural`", "`area_type`, from the gazetteer")]
+    province: Annotated[str, Fact("two digits of the gazetteer", "`commune`")] = "00"
+    members: Annotated[int, Fact("persons born by then", "`members`")] = 0
+    has_card: Annotated[bool, Fact("a card is registered", "`equity_card`")] = True
+    card_expired: Annotated[
+        bool, Fact("its last valid day is before the reference date", "`equity_card.expires_on`")
+    ] = False
+
+
+class Facts(NamedTuple):
+    """A household in facts. Never leaves the service: it says conditions."""
+
+    circumstances: Circumstances
+    persons: tuple[Person, ...]
+
+
+def facts_of(people: People | Persons, level: Level, area: AreaType, commune: CommuneCode, on: date) -> Facts:
+    """A household's facts on a day.
 
     Who is born later is no member yet. HIV counts only where the household consented to health data.
     """
     may_use_health = Purpose.HEALTH_DATA in people.consents
-    once = parameters.vulnerable_counts == "each_person_once"
-    members = children = elders = with_disability = with_hiv = vulnerable = 0
-    for person in people.members:
-        if person.birth_date > on:
-            continue
-        age = age_on(person.birth_date, on)
-        child, elder = age <= parameters.child_age_most, age >= parameters.elder_age_least
-        disability = Condition.DISABILITY in person.conditions
-        hiv = may_use_health and Condition.HIV in person.conditions
-        members += 1
-        children += child
-        elders += elder
-        with_disability += disability
-        with_hiv += hiv
-        vulnerable += (child or elder or disability or hiv) if once else (child + elder + disability + hiv)
+    persons = tuple(
+        _person(member, on, may_use_health) for member in people.members if member.birth_date <= on
+    )
     card = people.equity_card
+    expires_on = card.expires_on if card else None
     return Facts(
-        members=members,
-        children=children,
-        elders=elders,
-        with_disability=with_disability,
-        with_hiv=with_hiv,
-        vulnerable_members=vulnerable,
-        has_card=card is not None,
-        card_expires_on=card.expires_on if card else None,
+        Circumstances(
+            level=level.value,
+            area=area.value,
+            province=commune[:2],
+            members=len(persons),
+            has_card=card is not None,
+            card_expired=expires_on is not None and expires_on < on,
+        ),
+        persons,
+    )
+
+
+def _person(member: Member | household.Member, on: date, may_use_health: bool) -> Person:
+    conditions, school = member.conditions, member.school
+    age = age_on(member.birth_date, on)
+    female = member.sex is Sex.FEMALE
+    if not conditions and school is None:
+        return Person(age, female)
+    return Person(
+        age,
+        female,
+        disability=Condition.DISABILITY in conditions,
+        pregnancy=Condition.PREGNANCY in conditions,
+        hiv=may_use_health and Condition.HIV in conditions,
+        school=school.level.value if school and school.level.value != UNRECOGNISED else "none",
+        attendance_percent=(school.attendance_percent or 0) if school else 0,
     )
 
 
 def age_on(birth_date: date, on: date) -> int:
     """Age in whole years; who is born on 29 February has a birthday on 1 March in other years."""
     return on.year - birth_date.year - ((on.month, on.day) < (birth_date.month, birth_date.day))
+
+
+Vocabulary = dict[str, type]
+"""Name of a fact -> `int`, `bool` or `str`."""
+
+PERSON: Vocabulary = get_type_hints(Person)
+CIRCUMSTANCES: Vocabulary = get_type_hints(Circumstances)

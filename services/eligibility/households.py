@@ -1,6 +1,6 @@
 """A household as eligibility knows it: its latest event sealed, and the decisions made of it. Pure."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from enum import StrEnum
@@ -12,9 +12,9 @@ from contracts.sealed import Sealed
 from contracts.wire import Cause, Received, load
 from postbox.errors import Park
 from services.eligibility.cycles import Cycle, Misplaced, governing
-from services.eligibility.facts import People, facts_of
+from services.eligibility.facts import Facts, People, facts_of
 from services.eligibility.programmes import Programme
-from services.eligibility.scoring import decide
+from services.eligibility.scoring import Occasion, decide
 
 PHNOM_PENH = timezone(timedelta(hours=7))
 
@@ -157,8 +157,10 @@ def _score(desk: Desk, household: Household, registration: Registration, cause: 
     if sealed_persons is None or payee is None:
         return household._replace(standing=Standing.FORGOTTEN, riel=0, in_cycle=False, basis="")
     judgements = _judge(desk, household)
-    people = load(People, sealed_persons)
-    decisions = tuple(each.decide(people, registration) for each in judgements)
+    facts = _facts(load(People, sealed_persons), registration, {each.occasion.as_of for each in judgements})
+    decisions = tuple(
+        decide(each.programme, facts[each.occasion.as_of], each.occasion) for each in judgements
+    )
     sequence = household.sequence + 1
     scored = Scored(
         household.household_id, sequence, household.revision, registration, decisions, payee, cause
@@ -174,33 +176,33 @@ def _score(desk: Desk, household: Household, registration: Registration, cause: 
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Judgement:
-    """A programme, the cycle it decides for, and the day it judges."""
+def _facts(people: People, registration: Registration, days: Iterable[date]) -> dict[date, Facts]:
+    """A household's facts on each of these days, mostly one."""
+    area, level = registration.area_type, registration.level
+    return {day: facts_of(people, level, area, registration.commune, day) for day in days}
+
+
+class _Judgement(NamedTuple):
+    """A programme, and the cycle and day it decides for."""
 
     programme: Programme
-    cycle: Cycle | None
-    as_of: date
-
-    def decide(self, people: People, registration: Registration) -> ProgrammeDecision:
-        facts = facts_of(people, self.as_of, self.programme.document.parameters)
-        area, level = registration.area_type, registration.level
-        return decide(self.programme, facts, level, area, self.as_of, cycle=self.cycle)
+    occasion: Occasion
 
     def __str__(self) -> str:
-        cycle_id = self.cycle.cycle_id if self.cycle else "-"
-        return f"{self.programme.id} {self.programme.hash[:16]} {cycle_id} {self.as_of}"
+        cycle_id = self.occasion.cycle_id or "-"
+        return f"{self.programme.id} {self.programme.hash[:16]} {cycle_id} {self.occasion.as_of}"
 
 
 def _judge(desk: Desk, household: Household) -> list[_Judgement]:
     """The day is the cycle's, else the event's in Phnom Penh."""
     registered_at = household.registered_at
     assert registered_at is not None
+    day = registered_at.astimezone(PHNOM_PENH).date()
     found = []
     for programme in desk.programmes:
         cycle = governing(desk.cycles, programme.id, registered_at)
-        day = cycle.reference_date if cycle else registered_at.astimezone(PHNOM_PENH).date()
-        found.append(_Judgement(programme, cycle, day))
+        occasion = Occasion(cycle.reference_date, cycle.cycle_id, cycle.period) if cycle else Occasion(day)
+        found.append(_Judgement(programme, occasion))
     return found
 
 

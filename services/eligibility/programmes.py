@@ -1,157 +1,19 @@
-"""Programmes as data: strict models of a programme file, and what is wrong with one. Pure."""
+"""Programmes as they are applied: a file's document, its expressions compiled, named by its hash. Pure."""
 
 import hashlib
-import json
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
-from functools import cached_property
-from itertools import pairwise, product
-from typing import Annotated, Literal, Self
+from datetime import date
+from functools import cached_property, lru_cache
+from operator import itemgetter
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import PydanticCustomError
+from services.eligibility import expressions, reading
+from services.eligibility.documents import Document, Version
+from services.eligibility.expressions import Expression, Miswritten, Value
+from services.eligibility.facts import CIRCUMSTANCES, PERSON, Circumstances, Person, Vocabulary
+from services.eligibility.reading import Place, ProgrammeRefused, Source
 
-from contracts.money import PAYABLE_MULTIPLE_RIEL
-
-Area = Literal["phnom_penh", "other_urban", "rural"]
-Covered = Literal["poor_1", "poor_2", "at_risk"]
-Component = Literal["household", "member", "vulnerable_member"]
-AREAS: tuple[Area, ...] = ("phnom_penh", "other_urban", "rural")
-_Place = tuple[str | int, ...]
-
-_REMEDIES = {
-    "extra_forbidden": "remove it, or correct its spelling",
-    "missing": "add it",
-    "multiple_of": f"payments are made in multiples of {PAYABLE_MULTIPLE_RIEL} riel: correct the rate",
-    "greater_than": "write a positive amount of whole riel",
-    "int_type": "write a whole number without quotes",
-    "bool_type": "write true or false",
-    "literal_error": "write one of the words it may be: {expected}",
-    "string_pattern_mismatch": "write it in small letters, digits and hyphens",
-    "date_from_datetime_parsing": "write year-month-day, for instance 2020-06-25",
-}
-
-
-class ProgrammeRefused(Exception):
-    """A programme file that can't be used: a line for each thing wrong, with where it is and what to do."""
-
-
-class Strict(BaseModel):
-    """Frozen; refuses fields it does not know and values of another type."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class Rate(Strict):
-    """One cell of the rate table, in riel, with how well it is known and from where."""
-
-    area: Area
-    level: Covered
-    component: Component
-    riel: Annotated[int, Field(gt=0, multiple_of=PAYABLE_MULTIPLE_RIEL)]
-    evidence: Literal["sourced", "inferred", "memory"]
-    source: Annotated[tuple[str, ...], Field(min_length=1)]
-    note: str | None = None
-
-    @property
-    def cell(self) -> tuple[Area, Covered, Component]:
-        return self.area, self.level, self.component
-
-
-class Version(Strict):
-    """The rates in force from one day to another, both included."""
-
-    valid_from: date
-    valid_to: date
-    components: Annotated[tuple[Component, ...], Field(min_length=1)]
-    rates: tuple[Rate, ...]
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if self.valid_to < self.valid_from:
-            raise _wrong("ends before it begins", "correct valid_from or valid_to")
-        return self
-
-
-class Parameters(Strict):
-    """Who is vulnerable (ages in whole years on the reference date), and what the Equity Card must be."""
-
-    child_age_most: Annotated[int, Field(ge=0, le=17)]
-    elder_age_least: Annotated[int, Field(ge=40, le=120)]
-    vulnerable_counts: Literal["each_person_once", "each_condition"]
-    card_required: bool
-
-
-class Example(Strict):
-    """A household in numbers and the amount in riel it must get, or the reasons why it is refused."""
-
-    name: str
-    as_of: date
-    area: Area
-    level: Literal["poor_1", "poor_2", "at_risk", "none"]
-    members: Annotated[int, Field(ge=0)]
-    vulnerable_members: Annotated[int, Field(ge=0)]
-    amount: int = 0
-    refused: tuple[str, ...] = ()
-
-
-class Document(Strict):
-    """A programme file, field by field."""
-
-    id: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=80)]
-    name: Annotated[str, Field(min_length=1)]
-    purpose: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=80)]
-    frequency: Literal["monthly"]
-    # Events carry a sensitive programme's decisions sealed, which scoring does not do.
-    sensitive: Literal[False]
-    currency: Literal["KHR"]
-    levels: Annotated[tuple[Covered, ...], Field(min_length=1)]
-    parameters: Parameters
-    sources: Mapping[str, str]
-    versions: Annotated[tuple[Version, ...], Field(min_length=1)]
-    examples: Annotated[tuple[Example, ...], Field(min_length=1)]
-
-    @model_validator(mode="after")
-    def _whole(self) -> Self:
-        for problem in (*self._overlaps(), *self._cells(), *self._unsourced()):
-            raise problem
-        return self
-
-    def _overlaps(self) -> Iterator[PydanticCustomError]:
-        for earlier, later in pairwise(sorted(self.versions, key=lambda each: each.valid_from)):
-            if later.valid_from <= earlier.valid_to:
-                yield _wrong(
-                    f"versions overlap: one is valid to {earlier.valid_to}, another from {later.valid_from}",
-                    f"end the earlier one on {later.valid_from - timedelta(days=1)}, or move the later one",
-                )
-
-    def _cells(self) -> Iterator[PydanticCustomError]:
-        for version in self.versions:
-            wanted = set(product(AREAS, self.levels, version.components))
-            found = Counter(rate.cell for rate in version.rates)
-            for cell in sorted(wanted - found.keys()):
-                yield _wrong(
-                    f"version of {version.valid_from} has no rate for {_named(cell)}", "add the rate"
-                )
-            for cell, count in sorted(found.items()):
-                if cell not in wanted:
-                    yield _wrong(
-                        f"version of {version.valid_from} has a rate for {_named(cell)}, not covered",
-                        "remove the rate, or add its level or component",
-                    )
-                elif count > 1:
-                    yield _wrong(
-                        f"version of {version.valid_from} has {count} rates for {_named(cell)}", "keep one"
-                    )
-
-    def _unsourced(self) -> Iterator[PydanticCustomError]:
-        cited = {name for version in self.versions for rate in version.rates for name in rate.source}
-        for name in sorted(cited - self.sources.keys()):
-            yield _wrong(f"source {name} is not listed", "add it under sources with its address")
-
+PERSONS_REMEMBERED = 16_384
 
 Rates = Mapping[str, int]
 """Component -> riel, in the order of the version's components."""
@@ -161,58 +23,138 @@ RateTable = Mapping[tuple[str, str], Rates]
 
 
 @dataclass(frozen=True)
+class Counted:
+    """Which members a programme pays for."""
+
+    rules: tuple[Expression, ...]
+    once: bool
+
+    def count(self, person: Mapping[str, Value]) -> int:
+        """How often a person counts, from facts by name."""
+        hits = sum(bool(rule.value(person)) for rule in self.rules)
+        return min(hits, 1) if self.once else hits
+
+
+@dataclass(frozen=True, eq=False)
 class Programme:
-    """A programme as it is applied; `hash` is the SHA-256 of its file's bytes and names it in decisions."""
+    """A programme as it is applied; `hash` is the SHA-256 of its file's bytes and names it in decisions.
+
+    `missing` are the lines to fill in before it can be put in force; one that misses any is a draft.
+    """
 
     document: Document
     hash: str
+    missing: tuple[str, ...]
+    persons: Mapping[str, Counted]
+    conditions: Mapping[str, Expression]
+    counts: Mapping[str, Expression]
 
     @property
     def id(self) -> str:
         return self.document.id
 
     def rates(self, on: date) -> RateTable | None:
-        """The rates in force on a day; None where no version is."""
+        """The rates in force on a day; None where no version is, and of a draft."""
         return next((table for first, last, table in self._tables if first <= on <= last), None)
 
     @cached_property
+    def reads(self) -> tuple[str, ...]:
+        """The facts that its decisions hang on, level and area first."""
+        compiled = (*self.conditions.values(), *self.counts.values())
+        return tuple(dict.fromkeys(("level", "area", *(name for each in compiled for name in each.reads))))
+
+    def asked(self, circumstances: Circumstances, persons: Sequence[Person]) -> tuple[Value, ...]:
+        """A household's values of `reads`: all that this programme wants to know of it."""
+        counted = map(sum, zip(*map(self._count, persons), strict=True)) if persons else self._nobody
+        return self._pick((*circumstances, *counted))
+
+    @cached_property
     def _tables(self) -> list[tuple[date, date, RateTable]]:
-        return [(each.valid_from, each.valid_to, _table(each)) for each in self.document.versions]
+        document = self.document
+        if document.draft:
+            return []
+        return [(each.first, each.last, _table(document, each)) for each in document.versions]
 
+    @cached_property
+    def _pick(self) -> Callable[[tuple[Value, ...]], tuple[Value, ...]]:
+        position = {name: at for at, name in enumerate((*CIRCUMSTANCES, *self.persons))}
+        return itemgetter(*(position[name] for name in self.reads))
 
-def _table(version: Version) -> RateTable:
-    riel = {rate.cell: rate.riel for rate in version.rates}
-    places = sorted({(rate.area, rate.level) for rate in version.rates})
-    return {
-        (area, level): {component: riel[area, level, component] for component in version.components}
-        for area, level in places
-    }
+    @cached_property
+    def _count(self) -> Callable[[Person], tuple[int, ...]]:
+        """How often a person counts in each group; there are few kinds of person, so they are remembered."""
+
+        @lru_cache(PERSONS_REMEMBERED)
+        def count(person: Person) -> tuple[int, ...]:
+            facts = person._asdict()
+            return tuple(group.count(facts) for group in self.persons.values())
+
+        return count
+
+    @cached_property
+    def _nobody(self) -> tuple[int, ...]:
+        return (0,) * len(self.persons)
 
 
 def parse(file: str, content: bytes) -> Programme:
     """A programme from its file's name and bytes. Raises `ProgrammeRefused`."""
-    try:
-        root = yaml.compose(content.decode(), yaml.SafeLoader)
-        plain = yaml.safe_load(content)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        raise ProgrammeRefused(
-            f"{file}:{mark.line + 1 if mark else 1}: is no YAML; correct the line, and save it as UTF-8"
-        ) from None
-    if twice := [f"{file}:{line}: {key} stands twice; keep one" for line, key in _repeated(root)]:
-        raise ProgrammeRefused("\n".join(twice))
-    try:
-        document = Document.model_validate_json(json.dumps(plain, default=str))
-    except ValidationError as error:
-        problems = error.errors(include_input=False, include_url=False)
-        raise ProgrammeRefused(
-            "\n".join(
-                f"{file}:{_line(root, problem['loc'])}: "
-                f"{_said(problem['loc'], problem['type'], problem['msg'], problem.get('ctx', {}))}"
-                for problem in problems
+    source = reading.read(file, content)
+    document = source.document
+    missing = tuple(_missing(source))
+    if missing and not document.draft:
+        raise ProgrammeRefused("\n".join((*missing, f"{file}: or keep it a draft: write `draft: true`")))
+    compiler = _Compiler(source)
+    vocabulary = CIRCUMSTANCES | dict.fromkeys(document.persons, int)
+    programme = Programme(
+        document,
+        hashlib.sha256(content).hexdigest(),
+        missing,
+        persons={
+            name: Counted(
+                tuple(
+                    compiler.compile(text, PERSON, bool, ("persons", name, "any_of", at))
+                    for at, text in enumerate(group.any_of)
+                ),
+                once=group.counts == "each_person_once",
             )
-        ) from None
-    return Programme(document, hashlib.sha256(content).hexdigest())
+            for name, group in document.persons.items()
+        },
+        conditions={
+            each.reason: compiler.compile(each.holds, vocabulary, bool, ("conditions", at, "holds"))
+            for at, each in enumerate(document.conditions)
+        },
+        counts={
+            name: compiler.compile(line.count, vocabulary, int, ("lines", name, "count"))
+            for name, line in document.lines.items()
+        },
+    )
+    compiler.finish()
+    return programme
+
+
+class _Compiler:
+    """Compiles a file's expressions, and refuses the file once for all that are miswritten."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._refused = [
+            f"{source.at(('persons', name))}: {name} is a fact already; call those counted otherwise"
+            for name in source.document.persons
+            if name in CIRCUMSTANCES
+        ]
+
+    def compile(self, text: str, vocabulary: Vocabulary, gives: type, place: Place) -> Expression:
+        try:
+            return expressions.written(text, vocabulary, gives)
+        except Miswritten as error:
+            where = ".".join(map(str, place))
+            remedy = "correct it; `docs/facts.md` lists the facts"
+            self._refused.append(f"{self._source.at(place)}: {where}: {error}; {remedy}")
+            return expressions.written("0" if gives is int else "false", vocabulary, gives)
+
+    def finish(self) -> None:
+        if self._refused:
+            raise ProgrammeRefused("\n".join(self._refused))
 
 
 def catalogue(files: Mapping[str, bytes]) -> dict[str, Programme]:
@@ -226,46 +168,21 @@ def catalogue(files: Mapping[str, bytes]) -> dict[str, Programme]:
     return found
 
 
-def _wrong(what: str, remedy: str) -> PydanticCustomError:
-    return PydanticCustomError("programme", "{what}; {remedy}", {"what": what, "remedy": remedy})
+def _missing(source: Source) -> Iterator[str]:
+    for at, version in enumerate(source.document.versions):
+        if version.valid_from is None:
+            yield f"{source.at(('versions', at, 'valid_from'))}: the first day was not found; fill it in"
+        for row, rate in enumerate(version.rates):
+            if rate.riel is None:
+                place = ("versions", at, "rates", row, "riel")
+                what = f"{rate.component} ({rate.area}, {rate.level})"
+                yield f"{source.at(place)}: the rate of {what} was not found; fill it in, with its source"
 
 
-def _named(cell: tuple[str, ...]) -> str:
-    return "/".join(cell)
-
-
-def _said(place: _Place, kind: str, message: str, context: Mapping[str, object]) -> str:
-    where = ".".join(map(str, place))
-    if kind == "programme":
-        return f"{where}: {message}" if where else message
-    remedy = _REMEDIES.get(kind, "correct it").format(expected=context.get("expected", ""))
-    return f"{where}: {message}; {remedy}"
-
-
-def _line(node: yaml.Node | None, place: _Place) -> int:
-    """The line (from 1) of the innermost part of `place` that is in the file."""
-    if node is None:
-        return 1
-    for step in place:
-        below: yaml.Node | None = None
-        if isinstance(node, yaml.MappingNode):
-            below = next((value for key, value in node.value if key.value == step), None)
-        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
-            below = node.value[step]
-        if below is None:
-            break
-        node = below
-    return int(node.start_mark.line) + 1
-
-
-def _repeated(node: yaml.Node | None) -> Iterator[tuple[int, str]]:
-    """Keys that stand twice in one mapping, of which YAML would silently take the last."""
-    if isinstance(node, yaml.MappingNode):
-        counts = Counter(key.value for key, _ in node.value)
-        for key, value in node.value:
-            if counts[key.value] > 1:
-                yield int(key.start_mark.line) + 1, str(key.value)
-            yield from _repeated(value)
-    elif isinstance(node, yaml.SequenceNode):
-        for each in node.value:
-            yield from _repeated(each)
+def _table(document: Document, version: Version) -> RateTable:
+    riel = {cell: rate.riel for rate in version.rates for cell in rate.cells(document.levels)}
+    places = sorted({(area, level) for area, level, _ in riel})
+    return {
+        (area, level): {component: riel[area, level, component] or 0 for component in version.components}
+        for area, level in places
+    }

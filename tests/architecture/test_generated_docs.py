@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from contracts import flow, topics
+from services.eligibility import vocabulary
 from tests.architecture import tree
 from tonle import asyncapi
 
@@ -52,6 +53,13 @@ def test_the_rest_of_a_page_is_left_alone() -> None:
 def test_a_wrong_argument_is_answered_with_the_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert flow.main(["README.md"]) == asyncapi.main([]) == 2
     assert "--write" in capsys.readouterr().err
+
+
+def test_the_page_of_facts_is_as_the_code_is() -> None:
+    page = "docs/facts.md"
+    assert vocabulary.page() == tree.text(page), (
+        f"run: python -m services.eligibility.vocabulary --write {page}"
+    )
 
 
 @pytest.mark.parametrize("service", tree.SERVICES)

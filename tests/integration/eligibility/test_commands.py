@@ -2,48 +2,76 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 
 import httpx
 import pytest
+import pytest_asyncio
 import typer
 from typer.testing import CliRunner, Result
 
 from services.eligibility import cli
 from tests.integration.eligibility.conftest import Scene
-from tests.unit.eligibility.samples import PROGRAMME
+from tests.unit.eligibility.samples import FILE, PROGRAMME
 from tonle import terminal
 
 pytestmark = pytest.mark.stack
+Run = Callable[..., Awaitable[Result]]
 
 
-async def test_programmes_are_listed_by_hash_and_shown_with_evidence_and_source(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest_asyncio.fixture
+async def run(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Run]:
+    """Runs `tonle ...` against the service."""
     application = typer.Typer()
     cli.mount(application)
 
     def client(_: str) -> httpx.Client:
-        return httpx.Client(
-            base_url=scene.service.url, headers={"Authorization": f"Bearer {scene.admin_token}"}
-        )
+        headers = {"Authorization": f"Bearer {scene.admin_token}"}
+        return httpx.Client(base_url=scene.service.url, headers=headers)
+
+    async def invoke(*words: str) -> Result:
+        return await asyncio.to_thread(CliRunner().invoke, application, list(words))
 
     monkeypatch.setattr(terminal, "client", client)
-    invoke: Callable[..., Result] = CliRunner().invoke
     async with scene.running():
-        listed = await asyncio.to_thread(invoke, application, ["programmes", "list", "--json"])
-        table = await asyncio.to_thread(invoke, application, ["programmes", "list"])
-        shown = await asyncio.to_thread(invoke, application, ["programmes", "show", PROGRAMME.id])
-        unknown = await asyncio.to_thread(invoke, application, ["programmes", "show", "no-such"])
-        refused = await asyncio.to_thread(httpx.get, f"{scene.service.url}/programmes")
-    (programme,) = json.loads(listed.stdout)
+        yield invoke
+
+
+async def test_programmes_are_listed_by_hash_and_shown_with_evidence_and_source(run: Run) -> None:
+    (programme,) = json.loads((await run("programmes", "list", "--json")).stdout)
     assert (programme["id"], programme["hash"], programme["purpose"]) == (
         PROGRAMME.id,
         PROGRAMME.hash,
         "social-transfer",
     )
     assert [each["valid_to"] for each in programme["versions"]] == ["2023-12-31", "2024-03-31"]
-    assert "2020-06-25\t2024-03-31" in table.stdout
-    assert "rural\tpoor_1\tmember\t24000\tmemory\turdupoint" in shown.stdout
-    assert unknown.exit_code == 1
-    assert refused.status_code == 401
+    assert "2020-06-25\t2024-03-31\tno" in (await run("programmes", "list")).stdout
+    shown = (await run("programmes", "show", PROGRAMME.id)).stdout
+    assert "rural\tpoor_1\tmember\t24000\tmemory\turdupoint" in shown
+    assert "card-expired\t!card_expired\tthe Equity Card is valid on the reference date" in shown
+    assert (await run("programmes", "show", "no-such")).exit_code == 1
+
+
+async def test_a_proposed_file_is_checked_with_its_worked_examples(run: Run, tmp_path: Path) -> None:
+    fine = await run("programmes", "check", str(FILE))
+    assert fine.exit_code == 0
+    assert "one elder alone in a provincial town\t176000 riel\t176000 riel\tyes" in fine.stdout
+    proposed, broken = tmp_path / FILE.name, tmp_path / "broken.yaml"
+    proposed.write_text(FILE.read_text().replace("amount: 316_000", "amount: 316_100"))
+    otherwise = await run("programmes", "check", str(proposed))
+    assert otherwise.exit_code == 1
+    assert "316100 riel\t316000 riel\tno" in otherwise.stdout
+    broken.write_text(FILE.read_text().replace("members > 0", "cows > 0"))
+    refused = await run("programmes", "check", str(broken))
+    assert refused.exit_code == 1
+    assert re.search(
+        r"broken\.yaml:\d+: conditions\.1\.holds: undeclared reference to 'cows'", refused.output
+    )
+    assert "person\tage\tnumber\twhole years" in (await run("programmes", "facts")).stdout
+
+
+async def test_programmes_are_for_those_who_may_read(scene: Scene) -> None:
+    async with scene.running(), httpx.AsyncClient(base_url=scene.service.url) as client:
+        assert (await client.get("/programmes")).status_code == 401

@@ -11,7 +11,8 @@ import pytest
 
 from services.eligibility import programmes, scoring
 from services.eligibility.app import FOLDER, read_programmes
-from services.eligibility.programmes import AREAS, ProgrammeRefused
+from services.eligibility.documents import AREAS
+from services.eligibility.reading import ProgrammeRefused
 from tests.unit.eligibility.samples import FILE, PROGRAMME
 
 CONTENT = FILE.read_bytes()
@@ -55,12 +56,82 @@ BROKEN = {
         "keep one|no rate",
     ),
     "a rate that is not covered": ((b"levels: [poor_1, poor_2]", b"levels: [poor_1]"), None, "not covered"),
+    "a component without a line": (
+        (b"  member: {count", b"  everyone: {count"),
+        None,
+        "component member has no line; add it under lines",
+    ),
+    "a condition that does not compile": (
+        (b"holds: members > 0", b"holds: members >"),
+        "holds: members >",
+        r"conditions\.1\.holds: Syntax error: .* \(at character 10\); correct it",
+    ),
+    "a condition on what is no fact": (
+        (b"holds: members > 0", b"holds: cows > 0"),
+        "holds: cows",
+        "undeclared reference to 'cows' .*at character 1.*lists the facts",
+    ),
+    "a condition that compares what can't be": (
+        (b"holds: members > 0", b"holds: members > level"),
+        "holds: members > level",
+        "no matching overload for '_>_' applied to '\\(int, string\\)'",
+    ),
+    "a condition that is a number": (
+        (b"holds: members > 0", b"holds: members"),
+        "holds: members",
+        "gives INT, and must give yes or no",
+    ),
+    "a count that is no number": (
+        (b"count: members,", b"count: has_card,"),
+        "count: has_card",
+        "gives BOOL, and must give a whole number",
+    ),
+    "a person's condition on what is no fact": (
+        (b"[age <= 5,", b"[members <= 5,"),
+        "[members <= 5,",
+        r"persons\.vulnerable_member\.any_of\.0: undeclared reference to 'members'",
+    ),
+    "a group called like a fact": (
+        (b"  vulnerable_member:\n", b"  members:\n"),
+        "    any_of:",
+        "members is a fact already",
+    ),
+    "a rate that was not found": (
+        (b"riel: 52_000, evidence: sourced", b"riel: null, evidence: missing"),
+        "riel: null",
+        r"the rate of member \(phnom_penh, poor_1\) was not found; fill it in, with its source",
+    ),
+    "a rate without riel that is graded": (
+        (b"riel: 52_000", b"riel: null"),
+        "riel: null",
+        "`missing` where there is no riel",
+    ),
+    "a first day that was not found": (
+        (b"valid_from: 2020-06-25", b"valid_from: null"),
+        "valid_from: null",
+        "the first day was not found; fill it in",
+    ),
+    "an example with a fact there is not": (
+        (b"{age: 28}", b"{age: 28, cows: 3}"),
+        "cows: 3",
+        "cows: .*; remove it",
+    ),
+    "an example that counts its members": (
+        (b"household: {area: other_urban,", b"household: {members: 2, area: other_urban,"),
+        "one elder alone",
+        "members are counted from persons; leave them out",
+    ),
     "a key that stands twice": (
         (b"currency: KHR", b"currency: KHR\ncurrency: KHR"),
         "currency: KHR",
         "currency stands twice",
     ),
     "a sensitive programme": ((b"sensitive: false", b"sensitive: true"), "sensitive: true", "False"),
+    "a part repeated by an alias": (
+        (b"currency: KHR", b"currency: &same KHR\nother: *same"),
+        None,
+        "repeats a part by an alias",
+    ),
     "what is no YAML": ((b"currency: KHR", b"currency: ["), None, "is no YAML"),
     "a file that is not UTF-8": ((b"currency: KHR", b"currency: \xff"), None, "save it as UTF-8"),
     "an example that comes out otherwise": (
@@ -106,13 +177,33 @@ def test_the_programmes_shipped_are_loaded_and_their_worked_examples_come_out() 
 
 def test_a_worked_example_is_the_case_from_the_press() -> None:
     (press,) = [each for each in PROGRAMME.document.examples if "press" in each.name]
-    assert (press.area, press.level, press.members, press.vulnerable_members, press.amount) == (
-        "rural",
-        "poor_2",
-        5,
-        1,
-        176_000,
+    assert (press.household.area, press.household.level, press.amount) == ("rural", "poor_2", 176_000)
+    assert [each.age <= 5 for each in press.persons] == [False, False, False, False, True]
+
+
+def test_a_draft_tells_what_is_missing_and_pays_nothing() -> None:
+    content = CONTENT.replace(b"riel: 52_000, evidence: sourced", b"riel: null, evidence: missing")
+    content = content.replace(b"currency: KHR", b"currency: KHR\ndraft: true")
+    line = next(n for n, text in enumerate(content.decode().splitlines(), 1) if "riel: null" in text)
+    draft = programmes.parse(FILE.name, content)
+    what = "the rate of member (phnom_penh, poor_1) was not found; fill it in, with its source"
+    assert draft.missing == (f"{FILE.name}:{line}: {what}",)
+    assert draft.rates(date(2023, 6, 1)) is None
+
+
+def test_a_rate_for_any_area_and_level_fills_every_cell() -> None:
+    content = CONTENT[: CONTENT.index(b"  - valid_from: 2024")].decode()
+    first = content.index("      - {area: phnom_penh")
+    rows = "".join(
+        f"      - {{component: {each}, riel: 100, evidence: sourced, source: [dara]}}\n"
+        for each in ("household", "member", "vulnerable_member")
     )
+    examples = CONTENT[CONTENT.index(b"examples:") :].decode()
+    programme = programmes.parse(FILE.name, (content[:first] + rows + examples).encode())
+    rates = programme.rates(date(2023, 6, 1))
+    assert rates is not None
+    assert set(rates) == set(product(AREAS, ("poor_1", "poor_2")))
+    assert all(set(each.values()) == {100} for each in rates.values())
 
 
 def test_both_date_ranges_are_whole() -> None:
@@ -142,12 +233,13 @@ def test_every_rate_agrees_with_its_source_in_amount_evidence_and_address(shared
             grade = "sourced" if evidence == "minimum" else evidence
             typed[cell] = (int(row["amount_khr"]), grade, tuple(row["source"].split(" ; ")))
     ours = {
-        (version.valid_from.isoformat()[:7], *rate.cell): (
+        (version.first.isoformat()[:7], *cell): (
             rate.riel,
             rate.evidence,
             tuple(PROGRAMME.document.sources[name] for name in rate.source),
         )
         for version in PROGRAMME.document.versions
         for rate in version.rates
+        for cell in rate.cells(PROGRAMME.document.levels)
     }
     assert ours == typed

@@ -7,23 +7,34 @@ import pytest
 from contracts.eligibility import Outcome
 from contracts.household import AreaType, Condition, Level, Persons, Purpose
 from contracts.wire import load
-from services.eligibility import facts
-from services.eligibility.facts import Facts, People, age_on
-from services.eligibility.programmes import Parameters
-from services.eligibility.scoring import decide
-from tests.unit.eligibility.samples import ADULT, PRESS_CASE, PROGRAMME, member, persons
+from services.eligibility import facts, programmes
+from services.eligibility.facts import Facts, People, Person, age_on
+from services.eligibility.programmes import Programme
+from services.eligibility.scoring import Occasion, decide
+from tests.unit.eligibility.samples import ADULT, FILE, PRESS_CASE, PROGRAMME, member, persons
 
 ON = date(2023, 6, 1)
-USUAL = PROGRAMME.document.parameters
-EACH = Parameters(
-    child_age_most=5, elder_age_least=60, vulnerable_counts="each_condition", card_required=True
-)
 HEALTH = (Purpose.HEALTH_DATA,)
 
 
-def facts_of(household: Persons, on: date, parameters: Parameters) -> Facts:
+def facts_of(
+    household: Persons, on: date = ON, level: Level = Level.POOR_2, area: AreaType = AreaType.RURAL
+) -> Facts:
     """Counted from what is read of a household as it was sealed."""
-    return facts.facts_of(load(People, household.model_dump_json().encode()), on, parameters)
+    people = load(People, household.model_dump_json().encode())
+    return facts.facts_of(people, level, area, "010201", on)
+
+
+def changed(before: str, after: str) -> Programme:
+    """The programme with its file changed."""
+    content = FILE.read_text()
+    assert before in content
+    return programmes.parse(FILE.name, content.replace(before, after).encode())
+
+
+def vulnerable_members(found: Facts, programme: Programme = PROGRAMME) -> object:
+    asked = programme.asked(found.circumstances, found.persons)
+    return dict(zip(programme.reads, asked, strict=True))["vulnerable_member"]
 
 
 @pytest.mark.parametrize(
@@ -59,25 +70,30 @@ def test_an_age_is_in_whole_years(birth_date: date, on: date, age: int) -> None:
     ],
 )
 def test_each_vulnerable_member_counts_once(household: Persons, vulnerable: int) -> None:
-    assert facts_of(household, ON, USUAL).vulnerable_members == vulnerable
+    assert vulnerable_members(facts_of(household)) == vulnerable
 
 
 def test_a_programme_may_count_each_condition() -> None:
     several = persons(member(date(1950, 1, 1), Condition.DISABILITY, Condition.HIV), consents=HEALTH)
-    assert facts_of(several, ON, USUAL).vulnerable_members == 1
-    assert facts_of(several, ON, EACH).vulnerable_members == 3
-    found = facts_of(several, ON, EACH)
-    assert (found.elders, found.with_disability, found.with_hiv, found.children) == (1, 1, 1, 0)
+    each = changed("counts: each_person_once", "counts: each_condition")
+    assert vulnerable_members(facts_of(several)) == 1
+    assert vulnerable_members(facts_of(several), each) == 3
+
+
+def test_the_age_that_makes_a_child_is_the_programmes() -> None:
+    six = facts_of(persons(member(date(2017, 6, 1))))
+    assert vulnerable_members(six) == 0
+    assert vulnerable_members(six, changed("age <= 5", "age <= 6")) == 1
 
 
 def test_who_is_born_after_the_day_is_no_member_yet() -> None:
-    found = facts_of(persons(member(), member(date(2023, 6, 2))), ON, USUAL)
-    assert (found.members, found.vulnerable_members) == (1, 0)
+    found = facts_of(persons(member(), member(date(2023, 6, 2))))
+    assert (found.circumstances.members, vulnerable_members(found)) == (1, 0)
 
 
 def test_the_press_case_is_paid_176_000_riel_and_its_lines_add_up() -> None:
     on = date(2021, 4, 1)
-    decision = decide(PROGRAMME, facts_of(PRESS_CASE, on, USUAL), Level.POOR_2, AreaType.RURAL, on)
+    decision = decide(PROGRAMME, facts_of(PRESS_CASE, on), Occasion(on))
     assert (decision.outcome, decision.amount) == (Outcome.ELIGIBLE, 176_000)
     assert [(line.component, line.count, line.rate, line.amount) for line in decision.lines] == [
         ("household", 1, 80_000, 80_000),
@@ -89,8 +105,7 @@ def test_the_press_case_is_paid_176_000_riel_and_its_lines_add_up() -> None:
 @pytest.mark.parametrize("condition", [Condition.DISABILITY, Condition.HIV])
 def test_a_decision_never_reveals_which_condition_counted(condition: Condition) -> None:
     def decided(household: Persons) -> str:
-        found = facts_of(household, ON, USUAL)
-        return decide(PROGRAMME, found, Level.POOR_1, AreaType.RURAL, ON).model_dump_json()
+        return decide(PROGRAMME, facts_of(household), Occasion(ON)).model_dump_json()
 
     old = persons(member(date(1950, 1, 1)), consents=HEALTH)
     assert decided(persons(member(ADULT, condition), consents=HEALTH)) == decided(old)
@@ -110,26 +125,28 @@ AMOUNTS = [
 def test_each_area_and_level_pays_its_rates(
     area: str, level: str, per_member: int, extra: int, base: int
 ) -> None:
-    facts = Facts(members=4, vulnerable_members=3)
-    before = decide(PROGRAMME, facts, Level(level), AreaType(area), date(2023, 12, 31))
-    after = decide(PROGRAMME, facts, Level(level), AreaType(area), date(2024, 1, 1))
+    three_vulnerable = persons(member(), *(member(date(1950, 1, day)) for day in (1, 2, 3)))
+    found = facts_of(three_vulnerable, ON, Level(level), AreaType(area))
+    before = decide(PROGRAMME, found, Occasion(date(2023, 12, 31)))
+    after = decide(PROGRAMME, found, Occasion(date(2024, 1, 1)))
     assert before.amount == base + 4 * per_member + 3 * extra
     assert after.amount == base + 3 * extra
 
 
-ADULTS = Facts(members=2, has_card=True, card_expires_on=ON)
+ADULTS = persons(member(), member(), card_expires_on=ON)
+UNBORN = persons(member(date(2026, 1, 1)), card_expires_on=None)
 
 
 @pytest.mark.parametrize(
-    ("facts", "level", "on", "reasons"),
+    ("household", "level", "on", "reasons"),
     [
         (ADULTS, Level.POOR_1, ON, ()),
         (ADULTS, Level.POOR_1, date(2023, 6, 2), ("card-expired",)),
-        (Facts(members=2), Level.POOR_1, ON, ()),
-        (Facts(members=2), Level.AT_RISK, ON, ("level-not-covered",)),
-        (Facts(members=2), Level.NONE, ON, ("level-not-covered",)),
-        (Facts(members=0), Level.POOR_1, ON, ("no-members",)),
-        (Facts(members=2), Level.POOR_1, date(2024, 4, 1), ("programme-not-in-force",)),
+        (persons(card_expires_on=None), Level.POOR_1, ON, ()),
+        (ADULTS, Level.AT_RISK, ON, ("level-not-covered",)),
+        (ADULTS, Level.NONE, ON, ("level-not-covered",)),
+        (UNBORN, Level.POOR_1, ON, ("no-members",)),
+        (persons(), Level.POOR_1, date(2024, 4, 1), ("programme-not-in-force",)),
         (
             ADULTS,
             Level.NONE,
@@ -138,9 +155,28 @@ ADULTS = Facts(members=2, has_card=True, card_expires_on=ON)
         ),
     ],
 )
-def test_a_refusal_names_every_reason(facts: Facts, level: Level, on: date, reasons: tuple[str, ...]) -> None:
-    decision = decide(PROGRAMME, facts, level, AreaType.RURAL, on)
+def test_a_refusal_names_every_reason(
+    household: Persons, level: Level, on: date, reasons: tuple[str, ...]
+) -> None:
+    decision = decide(PROGRAMME, facts_of(household, on, level), Occasion(on))
     assert decision.reasons == reasons
     assert (decision.outcome is Outcome.REFUSED) == bool(reasons)
     assert (decision.amount > 0) != bool(reasons)
     assert bool(decision.lines) != bool(reasons)
+
+
+def test_a_programme_that_counts_nobody_has_nothing_to_pay() -> None:
+    only_extra = changed("household: {count: '1',", "household: {count: '0',")
+    decision = decide(only_extra, facts_of(persons(member())), Occasion(date(2024, 1, 1)))
+    assert (decision.outcome, decision.reasons) == (Outcome.REFUSED, ("nothing-due",))
+
+
+def test_households_that_are_alike_to_a_programme_get_the_answer_given_before() -> None:
+    alike = [facts_of(persons(member(date(year, 1, 1)))) for year in (1980, 1990)]
+    first, second = (decide(PROGRAMME, each, Occasion(ON)) for each in alike)
+    assert first is second
+
+
+def test_a_fact_of_a_person_is_read_only_where_it_is_known() -> None:
+    (known,) = facts_of(persons(member(ADULT, Condition.PREGNANCY))).persons
+    assert known == Person(38, female=True, pregnancy=True)
