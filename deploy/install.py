@@ -24,7 +24,7 @@ OTHERS = {
         "tonle",
         "services/__init__.py",
         "services/*/__init__.py",
-        "services/*/cli.py",
+        "services/*/cli*.py",
     ),
 }
 """What the images hold that are no service."""
@@ -33,6 +33,12 @@ OTHERS = {
 def holds(service: str) -> tuple[str, ...]:
     """Patterns of the paths that the image of `service` holds: the shared packages and that one service."""
     return OTHERS.get(service) or (*SHARED, f"services/{service}")
+
+
+def belongs(service: str, path: str) -> bool:
+    """Whether the image of `service` holds a path of the tree."""
+    relative = Path(path)
+    return any(relative.match(pattern) or relative.is_relative_to(pattern) for pattern in holds(service))
 
 
 def wanted(pyproject: str, service: str) -> list[str]:

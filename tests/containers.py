@@ -55,7 +55,7 @@ def composed(service: str):  # type: ignore[no-untyped-def]  # a part of a YAML 
 @asynccontextmanager
 async def running(settings: StackSettings) -> AsyncIterator[Stack]:
     """A `Stack` whose two servers run in containers and whose other parts are as ever."""
-    folder.claim(settings.data_dir).close()
+    claimed = folder.claim(settings.data_dir)
     stack = Stack(settings, services=())
     ports = folder.choose_ports(settings.data_dir, ("kafka", "kafka-controller", "postgres"), {})
     roles = (postgres.SUPERUSER, postgres.AUDITOR, *topics.SERVICES)
@@ -69,6 +69,7 @@ async def running(settings: StackSettings) -> AsyncIterator[Stack]:
     stack.state = _state(settings, broker, server, roles)
     state.save(stack.state)
     with ExitStack() as containers:
+        containers.enter_context(claimed)
         for each in (_kafka(broker), _postgres(server, stack.secrets)):
             containers.enter_context(each)
         await broker.ready(lambda: False)

@@ -11,6 +11,7 @@ PYTHON = "tonle-stand-in/python"
 BUILD = "tonle-stand-in/python-build"
 KAFKA = "tonle-stand-in/kafka"
 POSTGRES = "tonle-stand-in/postgres"
+COMPOSED_AS = {"simulators": "gateway", "cli": "prepare"}  # else by the image's own name
 CLASSIC = {"DOCKER_BUILDKIT": "0"}  # Debian's engine comes without buildx
 
 
@@ -46,33 +47,23 @@ def settings() -> dict[str, str]:
     }
 
 
-def show(service: str) -> None:
-    """Print the size of one of our images. Raises `StepFailed` when it holds what it should not."""
-    with step(f"{service} image") as said:
-        image = f"tonle/{service}:{settings()['TONLE_VERSION']}"
-        listing = run("docker", "run", "--rm", image, "sh", "-c", "cd /app && find . -name '*.py'")
-        strangers = [path for path in listing.splitlines() if not _belongs(service, path)]
-        if strangers or not listing:
-            raise StepFailed(f"{image} holds {strangers[:5] or 'nothing'}")
-        said.append(f"{size(image)}, {len(listing.splitlines())} modules of ours")
+def build_ours(compose: Sequence[str]) -> None:
+    """Every image of `docker-compose.yml`, as compose builds it. Raises `StepFailed` for strange contents."""
+    for service in IMAGES:
+        with step(f"{service} image") as said:
+            run(*compose, "build", COMPOSED_AS.get(service, service))
+            image = f"tonle/{service}:{settings()['TONLE_VERSION']}"
+            said.append(f"{size(image)}, {_modules(service, image)} modules of ours")
 
 
-def _belongs(service: str, path: str) -> bool:
-    relative = Path(path)
-    return any(
-        relative.match(pattern) or relative.is_relative_to(pattern) for pattern in install.holds(service)
-    )
+def _modules(service: str, image: str) -> int:
+    listed = run("docker", "run", "--rm", image, "sh", "-c", "cd /app && find . -name '*.py'").splitlines()
+    strangers = [path for path in listed if not install.belongs(service, path)]
+    if strangers or not listed:
+        raise StepFailed(f"{image} holds {strangers[:5] or 'nothing'}")
+    return len(listed)
 
 
 def size(image: str) -> str:
     """How much an image holds, for a person."""
     return f"{int(run('docker', 'image', 'inspect', '--format', '{{.Size}}', image)) / 1e6:,.0f} MB"
-
-
-def build_ours(compose: Sequence[str]) -> None:
-    """Every image of `docker-compose.yml`, as compose builds them."""
-    with step("build") as said:
-        run(*compose, "build")
-        said.append(f"{len(IMAGES)} images from deploy/Dockerfile")
-    for service in IMAGES:
-        show(service)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 LINES_SHOWN = 30
+CHUNK_BYTES = 65_536
 
 
 class CannotRun(Exception):
@@ -35,24 +36,29 @@ def run(
     within: Path | None = None,
     told: Mapping[str, str] | None = None,
     given: Path | None = None,
+    shown: bool = False,
 ) -> str:
-    """Run to the end and return what it printed; `given` is its standard input. Raises `StepFailed`."""
-    words = [str(word) for word in command]
+    """Run to the end and return what it printed, shown as it comes if asked for. Raises `StepFailed`.
+
+    `given` is its standard input, `told` are further variables.
+    """
+    words, printed = [str(word) for word in command], bytearray()
+    environment = {**os.environ, **(told or {})}
     with (given or Path(os.devnull)).open("rb") as source:
-        done = subprocess.run(
-            words,
-            cwd=within,
-            env={**os.environ, **(told or {})},
-            stdin=source,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
+        started = subprocess.Popen(
+            words, cwd=within, env=environment, stdin=source, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
-    if done.returncode != 0:
-        last = "\n".join(done.stdout.splitlines()[-LINES_SHOWN:])
-        raise StepFailed(f"`{' '.join(words)[:200]}` ended with {done.returncode}:\n{last}")
-    return done.stdout.strip()
+    with started:
+        assert started.stdout is not None
+        while part := os.read(started.stdout.fileno(), CHUNK_BYTES):
+            printed += part
+            if shown:
+                print(part.decode(errors="replace"), end="", flush=True)  # noqa: T201
+    text = printed.decode(errors="replace").strip()
+    if started.returncode != 0:
+        last = "see above" if shown else "\n".join(text.splitlines()[-LINES_SHOWN:])
+        raise StepFailed(f"`{' '.join(words)[:200]}` ended with {started.returncode}:\n{last}")
+    return text
 
 
 def megabytes(path: Path) -> str:

@@ -3,23 +3,36 @@
 import re
 from pathlib import Path
 
+import grimp
 import pytest
 import yaml
 
 from deploy import install
+from deploy.containers.downloads import IMAGES
 from tests.architecture import tree
+from tonle.cli import COMMANDS
 from tonle.stack import access, containers, jars, kafka, postgres, secrets, topics
 
 COMPOSE = yaml.safe_load(tree.text("docker-compose.yml"))
 SERVICES = COMPOSE["services"]
 STAYING = sorted(name for name in SERVICES if name != "prepare")
 OURS = sorted(name for name in SERVICES if "build" in SERVICES[name])
+PROGRAMS = {
+    "simulators": {"simulators.gateway", "simulators.partner"},
+    "cli": {"tonle.cli", "tonle.stack.containers"}.union(*COMMANDS.values()),
+}
+"""What is run in the images that hold no service."""
 DEFAULT = re.compile(r"\$\{\w+:-([^}]*)\}")
 
 
 def default(value: str) -> str:
     """A value of the compose file where nobody sets a variable."""
     return DEFAULT.sub(r"\1", value)
+
+
+@pytest.fixture(scope="module")
+def imports() -> grimp.ImportGraph:
+    return grimp.build_graph("contracts", "postbox", "vault", "services", "simulators", "tonle")
 
 
 @pytest.fixture
@@ -142,6 +155,15 @@ def test_an_image_is_built_for_the_service_it_is_named_by(name: str) -> None:
     assert default(SERVICES[name]["image"]).split(":")[0] == f"tonle/{built}"
     assert name in (*topics.SERVICES, "prepare", "gateway", "partner-wing")
     assert name == built or built in install.OTHERS
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_an_image_holds_all_of_ours_that_its_programs_import(image: str, imports: grimp.ImportGraph) -> None:
+    programs = PROGRAMS.get(image, {f"services.{image}.app"})
+    needed = programs.union(*(imports.find_upstream_modules(program) for program in programs))
+    paths = {module.replace(".", "/") for module in needed}
+    files = [f"{path}/__init__.py" if (tree.ROOT / path).is_dir() else f"{path}.py" for path in paths]
+    assert [file for file in files if not install.belongs(image, file)] == []
 
 
 def test_every_locked_package_has_a_pin_and_a_hash() -> None:

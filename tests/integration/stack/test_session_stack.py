@@ -72,8 +72,6 @@ async def test_no_password_is_in_what_a_process_is_told(stack: Stack) -> None:
     words = {path.read_text().strip() for path in secrets.folder.iterdir()}
     told = [value for program in programs() for value in program.environment(place).values()]
     assert not [value for value in told if any(word in value for word in words)]
-    kept = (stack.settings.data_dir / "kafka" / "server.properties").stat()
-    assert kept.st_mode & 0o777 == 0o600
 
 
 async def test_the_auditor_reads_every_table_and_writes_none(

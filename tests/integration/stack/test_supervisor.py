@@ -16,6 +16,7 @@ import pytest_asyncio
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from contracts import topics
+from tests import containers
 from tonle.stack import admission, process, state, supervisor
 from tonle.stack.errors import StackError
 from tonle.stack.process import Identity
@@ -55,6 +56,14 @@ async def until(condition: Callable[[], bool], patience_s: float = 30) -> None:
 async def crowd(tmp_path: Path) -> AsyncIterator[Stack]:
     async with Stack(small(tmp_path / "data"), services=[STAND_IN]) as stack:
         yield stack
+
+
+@pytest.fixture
+def alone(stack: Stack) -> Stack:
+    """The session's stack, where its servers are processes of this machine."""
+    if containers.chosen():
+        pytest.skip("Kafka and PostgreSQL run in containers")
+    return stack
 
 
 async def test_whatever_is_killed_is_started_again_and_counted(crowd: Stack) -> None:
@@ -169,9 +178,14 @@ async def test_a_service_with_a_stopped_partition_is_up_so_that_it_can_be_recove
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root needs a namespace for PostgreSQL")
-async def test_as_root_postgresql_runs_in_a_user_namespace_of_its_own(stack: Stack) -> None:
-    theirs = Path(f"/proc/{stack.state.postgres.pid}/ns/user").readlink()
+async def test_as_root_postgresql_runs_in_a_user_namespace_of_its_own(alone: Stack) -> None:
+    theirs = Path(f"/proc/{alone.state.postgres.pid}/ns/user").readlink()
     assert theirs != Path("/proc/self/ns/user").readlink()
+
+
+async def test_the_broker_s_settings_with_its_password_are_the_owners_alone(alone: Stack) -> None:
+    kept = (alone.settings.data_dir / "kafka" / "server.properties").stat()
+    assert kept.st_mode & 0o777 == 0o600
 
 
 async def test_the_pid_of_another_process_is_never_ended() -> None:

@@ -24,6 +24,11 @@ def test_a_machine_without_apt_is_told_what_is_missing(monkeypatch: pytest.Monke
         downloads.debian_packages()
 
 
+def test_what_takes_minutes_is_shown_as_it_comes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("echo", "27%", shown=True) == "27%"
+    assert capsys.readouterr().out == "27%\n"
+
+
 def test_a_step_that_fails_is_named_with_what_its_command_said_last() -> None:
     with pytest.raises(StepFailed, match=r"(?s)^images: .*ended with 3:.*no such image"), step("images"):
         run("sh", "-c", "echo no such image; exit 3")
