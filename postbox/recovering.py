@@ -89,6 +89,8 @@ async def rewind(broker: Broker, db: Pool, topics: Collection[str], since_s: flo
     async with db.acquire() as connection:
         kept = await positions.read_all(connection)
         stood = {place: at for place, at in kept.items() if place.topic in topics}
+        if not stood:
+            return {}
         consumer = AIOKafkaConsumer(**broker.options)
         await consumer.start()
         try:

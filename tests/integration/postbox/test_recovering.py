@@ -1,6 +1,7 @@
 """What a broker lost is noticed, and what is asked to be put right is, whoever noticed it first."""
 
 from postbox.service import Service
+from tests.faults import counting
 from tests.integration.postbox.conftest import Scene
 from tests.waiting import until
 
@@ -38,6 +39,13 @@ async def test_a_partition_that_stood_longer_than_asked_for_skips_nothing(scene:
         assert await _recover(scene, 0.001) == 1
         await until(scene.all_done)
     assert await scene.effects() == [1, 2]
+
+
+async def test_a_service_that_reads_nothing_publishes_again_all_the_same(scene: Scene) -> None:
+    async with Service(
+        "counting", scene.settings, migrations=[counting.MIGRATIONS]
+    ).running() as scene.service:
+        assert await _recover(scene, 3600) == 0
 
 
 async def _recover(scene: Scene, since_s: float) -> int:
