@@ -50,10 +50,13 @@ class Operator:
             f"--since-minutes={seconds / 60:.2f}",
             env={**os.environ, "TONLE_HOME": str(self._world.plan.home)},
             stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
         )
-        out, _ = await process.communicate()
-        return None if process.returncode else json.loads(out)
+        out, err = await process.communicate()
+        if process.returncode:
+            self._say(f"tonle recover failed: {' '.join(err.decode().split())}")
+            return None
+        return json.loads(out)  # type: ignore[no-any-return]
 
     async def _any_stopped(self) -> bool:
         with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
