@@ -100,14 +100,14 @@ def _kept(folder: Path) -> list[str]:
 def build_context() -> Path:
     """The context of the image that installs packages: every image's wheels, and pip."""
     pyproject, lock = (ROOT / "pyproject.toml").read_text(), (ROOT / "requirements.lock").read_text()
-    key = hashlib.sha256((pyproject + lock).encode()).hexdigest()[:12]
+    wanted = sorted({each for image in IMAGES for each in install.wanted(pyproject, image)})
+    key = hashlib.sha256("\n".join((*wanted, install.pins(lock))).encode()).hexdigest()[:12]
     context = cache() / f"build-{key}"
     with step("wheels") as said:
         if not context.exists():
             draft = Path(tempfile.mkdtemp(dir=cache()))
             venv.create(draft / "venv", with_pip=True)
             (draft / "constraints.txt").write_text(install.pins(lock))
-            wanted = sorted({each for image in IMAGES for each in install.wanted(pyproject, image)})
             pip = (draft / "venv/bin/python", "-m", "pip", "download", "--quiet", "--only-binary=:all:")
             run(*pip, "--constraint", draft / "constraints.txt", "--dest", draft / "wheels", "pip", *wanted)
             shutil.rmtree(draft / "venv")
