@@ -81,12 +81,11 @@ class Partner:
         await self._producer.start()
         try:
             await self._stand()
+            while reports := self.ledger.unsent():
+                await self._say(reports)
             self.ready = True
             while True:
-                batches = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=AT_ONCE)
-                for place, records in batches.items():
-                    self._take(place.partition, records)
-                await self._speak()
+                await self._work()
         finally:
             await self._producer.stop()
             await self._consumer.stop()
@@ -101,7 +100,17 @@ class Partner:
         for place in places:
             self._consumer.seek(place, stood.get(place.partition, 0))
 
-    def _take(self, partition: int, records: Sequence[ConsumerRecord]) -> None:
+    async def _work(self) -> None:
+        """Do what was told, settle what is due, and say both."""
+        batches = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=AT_ONCE)
+        said: list[Report] = []
+        for place, records in batches.items():
+            said += self._take(place.partition, records)
+        await self._say(said)
+        while settled := self.ledger.settle(datetime.now(UTC)):
+            await self._say(settled)
+
+    def _take(self, partition: int, records: Sequence[ConsumerRecord]) -> list[Report]:
         told: list[Received[PaymentInstruction]] = []
         refused: list[tuple[int, str]] = []
         for record in records:
@@ -109,23 +118,22 @@ class Partner:
                 told.append(self._letters.read(record))
             except (NotForUs, WireError) as error:
                 refused.append((record.offset, type(error).__name__))
-        self.ledger.take(partition, told, refused, records[-1].offset + 1, datetime.now(UTC))
+        return self.ledger.take(partition, told, refused, records[-1].offset + 1, datetime.now(UTC))
 
-    async def _speak(self) -> None:
-        while self.ledger.settle(datetime.now(UTC)):
-            pass
-        while reports := self.ledger.unsent():
-            by_partition: dict[int, list[Report]] = {}
-            for report in reports:
-                by_partition.setdefault(report.partition, []).append(report)
-            now = datetime.now(UTC)
-            await asyncio.gather(
-                *(
-                    self._send(partition, self._letters.write(some, now))
-                    for partition, some in by_partition.items()
-                )
+    async def _say(self, reports: Sequence[Report]) -> None:
+        if not reports:
+            return
+        by_partition: dict[int, list[Report]] = {}
+        for report in reports:
+            by_partition.setdefault(report.partition, []).append(report)
+        now = datetime.now(UTC)
+        await asyncio.gather(
+            *(
+                self._send(partition, self._letters.write(some, now))
+                for partition, some in by_partition.items()
             )
-            self.ledger.sent(reports[-1].number)
+        )
+        self.ledger.sent(reports[-1].number)
 
     async def _send(self, partition: int, records: Sequence[Record]) -> None:
         # Whole batches cost a third of what `send` costs per record; those of one partition stay in order.

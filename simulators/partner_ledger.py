@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from hashlib import blake2b
+from itertools import count
 from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
@@ -52,19 +53,32 @@ class Behaviour(NamedTuple):
 
     def picks(self, share: float, what: str) -> bool:
         """Whether this one is among the share; the same seed picks the same ones for ever."""
+        if share <= 0:
+            return False
         digest = blake2b(f"{self.seed}/{what}".encode(), digest_size=8).digest()
         return int.from_bytes(digest) < share * 2**64
 
 
 class Report(NamedTuple):
-    """A report to send, as JSON, under the key and to the partition of its instruction; `number` rises."""
+    """A report as JSON, under the key and to the partition of its instruction; a row of `report`.
+
+    `number` rises. What was `dropped` is never sent.
+    """
 
     number: int
     partition: int
     report_id: str
     household_id: str
     content: bytes
-    cause: Cause
+    cause_id: str
+    correlation_id: str
+    traceparent: str
+    dropped: bool
+
+    @property
+    def cause(self) -> Cause:
+        """The instruction it follows from."""
+        return Cause(self.cause_id, self.correlation_id, self.traceparent)
 
 
 @dataclass(slots=True)
@@ -99,19 +113,6 @@ on conflict (payment_id) do update set state = excluded.state, reason = excluded
 """  # noqa: S608
 
 
-class _Said(NamedTuple):
-    """A row of `report`, which numbers it."""
-
-    partition: int
-    report_id: str
-    household_id: str
-    content: bytes
-    cause_id: str
-    correlation_id: str
-    traceparent: str
-    dropped: bool
-
-
 class Ledger:
     """One partner's ledger. A payment id is paid at most once, however often it is told."""
 
@@ -122,6 +123,8 @@ class Ledger:
             "pragma journal_mode = wal; pragma synchronous = normal; pragma wal_autocheckpoint = 8000;"
             + _SCHEMA
         )
+        (last,) = self._db.execute("select coalesce(max(id), 0) from report").fetchone()
+        self._numbers = count(last + 1)
         self._partner = partner
         self._reports = reports
         self._behaviour = behaviour
@@ -141,10 +144,10 @@ class Ledger:
         refused: Sequence[tuple[int, str]],
         next_offset: int,
         now: datetime,
-    ) -> None:
+    ) -> list[Report]:
         """Do a partition's instructions, in order, settle what is due of them, and write where it goes on.
 
-        `refused`: the offsets of records that were no instructions, and why.
+        Returns what is to be said. `refused`: the offsets of records that were no instructions, and why.
         """
         with self._transaction():
             payments = self._known({each.data.payment_id for each in told})
@@ -155,28 +158,27 @@ class Ledger:
                 "insert or ignore into refused values (?, ?, ?)", [(partition, *each) for each in refused]
             )
             self._db.execute("insert or replace into position values (?, ?)", (partition, next_offset))
+        return _not_dropped(said)
 
-    def settle(self, now: datetime) -> int:
-        """Pay out, or fail, what has become due; returns how many."""
+    def settle(self, now: datetime) -> list[Report]:
+        """Pay out, or fail, what has become due, at most so many at once; returns what is to be said."""
         due = "select * from payment where settle_at <= ? order by settle_at limit ?"
         rows = self._db.execute(due, (now.timestamp(), AT_ONCE)).fetchall()
-        if rows:
-            with self._transaction():
-                payments = [_Payment(*row) for row in rows]
-                self._save(payments, self._settled(payments, now))
-        return len(rows)
+        if not rows:
+            return []
+        payments = [_Payment(*row) for row in rows]
+        with self._transaction():
+            said = self._settled(payments, now)
+            self._save(payments, said)
+        return _not_dropped(said)
 
     def unsent(self) -> list[Report]:
-        """The next reports to send, in order."""
+        """The next reports, in order, that were not sent before it was stopped."""
         rows = self._db.execute(
-            "select id, partition, report_id, household_id, content, cause_id, correlation_id, traceparent "
-            "from report where id > (select up_to from said) and not dropped order by id limit ?",
+            "select * from report where id > (select up_to from said) and not dropped order by id limit ?",
             (AT_ONCE,),
         )
-        return [
-            Report(number, partition, report_id, household_id, content, Cause(*cause))
-            for number, partition, report_id, household_id, content, *cause in rows
-        ]
+        return [Report(*row) for row in rows]
 
     def sent(self, up_to: int) -> None:
         """Note that the reports up to this number are on the topic."""
@@ -194,11 +196,11 @@ class Ledger:
             "select state, count(*), sum(amount) from payment group by state"
         ):
             counts |= {state: payments, f"riel_{state}": riel}
-        for state, count in self._db.execute(
+        for state, reports in self._db.execute(
             "select case when dropped then 'dropped' when id <= up_to then 'sent' else 'waiting' end, "
             "count(*) from report, said group by 1"
         ):
-            counts[f"reports_{state}"] = count
+            counts[f"reports_{state}"] = reports
         (counts["told_again"],) = self._db.execute(
             "select coalesce(sum(told - 1), 0) from payment"
         ).fetchone()
@@ -212,9 +214,9 @@ class Ledger:
         )
         return {row[0]: _Payment(*row) for row in rows}
 
-    def _save(self, payments: Iterable[_Payment], said: Sequence[_Said]) -> None:
+    def _save(self, payments: Iterable[_Payment], said: Sequence[Report]) -> None:
         self._db.executemany(_SAVE, map(_row, payments))
-        self._db.executemany("insert into report values (null, ?, ?, ?, ?, ?, ?, ?, ?)", said)
+        self._db.executemany("insert into report values (?, ?, ?, ?, ?, ?, ?, ?, ?)", said)
 
     def _obey(
         self,
@@ -222,7 +224,7 @@ class Ledger:
         partition: int,
         told: Received[PaymentInstruction],
         now: datetime,
-    ) -> _Said:
+    ) -> Report:
         """Do one instruction to the payments in memory, and say what is to be said."""
         asked = told.data
         payment = payments.get(asked.payment_id)
@@ -260,9 +262,10 @@ class Ledger:
             at=now.isoformat(),
         )
 
-    def _settled(self, payments: Iterable[_Payment], now: datetime) -> list[_Said]:
+    def _settled(self, payments: Iterable[_Payment], now: datetime) -> list[Report]:
         """Pay out, or fail, those of these payments that are due."""
-        due = [each for each in payments if each.settle_at is not None and each.settle_at <= now.timestamp()]
+        by = now.timestamp()
+        due = [each for each in payments if each.settle_at is not None and each.settle_at <= by]
         for payment in due:
             fails = self._behaviour.picks(self._behaviour.fail_share, f"fail/{payment.payment_id}")
             payment.state = ReportStatus.FAILED if fails else ReportStatus.SETTLED
@@ -272,7 +275,7 @@ class Ledger:
 
     def _say(
         self, payment: _Payment, now: datetime, answers: Received[PaymentInstruction] | None = None
-    ) -> _Said:
+    ) -> Report:
         """A report on a payment; `answers` is the instruction that asked, where one did."""
         about = payment.instruction_id if payment.state == ReportStatus.NOT_FOUND else payment.payment_id
         report_id = event_id(self._reports, about, payment.state)
@@ -288,7 +291,8 @@ class Ledger:
             occurred_at=now,
         )
         lost = answers is None and self._behaviour.picks(self._behaviour.drop_share, f"drop/{report_id}")
-        return _Said(
+        return Report(
+            number=next(self._numbers),
             partition=payment.partition,
             report_id=report_id,
             household_id=payment.household_id,
@@ -308,3 +312,7 @@ class Ledger:
             self._db.execute("rollback")
             raise
         self._db.execute("commit")
+
+
+def _not_dropped(reports: Iterable[Report]) -> list[Report]:
+    return [report for report in reports if not report.dropped]

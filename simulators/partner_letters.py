@@ -5,8 +5,7 @@ compact form. It is the other end of payments' JOSE and shares no code with it, 
 """
 
 import json
-from base64 import urlsafe_b64encode
-from binascii import a2b_base64
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache, partial
@@ -30,7 +29,7 @@ from simulators.partner_ledger import Report
 REPORT_HOLDS_S = 86_400
 HEADERS_KEPT = 64
 """How many headers are remembered, with what was agreed under them: instructions sent together share one."""
-_URL_SAFE = bytes.maketrans(b"-_", b"+/")
+_TO_URL_SAFE, _FROM_URL_SAFE = bytes.maketrans(b"+/", b"-_"), bytes.maketrans(b"-_", b"+/")
 _WRAPPING = "ECDH-ES+A256KW"
 # Concat KDF (RFC 7518, 4.6.2) in one round: its number, the secret, the algorithm, no parties, 256 bits.
 _ROUND = (1).to_bytes(4)
@@ -146,8 +145,8 @@ def _key(path: Path, part: str) -> bytes:
 
 
 def _encoded(octets: bytes) -> bytes:
-    return urlsafe_b64encode(octets).rstrip(b"=")
+    return b2a_base64(octets, newline=False).translate(_TO_URL_SAFE).rstrip(b"=")
 
 
 def _decoded(text: bytes) -> bytes:
-    return a2b_base64(text.translate(_URL_SAFE) + b"=" * (-len(text) % 4), strict_mode=True)
+    return a2b_base64(text.translate(_FROM_URL_SAFE) + b"=" * (-len(text) % 4), strict_mode=True)

@@ -6,8 +6,9 @@ A JWS with Ed25519 (RFC 7515, 9864), and one inside a JWE with ECDH-ES+A256KW on
 
 import json
 import os
-from base64 import b64decode, urlsafe_b64encode
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Literal
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -21,7 +22,10 @@ from nacl.exceptions import CryptoError
 from nacl.signing import SigningKey, VerifyKey
 from pydantic import BaseModel, ConfigDict
 
+HEADERS_KEPT = 64
+"""How many headers of signed tokens are remembered: those of tokens signed together are the same."""
 _WRAPPING = "ECDH-ES+A256KW"
+_TO_URL_SAFE, _FROM_URL_SAFE = bytes.maketrans(b"+/", b"-_"), bytes.maketrans(b"-_", b"+/")
 _KEY_BYTES, _NONCE_BYTES, _TAG_BYTES = 32, 12, 16
 # Concat KDF (RFC 7518, section 4.6.2): the algorithm's name, no party names, the key's length in bits.
 _DERIVED_FOR = len(_WRAPPING).to_bytes(4) + _WRAPPING.encode() + bytes(8) + (_KEY_BYTES * 8).to_bytes(4)
@@ -84,7 +88,7 @@ class Agreement:
 class SignedHeader(BaseModel):
     """What a partner may say in a token's header: anything else, `crit` too, is refused."""
 
-    model_config = ConfigDict(strict=True, extra="forbid")
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     alg: Literal["Ed25519"]
     exp: int = 0
@@ -108,9 +112,14 @@ class Verifier:
         header, _, payload = signed.partition(b".")
         try:
             self._key.verify(signed, _plain(signature))
-            return SignedHeader.model_validate_json(_plain(header)), _plain(payload)
+            return _signed_header(header), _plain(payload)
         except (CryptoError, ValueError):
             raise NotSigned from None
+
+
+@lru_cache(HEADERS_KEPT)
+def _signed_header(encoded: bytes) -> SignedHeader:
+    return SignedHeader.model_validate_json(_plain(encoded))
 
 
 def _encoded(header: Mapping[str, object]) -> bytes:
@@ -118,8 +127,8 @@ def _encoded(header: Mapping[str, object]) -> bytes:
 
 
 def _base64(plain: bytes) -> bytes:
-    return urlsafe_b64encode(plain).rstrip(b"=")
+    return b2a_base64(plain, newline=False).translate(_TO_URL_SAFE).rstrip(b"=")
 
 
 def _plain(text: bytes) -> bytes:
-    return b64decode(text + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    return a2b_base64(text.translate(_FROM_URL_SAFE) + b"=" * (-len(text) % 4), strict_mode=True)

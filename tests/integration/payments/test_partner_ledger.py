@@ -27,10 +27,9 @@ class Books:
 
     def do(self, *told: tuple[str, InstructionKind], at: datetime = NOW) -> list[PaymentReport]:
         """Take these instructions, settle what is due, and send what there is to say."""
-        self.ledger.take(0, [_told(*each) for each in told], [], self.offset + len(told), at)
+        said = self.ledger.take(0, [_told(*each) for each in told], [], self.offset + len(told), at)
         self.offset += len(told)
-        self.ledger.settle(at)
-        said = self.ledger.unsent()
+        said += self.ledger.settle(at)
         if said:
             self.ledger.sent(said[-1].number)
         return [wire.load(PaymentReport, each.content) for each in said]
@@ -60,6 +59,19 @@ def test_where_it_stands_is_kept_with_the_effect(books: Books) -> None:
     books.ledger.take(0, [_told("p-3", PAY)], [(3, "WireError")], 4, NOW)
     assert books.ledger.positions() == {0: 4}
     assert books.ledger.summary()["refused"] == 1
+
+
+def test_what_was_not_sent_is_sent_after_a_restart_and_numbers_go_on(tmp_path: Path) -> None:
+    stopped = Books(tmp_path)
+    stopped.do(("p-1", PAY))
+    said = stopped.ledger.take(0, [_told("p-2", PAY)], [], 2, NOW)
+    stopped.ledger.close()
+    books = Books(tmp_path)
+    assert books.ledger.unsent() == said
+    books.ledger.sent(said[-1].number)
+    assert books.ledger.unsent() == []
+    (more, _) = books.ledger.take(0, [_told("p-3", PAY)], [], 3, NOW)
+    assert more.number == said[-1].number + 1
 
 
 def test_one_in_the_share_fails_with_a_code(tmp_path: Path) -> None:
