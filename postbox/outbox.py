@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from struct import unpack_from
 from typing import NamedTuple
 
-import msgpack
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from asyncpg import Pool
 
 from postbox.message import Connection, Outgoing
+from postbox.packing import pack, pages, unpack
 
 STRANDS = 4
 """A multiple of the usual partition count: then a batch of one partition is in one strand."""
@@ -24,9 +24,9 @@ MakeProducer = Callable[[], AIOKafkaProducer]
 Written = Mapping[int, Sequence[Outgoing]]
 """Rows of the outbox by id, as who wrote them still has them: they need not be read back to be published."""
 _UNPUBLISHED = """
-select id, strand, case when id = any($3) then null else messages end as messages
+select id, strand, case when id = any($3) then null else outbox_messages(id) end as messages
 from outbox where published_at is null
-    and (lane = any($1) or strand is null
+    and (lane = any($1)
         or strand in (select strand from outbox where lane = any($1) and published_at is null))
 order by id limit $2 for update
 """
@@ -42,39 +42,31 @@ class Lane(NamedTuple):
     records: Sequence[Outgoing]
 
 
-class Kept(NamedTuple):
-    """A record as it is read back."""
-
-    topic: str
-    key: bytes
-    value: bytes
-    headers: tuple[tuple[str, bytes], ...]
-    partition_by: bytes | None
-
-
 async def write(db: Connection, lane: str, records: Sequence[Outgoing]) -> Written:
     """Put records in the outbox on the caller's connection; publish after its transaction committed."""
     return await write_lanes(db, [Lane(lane, None, records)])
 
 
 async def write_lanes(db: Connection, lanes: Iterable[Lane]) -> Written:
-    """One row per lane and strand that has records, in one statement."""
+    """One row per lane and strand that has records, what they say in pages beside it."""
     rows = {
-        (lane.name, strand): (lane.name, lane.next_offset, strand, len(records), _pack(records), records)
+        (lane.name, strand): (lane.name, lane.next_offset, strand, len(records), records)
         for lane in lanes
         for strand, records in strands(lane.records).items()
     }
     if not rows:
         return {}
-    *columns, written = zip(*rows.values(), strict=True)
+    *columns, said = zip(*rows.values(), strict=True)
     found = await db.fetch(
-        "insert into outbox (lane, next_offset, strand, message_count, messages) "
-        "select * from unnest($1::text[], $2::bigint[], $3::int[], $4::int[], $5::bytea[]) "
-        "returning id, lane, strand",
+        "insert into outbox (lane, next_offset, strand, message_count) "
+        "select * from unnest($1::text[], $2::bigint[], $3::int[], $4::int[]) returning id, lane, strand",
         *columns,
     )
-    records_of = dict(zip(rows, written, strict=True))
-    return {id_: records_of[lane, strand] for id_, lane, strand in found}
+    said_by = dict(zip(rows, said, strict=True))
+    written = {id_: said_by[lane, strand] for id_, lane, strand in found}
+    parts = [(id_, *part) for id_, records in written.items() for part in enumerate(pages(pack(records)))]
+    await db.copy_records_to_table("outbox_page", records=parts, columns=("outbox_id", "number", "part"))
+    return written
 
 
 async def backlog(db: Connection) -> int:
@@ -119,7 +111,7 @@ class Publisher:
             async with self._pool.acquire() as db, db.transaction():
                 rows = await db.fetch(_UNPUBLISHED, sorted(set(lanes)), ROWS_AT_ONCE, list(own))
                 sent += await self._send_rows(
-                    (row["strand"], own.get(row["id"]) or _unpack(row["messages"])) for row in rows
+                    (row["strand"], own.get(row["id"]) or unpack(row["messages"])) for row in rows
                 )
                 if rows:
                     ids = [row["id"] for row in rows]
@@ -151,8 +143,9 @@ class Publisher:
     async def forget_published(self, older_than_s: float) -> None:
         """Delete rows that were published long enough ago."""
         await self._pool.execute(
-            "delete from outbox where id in (select id from outbox "
-            "where published_at < now() - make_interval(secs => $1) limit 1000)",
+            "with old as (delete from outbox where id in (select id from outbox "
+            "where published_at < now() - make_interval(secs => $1) limit 1000) returning id) "
+            "delete from outbox_page where outbox_id in (select id from old)",
             older_than_s,
         )
 
@@ -174,15 +167,14 @@ class Publisher:
                 self._started = producer
             return self._started
 
-    async def _send_rows(self, rows: Iterable[tuple[int | None, Sequence[Outgoing]]]) -> int:
-        """Each strand's rows in their order, strands beside each other; rows without one go first."""
-        strands: dict[int | None, list[Outgoing]] = {None: []}
+    async def _send_rows(self, rows: Iterable[tuple[int, Sequence[Outgoing]]]) -> int:
+        """Each strand's rows in their order, strands beside each other."""
+        strands: dict[int, list[Outgoing]] = {}
         for strand, records in rows:
             strands.setdefault(strand, []).extend(records)
-        await self._send(None, strands[None])
         # All are waited for, so that nothing is sent any more once the rows are no longer locked.
         done = await asyncio.gather(
-            *(self._send(strand, strands[strand]) for strand in strands if strand is not None),
+            *(self._send(strand, records) for strand, records in strands.items()),
             return_exceptions=True,
         )
         for found in done:
@@ -190,7 +182,7 @@ class Publisher:
                 raise found
         return sum(map(len, strands.values()))
 
-    async def _send(self, strand: int | None, records: Sequence[Outgoing]) -> None:
+    async def _send(self, strand: int, records: Sequence[Outgoing]) -> None:
         by_topic: dict[str, list[Outgoing]] = {}
         for record in records:
             by_topic.setdefault(record.topic, []).append(record)
@@ -202,10 +194,10 @@ class Publisher:
             await self.stop()
             raise
 
-    async def _send_to(self, topic: str, strand: int | None, records: Sequence[Outgoing]) -> None:
+    async def _send_to(self, topic: str, strand: int, records: Sequence[Outgoing]) -> None:
         producer, name = await self._producer(), self._prefix + topic
         count = len(await producer.partitions_for(name))
-        if strand is not None and STRANDS % count == 0:  # a strand is a share of a partition then
+        if STRANDS % count == 0:  # a strand is a share of a partition then
             await _send_batches(producer, name, strand % count, records)
             return
         places: dict[int, list[Outgoing]] = {}
@@ -272,12 +264,3 @@ def _hash(key: bytes) -> int:
         found = (found ^ int.from_bytes(key[whole:], "little")) * 0x5BD1E995 & 0xFFFFFFFF
     found = (found ^ found >> 13) * 0x5BD1E995 & 0xFFFFFFFF
     return (found ^ found >> 15) & 0x7FFFFFFF
-
-
-def _pack(records: Sequence[Outgoing]) -> bytes:
-    rows = [(r.topic, r.key, r.value, r.headers, r.partition_by) for r in records]
-    return msgpack.packb(rows)  # type: ignore[no-any-return]
-
-
-def _unpack(messages: bytes) -> list[Kept]:
-    return [Kept(*row) for row in msgpack.unpackb(messages, use_list=False)]

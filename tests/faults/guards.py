@@ -4,13 +4,14 @@ Production code has no switch for this: a service is started by `launch.py`, whi
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from uuid import uuid4
 
 from contracts.eligibility import EligibilityScored
 from contracts.wire import Received
 from postbox import outbox, positions
 from postbox.message import Connection, Outgoing
-from postbox.outbox import Lane, Publisher
+from postbox.outbox import Lane, Publisher, strands
 from services.notifications.gateways import http
 from services.notifications.gateways.kannel import Kannel
 from services.notifications.gateways.outcome import Outcome, Verdict
@@ -65,7 +66,8 @@ def without_outbox() -> None:
         return {number: lane.records for number, lane in enumerate(lanes) if lane.records}
 
     async def send(self: Publisher, *lanes: str, written: outbox.Written | None = None) -> int:
-        return await self._send_rows((None, waiting.pop(lane, [])) for lane in lanes)
+        rows = chain.from_iterable(strands(waiting.pop(lane, [])).items() for lane in lanes)
+        return await self._send_rows(rows)
 
     vars(outbox)["write_lanes"] = remember
     Publisher.publish = send  # type: ignore[method-assign]

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any, NamedTuple
 
-import msgpack
-
+from postbox.packing import unpack
 from tests.faults.disturbances import BUSINESS, Disturber
 from tests.faults.load import Told
 from tests.faults.order import heard, out_of_order
@@ -201,14 +200,15 @@ def _paid_twice(world: World, counts: _Counts) -> None:
 async def _within_envelope(world: World, counts: _Counts) -> None:
     """The outbox has what each transaction committed and freed, in the order of the cycle's lock."""
     db = await world.connect("payments")
-    rows = await db.fetch("select created_at, messages from outbox order by id")
+    rows = await db.fetch("select created_at, outbox_messages(id) as packed from outbox order by id")
     await db.close()
     funded = committed = 0
     over = []
     for _, together in groupby(rows, lambda row: row["created_at"]):
         for row in together:
-            for topic, _, value, *_ in msgpack.unpackb(row["messages"], use_list=False):
-                said = json.loads(value) if topic != "" and not topic.startswith("partner.") else {}
+            for record in unpack(row["packed"]):
+                topic = record.topic
+                said = {} if topic.startswith("partner.") else json.loads(record.value)
                 if topic == "envelope.changed.v1":
                     funded = said["funded"]
                 elif topic == "payment.issued.v1":

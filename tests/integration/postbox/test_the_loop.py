@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Sequence
 
-import msgpack
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
@@ -173,10 +172,7 @@ async def test_what_a_crash_left_in_a_lane_goes_out_before_what_follows(scene: S
     async with scene.running():
         await until(scene.all_done)
     lane = await scene.db.fetchval("select lane from outbox")
-    left = [(counting.COUNTED, b"a", b"99", (), None)]
-    await scene.db.execute(
-        "insert into outbox (lane, message_count, messages) values ($1, 1, $2)", lane, msgpack.packb(left)
-    )
+    await outbox.write(scene.db, lane, [counting.Counted(counting.COUNTED, b"a", b"99", (("a", b"b"),))])
     await scene.add(2, key="a")
     async with scene.running():
         await until(scene.all_done)
@@ -198,7 +194,7 @@ async def test_what_was_just_written_is_published_without_being_read_back(scene:
     async with scene.running() as service:
         async with service.db.acquire() as db, db.transaction():
             written = await outbox.write(db, "api", [counting.Counted(counting.COUNTED, b"a", b"1", ())])
-            await db.execute("update outbox set messages = 'unreadable'")
+            await db.execute("update outbox_page set part = 'unreadable'")
         assert await service.publisher.publish("api", written=written) == 1
         await until(scene.all_done)
     assert [int(record.value) for record in await scene.on(counting.COUNTED)] == [1]
@@ -249,8 +245,8 @@ async def test_what_a_restored_database_has_not_done_is_read_again_by_itself(
 async def test_messages_that_nobody_publishes_make_a_service_unready(scene: Scene) -> None:
     async with scene.running() as service:
         await scene.db.execute(
-            "insert into outbox (lane, message_count, messages, created_at) "
-            "values ('', 1, '', now() - interval '1 minute')"
+            "insert into outbox (lane, strand, message_count, created_at) "
+            "values ('', 0, 1, now() - interval '1 minute')"
         )
         reasons = await service.unready()
     assert any("wait to be published" in reason for reason in reasons)

@@ -119,9 +119,9 @@ class Window:
         return found
 
     async def fill_outbox(self, messages: int) -> None:
-        """A row that can't be published, because it is no MessagePack."""
+        """A row that can't be published, because its pages are not there."""
         await self.db.execute(
-            "insert into outbox (lane, message_count, messages) values ('stuck', $1, '\\xc1')", messages
+            "insert into outbox (lane, strand, message_count) values ('stuck', 0, $1)", messages
         )
 
     async def published(self) -> None:

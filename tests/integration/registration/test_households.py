@@ -3,13 +3,13 @@
 import asyncio
 import json
 
-import msgpack
 import pytest
 from aiokafka import ConsumerRecord
 
 from contracts import wire
 from contracts.household import HouseholdExited, HouseholdKey, HouseholdRegistered, Payee, Persons
 from contracts.topics import HOUSEHOLD_EXITED, HOUSEHOLD_KEY, HOUSEHOLD_REGISTERED
+from postbox.packing import unpack
 from services.registration.household import household_id
 from tests.integration.registration.conftest import Window, form
 from tests.unit.registration.samples import PHNOM_PENH, RURAL, URBAN
@@ -220,8 +220,8 @@ async def test_the_keys_told_open_what_a_registration_seals(open_window: Window)
 
 async def test_keys_stand_before_the_registration_in_the_outbox(open_window: Window) -> None:
     await open_window.register(form())
-    messages = await open_window.db.fetchval("select messages from outbox")
-    topics = [message[0] for message in msgpack.unpackb(messages)]
+    packed = await open_window.db.fetchval("select outbox_messages(id) from outbox")
+    topics = [record.topic for record in unpack(packed)]
     assert topics == [HOUSEHOLD_KEY.name, HOUSEHOLD_KEY.name, HOUSEHOLD_REGISTERED.name]
 
 
