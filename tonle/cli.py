@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "import": ("services.registration.cli",),
     "household": ("services.registration.cli", "tonle.story"),
     "quarantine": ("services.registration.cli",),
+    "duplicates": ("services.registration.cli_duplicates",),
     "registrars": ("services.registration.cli",),
     "programmes": ("services.eligibility.cli",),
     "scorecards": ("services.eligibility.cli_scorecards",),

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, TypeVar
 from uuid import uuid4
 
 from asyncpg import UniqueViolationError
@@ -25,6 +25,7 @@ from services.registration.registering import PUBLISHING
 router = APIRouter(tags=["households"])
 RequestId = Annotated[str, Header(alias="Idempotency-Key", min_length=1, max_length=200)]
 HouseholdId = Annotated[str, Path(max_length=64, pattern=r"^[A-Za-z0-9-]+$")]
+Answer = TypeVar("Answer")
 _TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -36,7 +37,7 @@ async def register(
     caller: Annotated[Caller, Depends(allowed("household.register"))],
 ) -> Receipt:
     """Register a household. The same request id and content get the first answer again."""
-    return await _at_desk(request, caller, lambda desk: desk.register(form, request_id))
+    return await at_desk(request, caller, lambda desk: desk.register(form, request_id))
 
 
 @router.put("/households/{household_id}")
@@ -47,7 +48,7 @@ async def revise(
     caller: Annotated[Caller, Depends(allowed("household.revise"))],
 ) -> Receipt:
     """Replace a household's content; `replaces` names the revision that was looked at."""
-    return await _at_desk(
+    return await at_desk(
         request, caller, lambda desk: desk.revise(household_id, revision.replaces, revision.household)
     )
 
@@ -60,7 +61,7 @@ async def leave(
     caller: Annotated[Caller, Depends(allowed("household.exit"))],
 ) -> Receipt:
     """Let a household exit; its identities are free for others from then on."""
-    return await _at_desk(request, caller, lambda desk: desk.leave(household_id, why.reason))
+    return await at_desk(request, caller, lambda desk: desk.leave(household_id, why.reason))
 
 
 @router.get("/households/{household_id}")
@@ -148,26 +149,27 @@ def office_of(request: Request) -> Office:
     return office
 
 
-async def _at_desk(request: Request, caller: Caller, act: Callable[[Desk], Awaitable[Receipt]]) -> Receipt:
+async def at_desk(request: Request, caller: Caller, act: Callable[[Desk], Awaitable[Answer]]) -> Answer:
+    """What `act` answers at a desk of its own, in one transaction; its refusals are problems."""
     service, office = service_of(request), office_of(request)
     await refuse_when_full(service, office)
     cause = _cause(request, service)
 
-    async def once() -> Receipt:
+    async def once() -> Answer:
         async with service.db.acquire() as db, db.transaction():
             return await act(Desk(office, db, caller, datetime.now(UTC), cause))
 
     try:
         try:
-            receipt = await once()
+            answer = await once()
         except UniqueViolationError:
             # Another request took the id or an identity in between: look again, and answer accordingly.
-            receipt = await once()
+            answer = await once()
     except Doubled as found:
         async with service.db.acquire() as db:
             raise await doubled(db, caller, found, datetime.now(UTC)) from None
     service.wake(PUBLISHING)
-    return receipt
+    return answer
 
 
 def _cause(request: Request, service: Service) -> wire.Cause:

@@ -6,11 +6,12 @@ from fastapi import APIRouter
 
 from contracts.topics import HOUSEHOLD_KEY
 from postbox.service import Job, Service, ServiceSettings, run
-from services.registration import api, api_imports
+from services.registration import api, api_duplicates, api_imports
 from services.registration.gazetteer import load_gazetteer
 from services.registration.importing import IMPORTING, Importer
 from services.registration.office import Office
 from services.registration.registering import LANE_API, LANE_IMPORT, PUBLISHING
+from services.registration.searching import SEARCHING, Means, Searcher
 from vault import keyring
 from vault.master import MasterKey
 
@@ -24,6 +25,9 @@ class RegistrationSettings(ServiceSettings):
     import_chunk_rows: int = 500
     outbox_messages_most: int = 60_000
     upload_bytes_most: int = 4_000_000_000
+    search_memory_mb: int = 1_500
+    search_threads: int = 1
+    search_chunk_persons: int = 250_000
 
 
 def service(settings: RegistrationSettings) -> Service:
@@ -38,14 +42,24 @@ def service(settings: RegistrationSettings) -> Service:
         outbox_messages_most=settings.outbox_messages_most,
         upload_bytes_most=settings.upload_bytes_most,
     )
+    means = Means(
+        settings.data_dir / "search",
+        settings.search_memory_mb,
+        settings.search_threads,
+        settings.search_chunk_persons,
+    )
     router = APIRouter()
-    router.include_router(api.router)
-    router.include_router(api_imports.router)
+    for each in (api.router, api_imports.router, api_duplicates.router):
+        router.include_router(each)
     return Service(
         "registration",
         settings,
         router=router,
-        jobs=[Job(IMPORTING, Importer(office).run), Job(PUBLISHING, _publish)],
+        jobs=[
+            Job(IMPORTING, Importer(office).run),
+            Job(SEARCHING, Searcher(means).run, 5.0),
+            Job(PUBLISHING, _publish),
+        ],
         migrations=[keyring.MIGRATIONS, MIGRATIONS],
         publish_first=[HOUSEHOLD_KEY.name],
         state=office,

@@ -45,9 +45,10 @@ class Desk:
         self, office: Office, db: Connection, caller: Caller, at: datetime, cause: wire.Cause
     ) -> None:
         self._office = office
-        self._db = db
-        self._caller = caller
+        self.db = db
+        self.caller = caller
         self._cause = cause
+        self.at = at
         self._act = Act(caller.name, at, LANE_API)
 
     async def register(self, form: HouseholdForm, request_id: str) -> Receipt:
@@ -55,12 +56,12 @@ class Desk:
         candidate = self._candidate(form)
         household_id = candidate.household.household_id
         content = hashlib.sha256(household_id.encode() + candidate.content_hash).digest()
-        first = await store.answered(self._db, self._caller.name, request_id)
+        first = await store.answered(self.db, self.caller.name, request_id)
         if first is not None:
             return _again(first, content)
         revision = await self._admit(candidate)
         kept = Answered(content, household_id, revision)
-        await store.remember(self._db, self._caller.name, request_id, kept, self._act.at)
+        await store.remember(self.db, self.caller.name, request_id, kept, self._act.at)
         return Receipt(household_id=household_id, revision=revision)
 
     async def revise(self, household_id: str, replaces: int, form: HouseholdForm) -> Receipt:
@@ -70,18 +71,18 @@ class Desk:
         household, current = candidate.household, kept.registration
         if household.household_id != household_id:
             raise _invalid([Flaw("reference", "", "is another household's", "A reference can't be changed.")])
-        if not self._caller.covers(household.commune):
+        if not self.caller.covers(household.commune):
             raise _outside("Ask the office of that commune to take the household over.")
         same = candidate.content_hash == current.content_hash and not kept.exited
         if same and replaces in (current.revision, current.revision - 1):
             return Receipt(household_id=household_id, revision=current.revision)
         if replaces != current.revision:
             raise _conflict(household_id, current.revision, "Read the household again and revise that.")
-        holders = await store.holders(self._db, household.identities)
+        holders = await store.holders(self.db, household.identities)
         if duplicate := duplicates.find(household_id, household.identities, holders):
             raise Doubled(household_id, duplicate)
         arrival = Arrival(household, candidate.content_hash, self._cause)
-        revised = await registering.revise(self._db, self._office.master, kept, arrival, self._act)
+        revised = await registering.revise(self.db, self._office.master, kept, arrival, self._act)
         await self._resolve(household_id)
         return Receipt(household_id=household_id, revision=revised.revision)
 
@@ -90,8 +91,8 @@ class Desk:
         kept = await self._locked(household_id)
         revision = kept.registration.revision
         if not kept.exited:
-            revision = await registering.leave(self._db, kept, reason, self._cause, self._act)
-        elif (await store.changes(self._db, household_id))[-1].reason != reason:
+            revision = await registering.leave(self.db, kept, reason, self._cause, self._act)
+        elif (await store.changes(self.db, household_id))[-1].reason != reason:
             raise _conflict(household_id, revision, "The household exited already, for another reason.")
         return Receipt(household_id=household_id, revision=revision, state="exited")
 
@@ -103,9 +104,9 @@ class Desk:
 
     async def _admit(self, candidate: Candidate) -> int:
         household = candidate.household
-        known = await store.known(self._db, [household.household_id])
-        holders = await store.holders(self._db, household.identities)
-        answer = admission.admit([candidate], known, holders, self._caller.covers, None)[0]
+        known = await store.known(self.db, [household.household_id])
+        holders = await store.holders(self.db, household.identities)
+        answer = admission.admit([candidate], known, holders, self.caller.covers, None)[0]
         if isinstance(answer, Duplicate):
             raise Doubled(household.household_id, answer)
         if isinstance(answer, Outside):
@@ -114,21 +115,21 @@ class Desk:
             raise _conflict(answer.known.household_id, answer.known.revision, answer.flaw.remedy)
         if isinstance(answer, New):
             arrival = Arrival(household, candidate.content_hash, self._cause)
-            await registering.register(self._db, self._office.master, [arrival], self._act)
+            await registering.register(self.db, self._office.master, [arrival], self._act)
             await self._resolve(household.household_id)
             return 1
         return answer.known.revision
 
     async def _locked(self, household_id: str) -> Kept:
-        await store.lock(self._db, household_id)
-        return within(await store.find(self._db, household_id), self._caller)
+        await store.lock(self.db, household_id)
+        return within(await store.find(self.db, household_id), self.caller)
 
     async def _resolve(self, household_id: str) -> None:
         await store_imports.resolve(
-            self._db,
+            self.db,
             households=[household_id],
             caller=self._act.by,
-            area=self._caller.area,
+            area=self.caller.area,
             at=self._act.at,
         )
 
