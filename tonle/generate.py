@@ -41,6 +41,14 @@ def generate(
     duplicate_share: Annotated[
         float, typer.Option(min=0, max=1, help="Share that claims another household's card, id or account.")
     ] = 0.002,
+    hidden_share: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Share that is an earlier household again, with slips; FILE.truth.csv says which.",
+        ),
+    ] = 0.0,
     as_json: Annotated[bool, typer.Option("--json", help="Answer in JSON.")] = False,
 ) -> None:
     """Write a file of sample households to import: real villages, made-up people.
@@ -52,9 +60,8 @@ def generate(
             f"{out.name} is none of {', '.join(FORMATS)}.", "Name the file with one of these endings."
         )
     with terminal.progress("generating", households) as advance:
-        size = write(
-            out, households=households, seed=seed, shares=Shares(bad_share, duplicate_share), told=advance
-        )
+        shares = Shares(bad_share, duplicate_share, hidden_share)
+        size = write(out, households=households, seed=seed, shares=shares, told=advance)
     answer = {"file": str(out), "households": households, "seed": seed, "bytes": size}
     terminal.emit(answer if as_json else f"{out}: {households:,} households, {size:,} bytes", as_json)
 
@@ -70,6 +77,8 @@ def write(
     writer = {".csv": _write_csv, ".xlsx": _write_xlsx, ".parquet": _write_parquet}[path.suffix.lower()]
     path.parent.mkdir(parents=True, exist_ok=True)
     writer(path, _counted(sampler.rows(households), told))
+    if sampler.registered_again:
+        _write_truth(path.with_suffix(".truth.csv"), sampler.registered_again)
     return path.stat().st_size
 
 
@@ -93,6 +102,13 @@ def _counted(rows: Rows, told: Told) -> Iterator[list[str]]:
         yield row
         if number % 1000 == 0:
             told(number)
+
+
+def _write_truth(path: Path, pairs: Iterable[tuple[str, str]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("reference", "first_reference"))
+        writer.writerows(pairs)
 
 
 def _write_csv(path: Path, rows: Rows) -> None:

@@ -10,6 +10,7 @@ from random import Random
 from typing import Generic, TypeVar
 
 from tonle import sample_facts as facts
+from tonle.sample_slips import registered_again
 
 T = TypeVar("T")
 
@@ -49,10 +50,11 @@ class Weights(Generic[T]):
 
 @dataclass(frozen=True)
 class Shares:
-    """How many rows are spoilt, and how many claim another household's card, id or account (0..1)."""
+    """How many rows are spoilt, claim another household's card, id or account, or are one again (0..1)."""
 
     bad: float = 0.005
     duplicate: float = 0.002
+    hidden: float = 0.0
 
 
 class Sampler:
@@ -61,6 +63,10 @@ class Sampler:
     def __init__(self, seed: int, villages: Mapping[str, Sequence[str]], shares: Shares) -> None:
         self._seed = seed
         self._random = Random(seed)  # noqa: S311 - samples, no secrets
+        # Slips are drawn apart, so that a file without them stays as it was.
+        self._slips = Random(f"{seed} slips")  # noqa: S311
+        self.registered_again: list[tuple[str, str]] = []
+        """What the rows so far hold twice without showing it: a reference, and the one before it."""
         self._villages = villages
         self._shares = shares
         self._earlier: deque[list[str]] = deque(maxlen=_REMEMBERED)
@@ -77,6 +83,8 @@ class Sampler:
                 self._spoil(row)
             elif chance < self._shares.bad + self._shares.duplicate and self._earlier:
                 self._claim_anothers(row)
+            elif self._slips.random() < self._shares.hidden and self._earlier:
+                row = self._register_again(row)
             else:
                 self._earlier.append(row)
             yield row
@@ -169,6 +177,19 @@ class Sampler:
                 for column in columns:
                     row[_AT[column]] = other[_AT[column]]
                 return
+
+    def _register_again(self, fresh: list[str]) -> list[str]:
+        first = dict(zip(COLUMNS, self._slips.choice(self._earlier), strict=True))
+        village = first["village"]
+        self.registered_again.append((fresh[_AT["reference"]], first["reference"]))
+        again = registered_again(
+            first,
+            dict(zip(COLUMNS, fresh, strict=True)),
+            self._slips,
+            [each for each in self._villages[village[:2]] if each.startswith(village[:6])],
+            [n for n in range(1, MEMBERS_MOST + 1) if first[f"member_{n}_name_km"]],
+        )
+        return list(again.values())
 
 
 _SPOILT = (

@@ -86,3 +86,27 @@ def test_some_rows_claim_what_another_household_holds(tmp_path: Path) -> None:
         if value
     )
     assert 8 <= twice <= 40
+
+
+def test_a_household_registered_again_is_named_in_the_truth_and_gives_no_number_away(tmp_path: Path) -> None:
+    shares = Shares(bad=0, duplicate=0, hidden=0.1)
+    generate.write(tmp_path / "file.csv", households=500, seed=1, shares=shares)
+    households = {row["reference"]: row for row in rows(tmp_path / "file.csv")}
+    truth = rows(tmp_path / "file.truth.csv")
+    assert 30 <= len(truth) <= 70
+    for pair in truth:
+        again, first = households[pair["reference"]], households[pair["first_reference"]]
+        assert again["member_1_national_id"] == ""
+        for number in ("card_number", "account_number"):
+            assert again[number] != first[number] or not first[number]
+        full = {name: cell for name, cell in again.items() if cell}
+        assert isinstance(examine(full, load_gazetteer(), date.fromordinal(TODAY)), Household), full
+
+
+def test_all_other_households_are_the_same_with_hidden_duplicates_and_without(tmp_path: Path) -> None:
+    generate.write(tmp_path / "without.csv", households=200, seed=7, shares=NONE_BAD)
+    generate.write(tmp_path / "with.csv", households=200, seed=7, shares=Shares(0, 0, hidden=0.1))
+    planted = {pair["reference"] for pair in rows(tmp_path / "with.truth.csv")}
+    assert not (tmp_path / "without.truth.csv").exists()
+    for before, after in zip(rows(tmp_path / "without.csv"), rows(tmp_path / "with.csv"), strict=True):
+        assert (before == after) == (before["reference"] not in planted)
