@@ -99,6 +99,7 @@ class Postgres:
             "random_page_cost": "1.1",
             "jit": "off",
             "autovacuum_naptime": "60s",
+            "default_statistics_target": 20,  # rows are sought by key: larger samples tell no more
             "log_line_prefix": "%m [%p] %u@%d ",
             "log_min_error_statement": "panic",  # a statement may hold personal data
             "log_parameter_max_length_on_error": 0,
