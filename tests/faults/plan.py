@@ -54,17 +54,10 @@ class Step(NamedTuple):
 def schedule(plan: Plan) -> list[Step]:
     """The disturbances in their order: the same seed draws the same, whatever the machine does."""
     random = Random(f"schedule/{plan.seed}")
-    steps: list[Step] = []
-    for _ in range(1 if plan.short else _rounds(plan.households)):
-        steps += _short(random) if plan.short else _round(random)
-    return steps
+    return _short(random) if plan.short else _long(random)
 
 
-def _rounds(households: int) -> int:
-    return 1 if households < 5_000 else 2
-
-
-def _round(random: Random) -> list[Step]:
+def _long(random: Random) -> list[Step]:
     steps = [Step("kill", service, 0, _pause(random)) for service in SERVICES * 2]
     steps += [Step("freeze", service, random.uniform(4, 10), _pause(random)) for service in SERVICES]
     for service in LISTENING:

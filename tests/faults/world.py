@@ -37,7 +37,7 @@ IMPATIENT: Mapping[str, Mapping[str, str]] = {
         "TONLE_PARK_RETRY_S": "0.5",
     },
     "registration": {"TONLE_IMPORT_CHUNK_ROWS": "100", "TONLE_OUTBOX_MESSAGES_MOST": "1500"},
-    "payments": {"TONLE_REPORT_TIMEOUT_S": "5", "TONLE_SETTLEMENT_TIMEOUT_S": "8"},
+    "payments": {"TONLE_REPORT_TIMEOUT_S": "2", "TONLE_SETTLEMENT_TIMEOUT_S": "3"},
     "notifications": {
         "TONLE_SMS_TIMEOUT_S": "1.5",
         "TONLE_SMS_LEASE_S": "6",
