@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "registrars": ("services.registration.cli",),
     "programmes": ("services.eligibility.cli",),
     "scorecards": ("services.eligibility.cli_scorecards",),
+    "coverage": ("tonle.coverage",),
     "cycles": ("services.payments.cli",),
     "officers": ("services.payments.cli",),
     "inbox": ("services.notifications.cli",),

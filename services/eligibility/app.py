@@ -11,10 +11,10 @@ from contracts.model import Contract
 from contracts.topics import Topic
 from postbox.message import Handler, Subscription
 from postbox.service import Job, Service, ServiceSettings, run
-from services.eligibility import api, api_scorecards, handlers, jobs, programmes, scorecards, scoring
+from services.eligibility import api, api_coverage, api_scorecards, handlers, jobs, programmes, scoring
 from services.eligibility.handlers import Office
 from services.eligibility.programmes import Programme
-from services.eligibility.scorecards import Scorecard
+from services.eligibility.scorecards import Scorecard, catalogue
 from vault import keyring
 from vault.master import MasterKey
 
@@ -43,7 +43,7 @@ def read_programmes(folder: Path) -> Mapping[str, Programme]:
 def read_scorecards() -> Mapping[str, Scorecard]:
     """The scorecards shipped, by id. Raises `ScorecardRefused`."""
     folder = FOLDER / "scorecards"
-    return scorecards.catalogue({path.name: path.read_bytes() for path in sorted(folder.iterdir())})
+    return catalogue({path.name: path.read_bytes() for path in sorted(folder.iterdir())})
 
 
 def service(settings: EligibilitySettings) -> Service:
@@ -52,8 +52,8 @@ def service(settings: EligibilitySettings) -> Service:
     master = MasterKey.from_file(settings.master_key_file)
     office = Office(master, tuple(known.values()), read_scorecards())
     router = APIRouter()
-    router.include_router(api.router)
-    router.include_router(api_scorecards.router)
+    for part in (api, api_scorecards, api_coverage):
+        router.include_router(part.router)
     return Service(
         "eligibility",
         settings,
@@ -65,7 +65,10 @@ def service(settings: EligibilitySettings) -> Service:
             _listen(topics.HOUSEHOLD_EXITED, handlers.leave),
         ],
         router=router,
-        jobs=[Job("caseload", partial(jobs.score_caseload, office))],
+        jobs=[
+            Job("caseload", partial(jobs.score_caseload, office)),
+            Job("coverage", partial(jobs.count_coverage, office)),
+        ],
         migrations=MIGRATIONS,
         state=office,
     )

@@ -1,17 +1,23 @@
-"""Work beside the stream: score the caseload again when a cycle opened or ended. A chunk is a transaction."""
+"""Work beside the stream, a chunk a transaction: score again where a cycle changed, count who is reached."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from contracts.topics import HOUSEHOLD_REGISTERED
+from contracts.wire import load
 from postbox import outbox
 from postbox.errors import handling_of, reason_of
 from postbox.message import Connection
 from postbox.service import Service
-from services.eligibility import events, store
+from services.eligibility import coverage, events, store, store_coverage
+from services.eligibility.coverage import Reach
+from services.eligibility.facts import People, facts_of
 from services.eligibility.handlers import Office
 from services.eligibility.households import Desk, Household, Registration, score_again
 from services.eligibility.store import Turn
+from services.eligibility.store_coverage import Counted, Counting
 from vault import keyring
+from vault.sealing import Keys
 
 CHUNK = 500
 
@@ -70,3 +76,45 @@ def _score_each(
 
 def _lane(turn: Turn) -> str:
     return f"job:{turn.cycle_id}"
+
+
+async def count_coverage(office: Office, service: Service, *, chunk: int = CHUNK) -> bool:
+    """Count the next chunk of households; True where more is left."""
+    async with service.db.acquire() as db, db.transaction():
+        counting = await store_coverage.next_counting(db)
+        if counting is not None:
+            await _count_chunk(office, db, counting, chunk)
+    return counting is not None
+
+
+async def _count_chunk(office: Office, db: Connection, counting: Counting, most: int) -> None:
+    found = await store_coverage.chunk_of(db, counting, most)
+    keys = await keyring.load(db, office.master, (each.persons.key_id for each in found))
+    unreadable = _add_each(counting, found, keys)
+    await store_coverage.go_on(db, counting, [each.household_id for each in found], unreadable)
+    if len(found) < most:
+        programmes = [Reach(each.id, each.document.sensitive) for each in office.programmes]
+        report = coverage.report(counting.counts, programmes)
+        await store_coverage.finish(db, counting.as_of, report, datetime.now(UTC))
+
+
+def _add_each(counting: Counting, found: Sequence[Counted], keys: Keys) -> int:
+    """Households that can't be read (forgotten ones, say) are left out; gives how many."""
+    unreadable = 0
+    for each in found:
+        try:
+            plain = keys.open(
+                each.persons.key_id,
+                each.persons.blob,
+                event_id=each.event_id,
+                event_type=HOUSEHOLD_REGISTERED.name,
+            )
+            people = load(People, plain)
+        except Exception as error:
+            if handling_of(error) == "wait":
+                raise
+            unreadable += 1
+        else:
+            facts = facts_of(people, each.level, each.area_type, each.commune, counting.as_of)
+            coverage.add(counting.counts, facts, each.reached)
+    return unreadable
