@@ -48,15 +48,15 @@ async def lift_holds(office: Office, service: Service) -> bool:
 
 
 async def inquire(office: Office, service: Service) -> bool:
-    """Payments whose partner said nothing in time are unknown, and it is asked; True where more is left."""
+    """Payments whose partner said nothing in time are unknown, and it is asked; True where more may be."""
     now = datetime.now(UTC)
     async with service.db.acquire() as db, db.transaction():
-        silent = await store_reports.silent(db, now, CHUNK)
-        if not silent:
+        silent = await store_reports.next_reminder(db, now)
+        if silent is None:
             return False
         await outbox.write(db, INQUIRE_LANE, await _ask(office, db, silent, now))
     await service.publisher.publish(INQUIRE_LANE)
-    return len(silent) == CHUNK
+    return True
 
 
 async def _issue(
@@ -92,7 +92,7 @@ async def _ask(
     for account in accounts.values():
         unanswered = account
         for payment in account.payments.values():
-            # A report may have come since the silent ones were listed.
+            # A report may have come since the reminder was written.
             if payment.due_at is not None and payment.due_at <= now:
                 unanswered = states.unanswered(unanswered, payment.payment_id)
         if unanswered is not account:

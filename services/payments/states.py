@@ -29,7 +29,7 @@ class State(StrEnum):
 
 OPEN = frozenset({State.ISSUED, State.ACCEPTED, State.UNKNOWN})
 LIVE = OPEN | {State.SETTLED}
-"""One attempt of an entitlement key may be in these; the database's partial index says the same."""
+"""One attempt of an entitlement key may be in these; `payment.live` in the database says the same."""
 
 _DOUBLINGS_MOST = 8
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,40}")

@@ -80,6 +80,26 @@ async def insert_transfers(db: Connection, transfers: Sequence[Transfer], now: d
         )
 
 
+async def remind(db: Connection, payments: Iterable[tuple[datetime | None, Payment]]) -> None:
+    """Note when to look at payments again, one row for each time; nothing for what awaits no report (None).
+
+    An index on `payment.due_at` instead would make each report write to every index of the table.
+    """
+    due_at: dict[datetime, list[Payment]] = {}
+    for at, payment in payments:
+        if at is not None:
+            due_at.setdefault(at, []).append(payment)
+    if due_at:
+        await db.copy_records_to_table(
+            "reminder",
+            columns=("due_at", "household_ids", "payment_ids"),
+            records=[
+                (at, [each.household_id for each in due_at[at]], [each.payment_id for each in due_at[at]])
+                for at in sorted(due_at)
+            ],
+        )
+
+
 async def mark_forgotten(db: Connection, key_ids: Sequence[str]) -> None:
     """What waits for households whose payee key was destroyed can't be paid any more, and says so."""
     await db.execute(
@@ -200,26 +220,21 @@ async def _insert_payments(
     issued = [change.payment for each in households for change in each.changes if isinstance(change, Issued)]
     if not issued:
         return
+    awaited = [(due(each, now, patience), each) for each in issued]
     await db.copy_records_to_table(
         "payment",
         columns=_PAYMENT_COLUMNS,
         records=[
             (
-                *(
-                    each.payment_id,
-                    each.household_id,
-                    each.programme,
-                    each.period,
-                    each.purpose,
-                    each.attempt,
-                ),
-                *(each.cycle_id, each.amount, each.entitled, each.partner, each.commune, each.revision),
-                *(each.decision_id, each.correlation_id, each.traceparent, each.state),
-                *(due(each, now, patience), now, now),
+                *(each.payment_id, each.household_id, each.programme, each.period, each.purpose),
+                *(each.attempt, each.cycle_id, each.amount, each.entitled, each.partner, each.commune),
+                *(each.revision, each.decision_id, each.correlation_id, each.traceparent, each.state),
+                *(due_at, now, now),
             )
-            for each in issued
+            for due_at, each in awaited
         ],
     )
+    await remind(db, awaited)
     await insert_transfers(db, [ledger.issued(each) for each in issued], now)
 
 

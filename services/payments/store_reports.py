@@ -55,12 +55,20 @@ async def cycles_of(db: Connection, household_ids: Sequence[str], payment_ids: I
     return [row["cycle_id"] for row in rows]
 
 
-async def silent(db: Connection, now: datetime, most: int) -> list[tuple[str, str]]:
-    """(household, payment) whose partner has said nothing for too long; not locked."""
-    rows = await db.fetch(
-        "select household_id, payment_id from payment where due_at <= $1 order by due_at limit $2", now, most
+async def next_reminder(db: Connection, now: datetime) -> list[tuple[str, str]] | None:
+    """(household, payment) to look at again, since their partner may be silent; gone with this transaction.
+
+    None where no reminder is due.
+    """
+    row = await db.fetchrow(
+        """
+        delete from reminder where id = (
+            select id from reminder where due_at <= $1 order by due_at limit 1 for update skip locked)
+        returning household_ids, payment_ids
+        """,
+        now,
     )
-    return [(row["household_id"], row["payment_id"]) for row in rows]
+    return None if row is None else list(zip(*row, strict=True))
 
 
 async def save(
@@ -91,12 +99,13 @@ async def _save_states(
         touched.extend(
             account.payments[each] for each in sorted({each.payment.payment_id for each in changes})
         )
+    awaited = [(due(each, now, patience), each) for each in touched]
     rows = [
         (
             *(each.household_id, each.payment_id, each.state, each.reason, each.partner_reference),
-            *(each.inquiries, due(each, now, patience)),
+            *(each.inquiries, due_at),
         )
-        for each in touched
+        for due_at, each in awaited
     ]
     await db.execute(
         """
@@ -110,6 +119,7 @@ async def _save_states(
         *zip(*rows, strict=True),
         now,
     )
+    await store.remind(db, awaited)
 
 
 async def _save_reports(db: Connection, reports: Sequence[Received[PaymentReport]], now: datetime) -> None:

@@ -144,6 +144,26 @@ async def test_a_silent_partner_is_asked_and_a_late_report_settles_the_question(
     )
 
 
+async def test_who_reported_in_time_is_not_asked_about_when_the_reminder_comes(scene: Scene) -> None:
+    scene.settings.report_timeout_s = 3
+    async with scene.running():
+        told = await issue(scene, "h-1", "h-2")
+        await scene.send([scene.report(told["h-1"], "h-1", S.SETTLED)])
+        await scene.settled_down(states={"h-1": "settled", "h-2": "unknown"})
+        asked = [each for _, each in await scene.instructions() if each.kind is InstructionKind.INQUIRE]
+    assert {each.payment_id for each in asked} == {told["h-2"].payment_id}
+    assert await scene.db.fetchval("select count(*) from reminder where due_at <= now()") == 0
+
+
+async def test_no_index_of_payments_holds_what_reports_change(scene: Scene) -> None:
+    async with scene.running():
+        indexes = await scene.db.fetchval(
+            "select string_agg(indexdef, E'\n') from pg_indexes where tablename = 'payment'"
+        )
+    assert "payment_one_live_attempt" in indexes
+    assert not [each for each in ("state", "reason", "due_at", "updated_at") if each in indexes]
+
+
 async def issue_silently(scene: Scene, household_id: str) -> PaymentInstruction:
     """Pay a household whose partner says nothing."""
     one = family(household_id)
