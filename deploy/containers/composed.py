@@ -50,7 +50,7 @@ class Inspected(TypedDict):
 
 
 PROJECT = "tonle-check"
-HEALTHY_S_MAX = 300
+HEALTHY_S_MAX = 600
 AT_REST_S_MAX = 600
 RIEL_PER_HOUSEHOLD = 1_000_000
 PORTS = {"registration": 8001, "eligibility": 8002, "payments": 8003, "notifications": 8004}
