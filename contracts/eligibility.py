@@ -44,10 +44,18 @@ class ProgrammeDecision(Contract):
     reasons: tuple[str, ...] = ()
 
 
+class SensitiveDecisions(Contract):
+    """What `EligibilityScored.sensitive` seals: the decisions of sensitive programmes."""
+
+    decisions: tuple[ProgrammeDecision, ...]
+
+
 class EligibilityScored(Contract):
     """Every programme's decision for one revision of a household; replaces all earlier ones.
 
-    `sensitive` seals the decisions of sensitive programmes; there are none of them in `decisions`.
+    A programme that is neither in force nor has an open cycle decides nothing. `sensitive` seals the
+    decisions of sensitive programmes by the payee's key, under the event type `<type>/sensitive`; there are
+    none of them in `decisions`. They are decided for an open cycle only.
     """
 
     household_id: HouseholdId

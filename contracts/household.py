@@ -39,6 +39,7 @@ class Condition(OpenEnum):
     DISABILITY = "disability"
     PREGNANCY = "pregnancy"
     HIV = "hiv"
+    RETURNED_MIGRANT = "returned_migrant"
     UNRECOGNISED = _UNRECOGNISED
 
 

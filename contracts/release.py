@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import JsonValue
 from pydantic.json_schema import GenerateJsonSchema
 
+from contracts.eligibility import SensitiveDecisions
 from contracts.household import Payee, Persons
 from contracts.model import Contract
 from contracts.topics import TOPICS, partner_instruction, partner_report
@@ -22,6 +23,7 @@ INSTRUCTION = "partner.instruction.v1"
 REPORT = "partner.report.v1"
 SEALED_PERSONS = "sealed.persons.v1"
 SEALED_PAYEE = "sealed.payee.v1"
+SEALED_DECISIONS = "sealed.decisions.v1"
 
 Schema = dict[str, JsonValue]
 
@@ -36,6 +38,7 @@ def released() -> dict[str, type[Contract]]:
         REPORT: partner_report("").contract,
         SEALED_PERSONS: Persons,
         SEALED_PAYEE: Payee,
+        SEALED_DECISIONS: SensitiveDecisions,
     }
 
 

@@ -10,9 +10,9 @@ from fastapi import APIRouter, Depends, Query, Request
 from postbox.callers import Caller, allowed
 from postbox.problems import Problem
 from postbox.telemetry import trace_id
-from services.eligibility import scoring, store, vocabulary
+from services.eligibility import packages, store, vocabulary
 from services.eligibility.handlers import Office
-from services.eligibility.programmes import Programme, parse
+from services.eligibility.programmes import Programme, check_stacking, parse
 from services.eligibility.reading import ProgrammeRefused
 
 router = APIRouter(tags=["eligibility"])
@@ -60,11 +60,13 @@ async def check_programme(request: Request, file: FileName, _: Reader) -> dict[s
     content = await request.body()
     if len(content) > LARGEST_FILE:
         raise Problem(413, "The file is too large", f"A programme file has at most {LARGEST_FILE} bytes.")
+    known = _office(request).panel
     try:
         programme = parse(file, content)
+        check_stacking({**known.programmes, programme.id: programme})
     except ProgrammeRefused as refused:
         raise Problem(422, "The programme file is refused", str(refused)) from None
-    tried = [each._asdict() for each in scoring.try_examples(programme)]
+    tried = [each._asdict() for each in packages.try_examples(known, programme)]
     return {"id": programme.id, "hash": programme.hash, "missing": programme.missing, "examples": tried}
 
 
@@ -123,7 +125,7 @@ def _office(request: Request) -> Office:
 
 
 def _programmes(request: Request) -> Mapping[str, Programme]:
-    return {each.id: each for each in _office(request).programmes}
+    return _office(request).panel.programmes
 
 
 def _shown(decision: asyncpg.Record) -> dict[str, object]:

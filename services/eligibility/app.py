@@ -11,8 +11,9 @@ from contracts.model import Contract
 from contracts.topics import Topic
 from postbox.message import Handler, Subscription
 from postbox.service import Job, Service, ServiceSettings, run
-from services.eligibility import api, api_coverage, api_scorecards, handlers, jobs, programmes, scoring
+from services.eligibility import api, api_coverage, api_scorecards, handlers, jobs, packages, programmes
 from services.eligibility.handlers import Office
+from services.eligibility.packages import Panel
 from services.eligibility.programmes import Programme
 from services.eligibility.scorecards import Scorecard, catalogue
 from vault import keyring
@@ -35,8 +36,7 @@ def read_programmes(folder: Path) -> Mapping[str, Programme]:
     Raises `ProgrammeRefused`.
     """
     found = programmes.catalogue({path.name: path.read_bytes() for path in sorted(folder.glob("*.yaml"))})
-    for each in found.values():
-        scoring.check_examples(each)
+    packages.check_examples(Panel(found))
     return found
 
 
@@ -50,7 +50,7 @@ def service(settings: EligibilitySettings) -> Service:
     """The service, not started yet."""
     known = read_programmes(settings.programmes)
     master = MasterKey.from_file(settings.master_key_file)
-    office = Office(master, tuple(known.values()), read_scorecards())
+    office = Office(master, Panel(known), read_scorecards())
     router = APIRouter()
     for part in (api, api_scorecards, api_coverage):
         router.include_router(part.router)

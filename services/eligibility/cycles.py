@@ -88,24 +88,21 @@ def caseload(before: Cycle | None, after: Cycle) -> Caseload | None:
 
     An end does not take back decisions made while the cycle was open.
     """
-    if before is None or before.opened_at != after.opened_at or _terms(before) != _terms(after):
+    reopened = before is not None and before.ended_at is not None and after.ended_at is None
+    if before is None or reopened or before.opened_at != after.opened_at or _terms(before) != _terms(after):
         return Caseload(after.cycle_id, after.version, after.cause_id, None)
     if before.ended_at is None and after.ended_at is not None:
         return Caseload(after.cycle_id, after.version, after.cause_id, after.ended_at)
     return None
 
 
-def governing(cycles: Iterable[Cycle], programme: str, registered_at: datetime) -> Cycle | None:
-    """The cycle that a household registered at that time is decided for: the last opened that it is in time
-    for. None where there is none.
+def governing(cycles: Iterable[Cycle], registered_at: datetime) -> Cycle | None:
+    """The one of a programme's cycles that a household registered at that time is decided for: the last
+    opened that it is in time for. None where there is none.
 
     It hangs on events' times alone, never on which event arrived first.
     """
-    in_time = [
-        cycle
-        for cycle in cycles
-        if cycle.programme == programme and (cycle.ended_at is None or registered_at <= cycle.ended_at)
-    ]
+    in_time = [cycle for cycle in cycles if cycle.ended_at is None or registered_at <= cycle.ended_at]
     return max(in_time, key=lambda cycle: (cycle.opened_at, cycle.cycle_id), default=None)
 
 

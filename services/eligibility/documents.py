@@ -69,11 +69,13 @@ class Rate(Strict):
 class Version(Strict):
     """The rates in force from one day to another, both included; without `valid_to`, until further notice.
 
-    Without `valid_from` it was not found, and must be filled in before the programme can be put in force.
+    `dates` says how well the days are known. Without `valid_from` it was not found, and must be filled in
+    before the programme can be put in force.
     """
 
     valid_from: date | None
     valid_to: date | None
+    dates: Literal["sourced", "inferred", "memory", "missing"]
     components: Annotated[tuple[Component, ...], Field(min_length=1)]
     rates: tuple[Rate, ...]
 
@@ -115,6 +117,27 @@ class Benefit(Words):
     count: str
 
 
+class Yielding(Strict):
+    """Not paid to a household that is entitled to `programme`, to the day `until` or for ever."""
+
+    programme: Name
+    until: date | None = None
+
+
+class Stacking(Strict):
+    """What the programme needs or excludes of others; without a word, it is paid beside all of them.
+
+    A person is counted for one purpose by one programme only, whatever stands here.
+    """
+
+    needs: tuple[Name, ...] = ()
+    yields_to: tuple[Yielding, ...] = ()
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        return (*self.needs, *(each.programme for each in self.yields_to))
+
+
 class Example(Strict):
     """A household in facts and the amount in riel it must get, or the reasons why it is refused."""
 
@@ -138,12 +161,16 @@ class Document(Strict):
     id: Name
     name: Words
     purpose: Name
-    frequency: Literal["monthly", "one_off", "per_event"]
-    # Events carry a sensitive programme's decisions sealed, which scoring does not do yet.
-    sensitive: Literal[False]
+    frequency: Literal["monthly", "one_off", "per_event", "on_dates"]
+    dates: tuple[date, ...] = ()
+    sensitive: bool
     draft: bool = False
     currency: Literal["KHR"]
+    # What is judged is judged on the cycle's reference date; without a cycle, on the day of the event.
     reference_date: Literal["cycle"]
+    # How many days after the reference date a household may be registered and still be paid; null: any.
+    backdating_days: Annotated[int, Field(ge=0)] | None
+    stacking: Stacking = Stacking()
     levels: Annotated[tuple[Covered, ...], Field(min_length=1)]
     persons: Mapping[Component, Counted] = {}
     conditions: tuple[Condition, ...]
@@ -154,6 +181,8 @@ class Document(Strict):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
+        if (self.frequency == "on_dates") != bool(self.dates):
+            raise wrong("dates belong to the frequency on_dates, and only there", "add or remove them")
         for problem in (*self._overlaps(), *self._strangers(), *self._cells(), *self._unsourced()):
             raise problem
         return self

@@ -3,12 +3,16 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from contracts.eligibility import EligibilityScored
+from contracts.eligibility import EligibilityScored, ProgrammeDecision, SensitiveDecisions
 from contracts.sealed import Sealed
 from contracts.topics import ELIGIBILITY_SCORED
-from contracts.wire import Record, emit, event_id
+from contracts.wire import Record, dump, emit, event_id
 from services.eligibility.households import Household, Scored
 from vault.sealing import Keys
+
+SENSITIVE_MULTIPLE_BYTES = 1536
+SENSITIVE_TYPE = f"{ELIGIBILITY_SCORED.name}/sensitive"
+"""The event type that sensitive decisions are sealed under, so that they can't be taken for the payee."""
 
 
 def of_households(households: Iterable[Household], keys: Keys, now: datetime) -> list[Record]:
@@ -21,6 +25,7 @@ def _scored(scored: Scored, keys: Keys, now: datetime) -> Record:
     registration = scored.registration
     key_id = registration.payee.key_id
     blob = keys.seal(key_id, scored.payee, event_id=known_as, event_type=ELIGIBILITY_SCORED.name)
+    sensitive = _sealed(scored.sensitive, key_id, known_as, keys) if scored.sensitive else None
     data = EligibilityScored(
         household_id=scored.household_id,
         revision=scored.revision,
@@ -29,6 +34,7 @@ def _scored(scored: Scored, keys: Keys, now: datetime) -> Record:
         level=registration.level,
         decisions=scored.decisions,
         payee=Sealed(key_id=key_id, blob=blob),
+        sensitive=sensitive,
     )
     return emit(
         ELIGIBILITY_SCORED,
@@ -39,3 +45,10 @@ def _scored(scored: Scored, keys: Keys, now: datetime) -> Record:
         time=now,
         cause=scored.cause,
     )
+
+
+def _sealed(decisions: tuple[ProgrammeDecision, ...], key_id: str, known_as: str, keys: Keys) -> Sealed:
+    """Padded, so that its length does not tell an amount from a refusal."""
+    plain = dump(SensitiveDecisions(decisions=decisions))
+    padded = plain + b" " * (-len(plain) % SENSITIVE_MULTIPLE_BYTES)
+    return Sealed(key_id=key_id, blob=keys.seal(key_id, padded, event_id=known_as, event_type=SENSITIVE_TYPE))

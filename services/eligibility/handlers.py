@@ -1,6 +1,6 @@
 """One function per message: load, decide, save, and say what was decided."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,6 +14,7 @@ from postbox.message import Batch, Connection
 from services.eligibility import cycles, events, households, store
 from services.eligibility.cycles import Cycle
 from services.eligibility.households import Desk
+from services.eligibility.packages import Panel
 from services.eligibility.programmes import Programme
 from services.eligibility.scorecards import Scorecard
 from vault import keyring
@@ -27,12 +28,17 @@ class Office:
     """What eligibility works with: programmes, scorecards, and the key that opens what is sealed."""
 
     master: MasterKey
-    programmes: Sequence[Programme]
+    panel: Panel
     scorecards: Mapping[str, Scorecard]
+
+    @property
+    def programmes(self) -> Collection[Programme]:
+        """All of them, drafts included."""
+        return self.panel.programmes.values()
 
     def desk(self, known: Sequence[Cycle], keys: Keys) -> Desk:
         """Scores under these cycles what these keys open."""
-        return Desk(self.programmes, known, _opener(keys))
+        return Desk(self.panel, known, _opener(keys))
 
 
 async def keep_keys(batch: Batch[Received[HouseholdKey]], db: Connection) -> Sequence[Record]:

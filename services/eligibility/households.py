@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from enum import StrEnum
+from functools import cached_property, lru_cache
+from hashlib import sha256
 from typing import NamedTuple
 
 from contracts.eligibility import Outcome, ProgrammeDecision
@@ -13,8 +15,8 @@ from contracts.wire import Cause, Received, load
 from postbox.errors import Park
 from services.eligibility.cycles import Cycle, Misplaced, governing
 from services.eligibility.facts import Facts, People, facts_of
-from services.eligibility.programmes import Programme
-from services.eligibility.scoring import Occasion, decide
+from services.eligibility.packages import Judgement, Panel
+from services.eligibility.scoring import Occasion
 
 PHNOM_PENH = timezone(timedelta(hours=7))
 
@@ -50,7 +52,7 @@ class Registration(NamedTuple):
 class Scored(NamedTuple):
     """One scoring of a household: every programme's decision, to be told as event number `sequence`.
 
-    `payee` is in the clear, to be sealed again for that event.
+    `sensitive` and `payee` are in the clear, to be sealed for that event.
     """
 
     household_id: str
@@ -58,12 +60,15 @@ class Scored(NamedTuple):
     revision: int
     registration: Registration
     decisions: tuple[ProgrammeDecision, ...]
+    sensitive: tuple[ProgrammeDecision, ...]
     payee: bytes
     cause: Cause
 
 
 class Household(NamedTuple):
     """What eligibility knows; `sequence` counts its scorings, `basis` names what the last one rests on.
+
+    `standing` and `riel` are of the decisions for cycles, where there are any, and of none that is sensitive.
 
     `arrived` is the event that this batch brought, `scored` are this batch's scorings.
     """
@@ -86,13 +91,21 @@ class Household(NamedTuple):
         return self.exit_revision >= self.revision
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Desk:
     """What scoring needs besides the household. `open_sealed` gives None where the key was destroyed."""
 
-    programmes: Sequence[Programme]
+    panel: Panel
     cycles: Sequence[Cycle]
     open_sealed: Callable[[Sealed, str], bytes | None]
+
+    @cached_property
+    def cycles_of(self) -> dict[str, list[Cycle]]:
+        """Cycles by programme."""
+        found: dict[str, list[Cycle]] = {}
+        for cycle in self.cycles:
+            found.setdefault(cycle.programme, []).append(cycle)
+        return found
 
 
 def register(
@@ -158,19 +171,25 @@ def _score(desk: Desk, household: Household, registration: Registration, cause: 
         return household._replace(standing=Standing.FORGOTTEN, riel=0, in_cycle=False, basis="")
     judgements = _judge(desk, household)
     facts = _facts(load(People, sealed_persons), registration, {each.occasion.as_of for each in judgements})
-    decisions = tuple(
-        decide(each.programme, facts[each.occasion.as_of], each.occasion) for each in judgements
-    )
+    made = desk.panel.decide(judgements, facts)
     sequence = household.sequence + 1
     scored = Scored(
-        household.household_id, sequence, household.revision, registration, decisions, payee, cause
+        household.household_id,
+        sequence,
+        household.revision,
+        registration,
+        tuple(each for each in made if each.programme not in desk.panel.sensitive),
+        tuple(each for each in made if each.programme in desk.panel.sensitive),
+        payee,
+        cause,
     )
-    eligible = [each for each in decisions if each.outcome is Outcome.ELIGIBLE]
+    in_cycle = [each for each in scored.decisions if each.cycle_id is not None]
+    eligible = [each for each in in_cycle or scored.decisions if each.outcome is Outcome.ELIGIBLE]
     return household._replace(
         sequence=sequence,
         standing=Standing.ELIGIBLE if eligible else Standing.REFUSED,
         riel=sum(each.amount for each in eligible),
-        in_cycle=any(each.cycle_id is not None for each in decisions),
+        in_cycle=bool(in_cycle),
         basis=_basis(household, judgements),
         scored=(*household.scored, scored),
     )
@@ -182,29 +201,34 @@ def _facts(people: People, registration: Registration, days: Iterable[date]) -> 
     return {day: facts_of(people, level, area, registration.commune, day) for day in days}
 
 
-class _Judgement(NamedTuple):
-    """A programme, and the cycle and day it decides for."""
+def _judge(desk: Desk, household: Household) -> tuple[Judgement, ...]:
+    """What there is to decide: programmes with a cycle on the cycle's day, others in force on the event's.
 
-    programme: Programme
-    occasion: Occasion
-
-    def __str__(self) -> str:
-        cycle_id = self.occasion.cycle_id or "-"
-        return f"{self.programme.id} {self.programme.hash[:16]} {cycle_id} {self.occasion.as_of}"
-
-
-def _judge(desk: Desk, household: Household) -> list[_Judgement]:
-    """The day is the cycle's, else the event's in Phnom Penh."""
-    registered_at = household.registered_at
-    assert registered_at is not None
-    day = registered_at.astimezone(PHNOM_PENH).date()
+    The event's day is that in Phnom Penh. Sensitive programmes are decided for a cycle only: nobody acts on
+    what is decided without one, and what need not be told of them is not.
+    """
+    at = household.registered_at
+    assert at is not None
+    today = at.astimezone(PHNOM_PENH).date()
+    in_force = desk.panel.in_force(today)
     found = []
-    for programme in desk.programmes:
-        cycle = governing(desk.cycles, programme.id, registered_at)
-        occasion = Occasion(cycle.reference_date, cycle.cycle_id, cycle.period) if cycle else Occasion(day)
-        found.append(_Judgement(programme, occasion))
-    return found
+    for name, programme in desk.panel.programmes.items():
+        cycle = governing(desk.cycles_of[name], at) if name in desk.cycles_of else None
+        if cycle is not None:
+            day = cycle.reference_date
+            occasion = Occasion(day, cycle.cycle_id, cycle.period)
+            found.append(Judgement(programme, occasion, (today - day).days))
+        elif name in in_force and name not in desk.panel.sensitive:
+            found.append(Judgement(programme, Occasion(today)))
+    return tuple(found)
 
 
-def _basis(household: Household, judgements: Sequence[_Judgement]) -> str:
-    return ";".join((str(household.revision), *map(str, judgements)))
+def _basis(household: Household, judgements: tuple[Judgement, ...]) -> str:
+    return f"{household.revision} {_digest(judgements)}"
+
+
+@lru_cache(4096)
+def _digest(judgements: tuple[Judgement, ...]) -> str:
+    """Names programmes, cycles and days; most households of a batch share it."""
+    named = (f"{each.programme.hash} {' '.join(map(str, each.occasion))}" for each in judgements)
+    return sha256(";".join(named).encode()).hexdigest()[:32]

@@ -93,7 +93,9 @@ async def _count_chunk(office: Office, db: Connection, counting: Counting, most:
     unreadable = _add_each(counting, found, keys)
     await store_coverage.go_on(db, counting, [each.household_id for each in found], unreadable)
     if len(found) < most:
-        programmes = [Reach(each.id, each.document.sensitive) for each in office.programmes]
+        programmes = [
+            Reach(each.id, each.document.sensitive) for each in office.programmes if not each.document.draft
+        ]
         report = coverage.report(counting.counts, programmes)
         await store_coverage.finish(db, counting.as_of, report, datetime.now(UTC))
 

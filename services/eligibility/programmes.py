@@ -53,6 +53,10 @@ class Programme:
     def id(self) -> str:
         return self.document.id
 
+    def in_force(self, on: date) -> bool:
+        """Whether it pays on a day."""
+        return self.rates(on) is not None
+
     def rates(self, on: date) -> RateTable | None:
         """The rates in force on a day; None where no version is, and of a draft."""
         return next((table for first, last, table in self._tables if first <= on <= last), None)
@@ -67,6 +71,16 @@ class Programme:
         """A household's values of `reads`: all that this programme wants to know of it."""
         counted = map(sum, zip(*map(self._count, persons), strict=True)) if persons else self._nobody
         return self._pick((*circumstances, *counted))
+
+    def pays_for(self, persons: Sequence[Person]) -> frozenset[int]:
+        """The positions of those members whom a line counts; all of them where one counts members."""
+        read = {name for count in self.counts.values() for name in count.reads}
+        if "members" in read:
+            return frozenset(range(len(persons)))
+        columns = [at for at, name in enumerate(self.persons) if name in read]
+        return frozenset(
+            at for at, person in enumerate(persons) if any(self._count(person)[column] for column in columns)
+        )
 
     @cached_property
     def _tables(self) -> list[tuple[date, date, RateTable]]:
@@ -165,6 +179,36 @@ def catalogue(files: Mapping[str, bytes]) -> dict[str, Programme]:
         if f"{programme.id}.yaml" != file:
             raise ProgrammeRefused(f"{file}: its id is {programme.id}; name the file {programme.id}.yaml")
         found[programme.id] = programme
+    check_stacking(found)
+    return found
+
+
+def check_stacking(programmes: Mapping[str, Programme]) -> None:
+    """Raises `ProgrammeRefused` where programmes, by id, name others that they can't hang on."""
+    if problems := list(_unstackable(programmes)):
+        raise ProgrammeRefused("\n".join(problems))
+
+
+def _unstackable(programmes: Mapping[str, Programme]) -> Iterator[str]:
+    """Programmes that name one there is not, one that would tell a secret, or each other."""
+    for each in programmes.values():
+        for other in each.document.stacking.others:
+            if other not in programmes:
+                yield f"{each.id}.yaml: stacking: {other} is no programme; correct its name, or remove it"
+            elif programmes[other].document.sensitive and not each.document.sensitive:
+                yield f"{each.id}.yaml: stacking: {other} is sensitive; a refusal would tell of it: remove it"
+            elif each.id in _reachable(programmes, other):
+                yield f"{each.id}.yaml: stacking: {other} hangs on {each.id} in turn; remove one of them"
+
+
+def _reachable(programmes: Mapping[str, Programme], start: str) -> set[str]:
+    """All that a programme hangs on, itself included."""
+    found, ahead = set[str](), [start]
+    while ahead:
+        name = ahead.pop()
+        if name in programmes and name not in found:
+            found.add(name)
+            ahead += programmes[name].document.stacking.others
     return found
 
 

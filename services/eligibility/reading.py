@@ -70,7 +70,12 @@ def read(file: str, content: bytes) -> Source:
 
 
 def _problems(file: str, root: yaml.Node | None, error: ValidationError) -> Iterable[str]:
-    for problem in error.errors(include_input=False, include_url=False):
+    problems = error.errors(include_input=False, include_url=False)
+    # A list whose items are wrong is reported as too short, too.
+    inner = {problem["loc"][:depth] for problem in problems for depth in range(len(problem["loc"]))}
+    for problem in problems:
+        if problem["loc"] in inner - {()}:
+            continue
         place, kind = problem["loc"], problem["type"]
         said = _said(place, kind, problem["msg"], problem.get("ctx", {}))
         yield f"{file}:{_line(root, place)}: {said}"

@@ -9,7 +9,6 @@ from contracts.eligibility import Line, Outcome, ProgrammeDecision
 from services.eligibility.expressions import Value
 from services.eligibility.facts import Facts
 from services.eligibility.programmes import Programme, Rates
-from services.eligibility.reading import ProgrammeRefused
 
 DECISIONS_REMEMBERED = 16_384
 
@@ -22,20 +21,26 @@ class Occasion(NamedTuple):
     period: str | None = None
 
 
-def decide(programme: Programme, facts: Facts, occasion: Occasion) -> ProgrammeDecision:
+def decide(
+    programme: Programme, facts: Facts, occasion: Occasion, besides: tuple[str, ...] = ()
+) -> ProgrammeDecision:
     """The programme's answer on facts of the occasion's day; a refusal names every reason as a code.
+
+    `besides` are reasons that lie outside the household: what it gets from other programmes, say.
 
     It hangs on the few facts that the programme reads alone, so that most households meet an answer that
     was given before: that one is given again.
     """
-    return _decide(programme, programme.asked(facts.circumstances, facts.persons), occasion)
+    return _decide(programme, programme.asked(facts.circumstances, facts.persons), occasion, besides)
 
 
 @lru_cache(DECISIONS_REMEMBERED)
-def _decide(programme: Programme, asked: tuple[Value, ...], occasion: Occasion) -> ProgrammeDecision:
+def _decide(
+    programme: Programme, asked: tuple[Value, ...], occasion: Occasion, besides: tuple[str, ...]
+) -> ProgrammeDecision:
     facts = dict(zip(programme.reads, asked, strict=True))
     rates = programme.rates(occasion.as_of)
-    reasons = tuple(_reasons(programme, facts, in_force=rates is not None))
+    reasons = (*_reasons(programme, facts, occasion), *besides)
     lines: tuple[Line, ...] = ()
     if rates is not None and not reasons:
         lines = tuple(_lines(programme, rates[str(facts["area"]), str(facts["level"])], facts))
@@ -54,9 +59,12 @@ def _decide(programme: Programme, asked: tuple[Value, ...], occasion: Occasion) 
     )
 
 
-def _reasons(programme: Programme, facts: Mapping[str, Value], *, in_force: bool) -> Iterator[str]:
-    if not in_force:
+def _reasons(programme: Programme, facts: Mapping[str, Value], occasion: Occasion) -> Iterator[str]:
+    if not programme.in_force(occasion.as_of):
         yield "programme-not-in-force"
+    dates = programme.document.dates
+    if dates and occasion.period and occasion.period not in {f"{day:%Y-%m}" for day in dates}:
+        yield "not-due"
     if facts["level"] not in programme.document.levels:
         yield "level-not-covered"
     for reason, holds in programme.conditions.items():
@@ -68,37 +76,3 @@ def _lines(programme: Programme, rates: Rates, facts: Mapping[str, Value]) -> It
     for component, rate in rates.items():
         if count := int(programme.counts[component].value(facts)):
             yield Line(component=component, count=count, rate=rate, amount=count * rate)
-
-
-class Tried(NamedTuple):
-    """A worked example of a file: what it must come out as, and what it comes out as."""
-
-    name: str
-    expected: str
-    found: str
-
-
-def try_examples(programme: Programme) -> list[Tried]:
-    """Decide a programme's worked examples."""
-    tried = []
-    for example in programme.document.examples:
-        household = example.household._replace(members=len(example.persons))
-        decision = decide(programme, Facts(household, example.persons), Occasion(example.as_of))
-        expected = _said(example.amount, example.refused)
-        tried.append(Tried(example.name, expected, _said(decision.amount, decision.reasons)))
-    return tried
-
-
-def check_examples(programme: Programme) -> None:
-    """Raises `ProgrammeRefused` where a worked example of the file comes out otherwise."""
-    wrong = [
-        f"{programme.id}.yaml: example '{name}' comes out as {found}; correct it or the rates"
-        for name, expected, found in try_examples(programme)
-        if found != expected
-    ]
-    if wrong:
-        raise ProgrammeRefused("\n".join(wrong))
-
-
-def _said(amount: int, reasons: tuple[str, ...]) -> str:
-    return ", ".join(reasons) or f"{amount} riel"

@@ -40,14 +40,20 @@ async def run(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Ru
 
 
 async def test_programmes_are_listed_by_hash_and_shown_with_evidence_and_source(run: Run) -> None:
-    (programme,) = json.loads((await run("programmes", "list", "--json")).stdout)
+    listed = json.loads((await run("programmes", "list", "--json")).stdout)
+    assert len(listed) == 11
+    (programme,) = (each for each in listed if each["id"] == PROGRAMME.id)
     assert (programme["id"], programme["hash"], programme["purpose"]) == (
         PROGRAMME.id,
         PROGRAMME.hash,
         "social-transfer",
     )
     assert [each["valid_to"] for each in programme["versions"]] == ["2023-12-31", "2024-03-31"]
-    assert "2020-06-25\t2024-03-31\tno" in (await run("programmes", "list")).stdout
+    table = (await run("programmes", "list")).stdout
+    assert "2020-06-25\t2024-03-31\tno" in table
+    assert "reintegration\t-\t-\tyes" in table
+    draft = (await run("programmes", "show", "reintegration-grant")).stdout
+    assert "reintegration-grant.yaml:36: the rate of grant (any, any) was not found" in draft
     shown = (await run("programmes", "show", PROGRAMME.id)).stdout
     assert "rural\tpoor_1\tmember\t24000\tmemory\turdupoint" in shown
     assert "card-expired\t!card_expired\tthe Equity Card is valid on the reference date" in shown

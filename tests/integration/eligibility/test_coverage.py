@@ -49,10 +49,13 @@ async def test_who_is_reached_is_counted_and_told_as_table_file_and_page(
     # Six of eight households are left and can be read, with five members each; four of them are entitled.
     assert (answer["households"], answer["seen"], answer["unreadable"]) == (7, 7, 1)
     everyone = answer["report"]["tables"][0]["groups"][0]["people"]
-    assert everyone == {"registered": 40, "floor": 20, PROGRAMME.id: 20}
-    assert f"by\tgroup\tregistered\tfloor\t{PROGRAMME.id}" in table
-    assert "province\tBanteay Meanchey\t40\t20\t20" in table
-    assert "age\t60 years and older\t< 10\t< 10\t< 10" in table
+    assert everyone.items() >= {"registered": 40, "floor": 20, PROGRAMME.id: 20}.items()
+    for begins in (
+        f"by\tgroup\tregistered\tfloor\t{PROGRAMME.id}\t",
+        "province\tBanteay Meanchey\t40\t20\t20\t",
+        "age\t60 years and older\t< 10\t< 10\t< 10\t",
+    ):
+        assert any(line.startswith(begins) for line in table)
     rows = list(csv.DictReader(file.open(encoding="utf-8-sig")))
     assert {row["suppressed"] for row in rows} == {"yes", "no"}
     assert "បន្ទាយមានជ័យ" in page.read_text(encoding="utf-8")

@@ -71,6 +71,8 @@ async def test_nothing_kept_or_told_names_a_person_or_a_condition(scene: Scene) 
 
 async def test_a_revision_is_scored_again_and_an_older_one_ignored(scene: Scene) -> None:
     async with scene.running():
+        await scene.tell(cycle_changed())
+        await until(lambda: scene.db.fetchval("select count(*) from cycle"))
         await scene.register("h-1")
         await scene.tell(scene.sealer.registered(revision=3, level=Level.NONE))
         await scene.tell(scene.sealer.registered(revision=2), scene.sealer.registered("h-2"))

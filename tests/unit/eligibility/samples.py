@@ -30,6 +30,7 @@ from contracts.wire import M, Received
 from services.eligibility import programmes
 from services.eligibility.cycles import Cycle
 from services.eligibility.households import Desk
+from services.eligibility.packages import Panel
 from services.eligibility.programmes import Programme
 from vault.sealing import Keys
 
@@ -41,6 +42,13 @@ START = datetime(2025, 1, 1, tzinfo=UTC)
 Event = Received[HouseholdRegistered] | Received[HouseholdExited] | Received[CycleChanged]
 TRACE = "00-11111111111111111111111111111111-2222222222222222-01"
 ADULT = date(1985, 4, 15)
+
+
+def changed(before: str, after: str) -> Programme:
+    """The programme with its file changed."""
+    content = FILE.read_text()
+    assert before in content
+    return programmes.parse(FILE.name, content.replace(before, after).encode())
 
 
 def member(birth_date: date = ADULT, *conditions: Condition, relation: Relation = Relation.OTHER) -> Member:
@@ -163,7 +171,7 @@ def received(topic: Topic, data: M, id: str, key: str, sequence: int, *, minute:
 
 def desk(sealer: Sealer, cycles: Iterable[Cycle] = ()) -> Desk:
     """Scores with the shipped programme."""
-    return Desk((PROGRAMME,), tuple(cycles), sealer.open)
+    return Desk(Panel({PROGRAMME.id: PROGRAMME}), tuple(cycles), sealer.open)
 
 
 OPENED, CLOSED, REFUSED = CycleState.OPENED, CycleState.CLOSED, CycleState.REFUSED

@@ -112,6 +112,5 @@ def test_a_household_is_decided_for_the_last_opened_cycle_it_is_in_time_for(
     known: list[Cycle], minute: int, governing: str | None
 ) -> None:
     for order in (known, known[::-1]):
-        found = cycles.governing(order, PROGRAMME.id, START + timedelta(minutes=minute))
+        found = cycles.governing(order, START + timedelta(minutes=minute))
         assert (found.cycle_id if found else None) == governing
-    assert cycles.governing(known, "another-programme", START) is None

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import partial
 from random import Random
 
@@ -15,8 +15,21 @@ from contracts.household import AreaType, Level
 from postbox.message import Batch
 from services.eligibility import cycles, households
 from services.eligibility.cycles import Caseload, Cycle, Misplaced
-from services.eligibility.households import Household, Registration, Scored, Standing, UnknownWord
-from tests.unit.eligibility.samples import CYCLE, JUNE, Event, Sealer, cycle_changed, desk, exited, history
+from services.eligibility.households import Desk, Household, Registration, Scored, Standing, UnknownWord
+from services.eligibility.packages import Panel
+from tests.unit.eligibility.samples import (
+    CYCLE,
+    JUNE,
+    PROGRAMME,
+    START,
+    Event,
+    Sealer,
+    changed,
+    cycle_changed,
+    desk,
+    exited,
+    history,
+)
 from vault.sealing import KeyMissing
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -41,10 +54,25 @@ def test_a_household_is_scored_for_the_open_cycle_on_its_reference_date() -> Non
 
 def test_without_a_cycle_the_day_is_the_events_in_phnom_penh() -> None:
     sealer = Sealer()
-    household = households.register(desk(sealer), None, sealer.registered(minute=17 * 60))
+    endless = changed("    valid_to: 2024-03-31", "    valid_to: null")
+    at = Desk(Panel({endless.id: endless}), (), sealer.open)
+    household = households.register(at, None, sealer.registered(minute=17 * 60))
     assert household is not None
     (decision,) = household.scored[0].decisions
     assert (decision.as_of.isoformat(), decision.cycle_id, decision.period) == ("2025-01-02", None, None)
+    assert (household.standing, household.in_cycle) == (Standing.ELIGIBLE, False)
+
+
+def test_a_programme_neither_in_force_nor_in_a_cycle_decides_nothing() -> None:
+    sealer = Sealer()
+    household = households.register(desk(sealer), None, sealer.registered())
+    assert household is not None
+    assert household.scored[0].decisions == ()
+    assert (household.standing, household.in_cycle) == (Standing.REFUSED, False)
+    late = Cycle(CYCLE, PROGRAMME.id, "2024-06", date(2024, 6, 1), 1, START)
+    household = households.register(desk(sealer, [late]), None, sealer.registered())
+    assert household is not None
+    (decision,) = household.scored[0].decisions
     assert (decision.outcome, decision.reasons) == (Outcome.REFUSED, ("programme-not-in-force",))
 
 

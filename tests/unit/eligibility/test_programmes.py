@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from services.eligibility import programmes, scoring
+from services.eligibility import packages, programmes
 from services.eligibility.app import FOLDER, read_programmes
 from services.eligibility.documents import AREAS
+from services.eligibility.packages import Panel
 from services.eligibility.reading import ProgrammeRefused
 from tests.unit.eligibility.samples import FILE, PROGRAMME
 
@@ -126,7 +127,21 @@ BROKEN = {
         "currency: KHR",
         "currency stands twice",
     ),
-    "a sensitive programme": ((b"sensitive: false", b"sensitive: true"), "sensitive: true", "False"),
+    "dates of a monthly programme": (
+        (b"frequency: monthly", b"frequency: monthly\ndates: [2023-06-01]"),
+        None,
+        "dates belong to the frequency on_dates",
+    ),
+    "stacking on what is no programme": (
+        (b"currency: KHR", b"currency: KHR\nstacking: {needs: [no-such]}"),
+        None,
+        "stacking: no-such is no programme; correct its name",
+    ),
+    "stacking on itself": (
+        (b"currency: KHR", b"currency: KHR\nstacking: {yields_to: [{programme: covid-19-cash-transfer}]}"),
+        None,
+        "stacking: covid-19-cash-transfer hangs on covid-19-cash-transfer in turn",
+    ),
     "a part repeated by an alias": (
         (b"currency: KHR", b"currency: &same KHR\nother: *same"),
         None,
@@ -168,11 +183,73 @@ def test_a_file_is_named_as_its_programme() -> None:
         programmes.catalogue({"other.yaml": CONTENT})
 
 
-def test_the_programmes_shipped_are_loaded_and_their_worked_examples_come_out() -> None:
-    found = read_programmes(FOLDER / "programmes")
-    assert set(found) == {"covid-19-cash-transfer"}
-    for programme in found.values():
-        scoring.check_examples(programme)
+SHIPPED = read_programmes(FOLDER / "programmes")
+# The rows of the shared table of rates each shipped file is typed from.
+ROWS = {
+    "flood-supplement-government": "flood_2022",
+    "inflation-supplement": "inflation_2022",
+    "pregnancy-and-children-under-2": "pregnancy_u2",
+    "disability-cash-transfer": "disability_pilot",
+    "emergency-lockdown-2021": "lockdown_2021",
+    "family-package-hiv": "family_package",
+    "family-package-students": "family_package",
+}
+
+
+def test_every_programme_of_the_policy_is_shipped_and_its_worked_examples_come_out() -> None:
+    assert set(SHIPPED) == {
+        *ROWS,
+        PROGRAMME.id,
+        "flood-supplement-wfp",
+        "family-package",
+        "reintegration-grant",
+    }
+    packages.check_examples(Panel(SHIPPED))
+
+
+def test_drafts_are_those_that_lack_a_rate_or_a_day_and_name_the_line() -> None:
+    missing = {name: each.missing for name, each in SHIPPED.items() if each.document.draft}
+    assert set(missing) == {
+        *("family-package", "disability-cash-transfer", "emergency-lockdown-2021", "reintegration-grant")
+    }
+    for name, lines in missing.items():
+        content = (FOLDER / "programmes" / f"{name}.yaml").read_text().splitlines()
+        assert lines
+        assert all(": null" in content[int(line.split(":")[1]) - 1] for line in lines)
+
+
+def test_what_tells_of_hiv_disability_or_pregnancy_is_sensitive() -> None:
+    assert {name for name, each in SHIPPED.items() if each.document.sensitive} == {
+        *("pregnancy-and-children-under-2", "family-package-hiv", "family-package"),
+        "disability-cash-transfer",
+    }
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_every_sourced_rate_stands_in_the_table_of_rates(name: str, shared_data: Path) -> None:
+    with (shared_data / "policy_rates" / "benefit_rates.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["programme"].startswith(ROWS[name])]
+    known = {(int(row["amount_khr"]), row["source"]) for row in rows}
+    document = SHIPPED[name].document
+    typed = {
+        (rate.riel, document.sources[source])
+        for version in document.versions
+        for rate in version.rates
+        for source in rate.source
+        if rate.evidence != "missing"
+    }
+    assert typed <= known
+    if ROWS[name] != "family_package":
+        assert typed == known
+
+
+def test_no_programme_hangs_on_a_sensitive_one_unless_it_is_sensitive_itself() -> None:
+    open_one, secret = SHIPPED["inflation-supplement"], SHIPPED["family-package-hiv"]
+    content = (FOLDER / "programmes" / f"{open_one.id}.yaml").read_bytes()
+    content = content.replace(b"flood-supplement-government", secret.id.encode())
+    telling = programmes.parse(f"{open_one.id}.yaml", content)
+    with pytest.raises(ProgrammeRefused, match="family-package-hiv is sensitive; a refusal would tell of it"):
+        programmes.check_stacking({**SHIPPED, telling.id: telling})
 
 
 def test_a_worked_example_is_the_case_from_the_press() -> None:

@@ -7,11 +7,11 @@ import pytest
 from contracts.eligibility import Outcome
 from contracts.household import AreaType, Condition, Level, Persons, Purpose
 from contracts.wire import load
-from services.eligibility import facts, programmes
+from services.eligibility import facts
 from services.eligibility.facts import Facts, People, Person, age_on
 from services.eligibility.programmes import Programme
 from services.eligibility.scoring import Occasion, decide
-from tests.unit.eligibility.samples import ADULT, FILE, PRESS_CASE, PROGRAMME, member, persons
+from tests.unit.eligibility.samples import ADULT, PRESS_CASE, PROGRAMME, changed, member, persons
 
 ON = date(2023, 6, 1)
 HEALTH = (Purpose.HEALTH_DATA,)
@@ -23,13 +23,6 @@ def facts_of(
     """Counted from what is read of a household as it was sealed."""
     people = load(People, household.model_dump_json().encode())
     return facts.facts_of(people, level, area, "010201", on)
-
-
-def changed(before: str, after: str) -> Programme:
-    """The programme with its file changed."""
-    content = FILE.read_text()
-    assert before in content
-    return programmes.parse(FILE.name, content.replace(before, after).encode())
 
 
 def vulnerable_members(found: Facts, programme: Programme = PROGRAMME) -> object:

@@ -1,0 +1,127 @@
+"""One household, every programme at once: what each gives beside the others. Pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property, lru_cache
+from typing import NamedTuple
+
+from contracts.eligibility import Outcome, ProgrammeDecision
+from services.eligibility.documents import Example
+from services.eligibility.facts import Facts
+from services.eligibility.programmes import Programme
+from services.eligibility.reading import ProgrammeRefused
+from services.eligibility.scoring import Occasion, decide
+
+FactsOn = Mapping[date, Facts]
+
+
+class Judgement(NamedTuple):
+    """A programme, what it decides for, and how many days after the judged one the household registered."""
+
+    programme: Programme
+    occasion: Occasion
+    days_late: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """Programmes decided together, by id."""
+
+    programmes: Mapping[str, Programme]
+
+    @cached_property
+    def sensitive(self) -> frozenset[str]:
+        """Ids of programmes whose decisions travel sealed."""
+        return frozenset(name for name, each in self.programmes.items() if each.document.sensitive)
+
+    @lru_cache(maxsize=512)  # noqa: B019 - a process has one panel
+    def in_force(self, on: date) -> frozenset[str]:
+        """Ids of programmes that pay on a day."""
+        return frozenset(name for name, each in self.programmes.items() if each.in_force(on))
+
+    def decide(self, judgements: Iterable[Judgement], facts: FactsOn) -> tuple[ProgrammeDecision, ...]:
+        """Each programme's answer, in this order; `facts` are the household's on every day judged.
+
+        A member whom an earlier one of them pays for is no member to a later one of the same purpose.
+        """
+        found: list[ProgrammeDecision] = []
+        paying: list[Programme] = []
+        for programme, occasion, days_late in judgements:
+            on_day = facts[occasion.as_of]
+            besides = self._besides(programme, occasion.as_of, on_day)
+            limit = programme.document.backdating_days
+            if limit is not None and days_late > limit:
+                besides = (*besides, "registered-too-late")
+            purpose = programme.document.purpose
+            before = [each for each in paying if each.document.purpose == purpose]
+            decision = decide(programme, _left(on_day, before), occasion, besides)
+            found.append(decision)
+            if decision.outcome is Outcome.ELIGIBLE:
+                paying.append(programme)
+        return tuple(found)
+
+    def _besides(self, programme: Programme, on: date, facts: Facts) -> tuple[str, ...]:
+        """Why other programmes stand in the way on a day."""
+        stacking = programme.document.stacking
+        if not stacking.others:
+            return ()
+        needs = (f"needs-{name}" for name in stacking.needs if not self._entitles(name, on, facts))
+        yields = (
+            f"yields-to-{each.programme}"
+            for each in stacking.yields_to
+            if (each.until is None or on <= each.until) and self._entitles(each.programme, on, facts)
+        )
+        return (*needs, *yields)
+
+    def _entitles(self, name: str, on: date, facts: Facts) -> bool:
+        programme = self.programmes[name]
+        besides = self._besides(programme, on, facts)
+        return decide(programme, facts, Occasion(on), besides).outcome is Outcome.ELIGIBLE
+
+
+def _left(facts: Facts, before: Iterable[Programme]) -> Facts:
+    """The facts without the members for whom a programme pays already."""
+    paid = frozenset[int]().union(*(each.pays_for(facts.persons) for each in before))
+    if not paid:
+        return facts
+    persons = tuple(person for at, person in enumerate(facts.persons) if at not in paid)
+    return Facts(facts.circumstances._replace(members=len(persons)), persons)
+
+
+class Tried(NamedTuple):
+    """A worked example of a file: what it must come out as, and what it comes out as."""
+
+    name: str
+    expected: str
+    found: str
+
+
+def try_examples(panel: Panel, programme: Programme) -> list[Tried]:
+    """Decide a programme's worked examples, beside the others of the panel."""
+    together = Panel({**panel.programmes, programme.id: programme})
+    return [_try(together, programme, example) for example in programme.document.examples]
+
+
+def check_examples(panel: Panel) -> None:
+    """Raises `ProgrammeRefused` where a worked example of a file comes out otherwise."""
+    wrong = [
+        f"{programme.id}.yaml: example '{name}' comes out as {found}; correct it or the rates"
+        for programme in panel.programmes.values()
+        for name, expected, found in try_examples(panel, programme)
+        if found != expected
+    ]
+    if wrong:
+        raise ProgrammeRefused("\n".join(wrong))
+
+
+def _try(panel: Panel, programme: Programme, example: Example) -> Tried:
+    household = example.household._replace(members=len(example.persons))
+    facts = {example.as_of: Facts(household, example.persons)}
+    (decision,) = panel.decide([Judgement(programme, Occasion(example.as_of))], facts)
+    expected = _said(example.amount, example.refused)
+    return Tried(example.name, expected, _said(decision.amount, decision.reasons))
+
+
+def _said(amount: int, reasons: tuple[str, ...]) -> str:
+    return ", ".join(reasons) or f"{amount} riel"
