@@ -50,6 +50,15 @@ class SchoolLevel(OpenEnum):
     UNRECOGNISED = _UNRECOGNISED
 
 
+class Work(OpenEnum):
+    """A member's work: `formal` is registered for social security, `none` is no paid work."""
+
+    FORMAL = "formal"
+    INFORMAL = "informal"
+    NONE = "none"
+    UNRECOGNISED = _UNRECOGNISED
+
+
 class Level(OpenEnum):
     """The IDPoor level printed on the Equity Card; an input here, never invented by the system."""
 
@@ -113,6 +122,7 @@ class Member(Contract):
     conditions: tuple[Condition, ...] = ()
     school: School | None = None
     national_id: str | None = None
+    work: Work | None = None
 
 
 class EquityCard(Contract):

@@ -59,8 +59,8 @@ def coverage(
 ) -> None:
     """Say how many of the people who are registered each programme reaches, and the whole floor.
 
-    By province, sex, age and disability. A programme reaches a person when its latest decision entitles the
-    household. Counts below 10 are not shown and others are rounded to the nearest 20, so that nobody is
+    By province, sex, age, disability and work. A programme reaches a person when its latest decision entitles
+    the household. Counts below 10 are not shown and others are rounded to the nearest 20, so that nobody is
     recognised: what is shown may be published. A day is counted once; its report stays the same.
     """
     with terminal.client("eligibility") as client:

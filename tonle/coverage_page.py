@@ -59,6 +59,7 @@ DIMENSIONS = {
     "sex": Words("By sex", "តាមភេទ"),
     "age": Words("By age", "តាមអាយុ"),
     "disability": Words("By disability", "តាមពិការភាព"),
+    "work": Words("By work", "តាមការងារ"),
 }
 GROUPS: Mapping[str, Mapping[str, Words]] = {
     "everyone": {"everyone": DIMENSIONS["everyone"]},
@@ -73,11 +74,13 @@ GROUPS: Mapping[str, Mapping[str, Words]] = {
         "yes": Words("Registered with a disability", "បានចុះឈ្មោះថាមានពិការភាព"),
         "no": Words("Not registered with one", "មិនបានចុះឈ្មោះថាមានពិការភាព"),
     },
+    "work": {
+        "formal": Words("Formal work", "ការងារក្នុងប្រព័ន្ធ"),
+        "informal": Words("Informal work", "ការងារក្រៅប្រព័ន្ធ"),
+        "none": Words("No paid work", "គ្មានការងារមានប្រាក់កម្រៃ"),
+        "unknown": Words("Not known", "មិនដឹង"),
+    },
 }
-_WORK = Words(
-    "Formal and informal work: registration does not ask for it, so nobody can be counted by it.",
-    "ការងារក្នុងប្រព័ន្ធ និងក្រៅប្រព័ន្ធ៖ ការចុះឈ្មោះមិនបានសួរអំពីការងារទេ ដូច្នេះមិនអាចរាប់បានឡើយ។",
-)
 _REACHED = Words(
     "A programme reaches a person when its latest decision entitles the person's household.",
     "កម្មវិធីមួយទៅដល់មនុស្សម្នាក់ នៅពេលសេចក្តីសម្រេចចុងក្រោយផ្តល់សិទ្ធិដល់គ្រួសាររបស់គាត់។",
@@ -116,7 +119,7 @@ def page(told: Coverage) -> str:
         f"{told.rounded_to} ដើម្បីកុំឱ្យគេស្គាល់នរណាម្នាក់។",
     )
     counted = Words(f"Counted on {told.as_of}.", f"រាប់នៅថ្ងៃទី {told.as_of}។")
-    notes = "".join(f"<p>{_both(each)}</p>\n" for each in (counted, _REACHED, rounded, _WORK))
+    notes = "".join(f"<p>{_both(each)}</p>\n" for each in (counted, _REACHED, rounded))
     tables = "".join(_table(each, told) for each in told.tables)
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'

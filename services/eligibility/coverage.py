@@ -17,11 +17,9 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "sex": ("female", "male"),
     "age": ("0-5", "6-17", "18-59", "60+"),
     "disability": ("yes", "no"),
+    "work": ("formal", "informal", "none", "unknown"),
 }
 """Dimension -> its groups, in the order they are told."""
-
-NOT_REGISTERED = ("work",)
-"""What is asked of the floor, too, and what registration does not know: formal or informal work."""
 
 Counts = dict[str, dict[str, dict[str, int]]]
 """Dimension -> group -> measure (a programme's id, `registered` or `floor`) -> people."""
@@ -50,7 +48,6 @@ def report(counts: Counts, programmes: Iterable[Reach]) -> dict[str, object]:
     return {
         "threshold": THRESHOLD,
         "rounded_to": ROUNDED_TO,
-        "not_registered": NOT_REGISTERED,
         "tables": [
             {"dimension": dimension, "groups": [_row(counts, dimension, group, told) for group in groups]}
             for dimension, groups in GROUPS.items()
@@ -71,6 +68,7 @@ def _groups(province: str, person: Person) -> Iterator[tuple[str, str]]:
     yield "sex", "female" if person.female else "male"
     yield "age", _age_band(person.age)
     yield "disability", "yes" if person.disability else "no"
+    yield "work", person.work
 
 
 def _age_band(age: int) -> str:

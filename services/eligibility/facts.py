@@ -9,7 +9,17 @@ from typing import Annotated, NamedTuple, get_type_hints
 from pydantic import Field
 
 from contracts import household
-from contracts.household import AreaType, CommuneCode, Condition, Level, Persons, Purpose, SchoolLevel, Sex
+from contracts.household import (
+    AreaType,
+    CommuneCode,
+    Condition,
+    Level,
+    Persons,
+    Purpose,
+    SchoolLevel,
+    Sex,
+    Work,
+)
 from contracts.model import UNRECOGNISED, Contract
 
 
@@ -27,6 +37,7 @@ class Member(Contract):
     sex: Sex
     conditions: tuple[Condition, ...] = ()
     school: School | None = None
+    work: Work | None = None
 
 
 class Card(Contract):
@@ -51,9 +62,6 @@ class Fact(NamedTuple):
 
 
 _TOLD = Fact("as told at registration", "`conditions`")
-_SHOCK = Fact("declared for the commune on the reference date", "shocks; none can be declared yet: no")
-_REPORTS = "visits reported; none can be reported yet: 0"
-_VISITS = Fact("visits in the period", _REPORTS)
 _SCHOOLS = "`none`, `primary`, `lower_secondary`, `upper_secondary`"
 
 
@@ -65,11 +73,11 @@ class Person(NamedTuple):
     disability: Annotated[bool, _TOLD] = False
     pregnancy: Annotated[bool, _TOLD] = False
     hiv: Annotated[bool, Fact("as told, with the consent `health_data`", "`conditions`, `consents`")] = False
-    returned_migrant: Annotated[bool, _TOLD] = False
     school: Annotated[str, Fact(_SCHOOLS, "`school.level`")] = "none"
     attendance_percent: Annotated[
         int, Fact("percent of last term's days, 0 where unknown", "`school.attendance_percent`")
     ] = 0
+    work: Annotated[str, Fact("`formal`, `informal`, `none`, `unknown`", "`work`")] = "unknown"
 
 
 class Circumstances(NamedTuple):
@@ -83,12 +91,6 @@ class Circumstances(NamedTuple):
     card_expired: Annotated[
         bool, Fact("its last valid day is before the reference date", "`equity_card.expires_on`")
     ] = False
-    flood: Annotated[bool, _SHOCK] = False
-    lockdown: Annotated[bool, _SHOCK] = False
-    antenatal_visits: Annotated[int, _VISITS] = 0
-    deliveries: Annotated[int, Fact("babies delivered in the period", _REPORTS)] = 0
-    postnatal_visits: Annotated[int, _VISITS] = 0
-    vaccination_visits: Annotated[int, _VISITS] = 0
 
 
 class Facts(NamedTuple):
@@ -111,10 +113,10 @@ def facts_of(people: People | Persons, level: Level, area: AreaType, commune: Co
     expires_on = card.expires_on if card else None
     return Facts(
         Circumstances(
-            level.value,
-            area.value,
-            commune[:2],
-            len(persons),
+            level=level.value,
+            area=area.value,
+            province=commune[:2],
+            members=len(persons),
             has_card=card is not None,
             card_expired=expires_on is not None and expires_on < on,
         ),
@@ -126,7 +128,7 @@ def _person(member: Member | household.Member, on: date, may_use_health: bool) -
     conditions, school = member.conditions, member.school
     age = age_on(member.birth_date, on)
     female = member.sex is Sex.FEMALE
-    if not conditions and school is None:
+    if not conditions and school is None and member.work is None:
         return Person(age, female)
     return Person(
         age,
@@ -134,9 +136,9 @@ def _person(member: Member | household.Member, on: date, may_use_health: bool) -
         disability=Condition.DISABILITY in conditions,
         pregnancy=Condition.PREGNANCY in conditions,
         hiv=may_use_health and Condition.HIV in conditions,
-        returned_migrant=Condition.RETURNED_MIGRANT in conditions,
         school=school.level.value if school and school.level.value != UNRECOGNISED else "none",
         attendance_percent=(school.attendance_percent or 0) if school else 0,
+        work=member.work.value if member.work and member.work is not Work.UNRECOGNISED else "unknown",
     )
 
 

@@ -26,7 +26,7 @@ HOUSEHOLD_OPTIONAL = (
 )
 HOUSEHOLD = HOUSEHOLD_REQUIRED + HOUSEHOLD_OPTIONAL
 MEMBER_REQUIRED = ("name_km", "name_latin", "sex", "birth_date", "relation")
-MEMBER_OPTIONAL = ("conditions", "school", "attendance_percent", "national_id")
+MEMBER_OPTIONAL = ("conditions", "school", "attendance_percent", "national_id", "work")
 MEMBER = MEMBER_REQUIRED + MEMBER_OPTIONAL
 
 # What the quarantine's export adds, so that a corrected export can be imported as it is.

@@ -26,6 +26,7 @@ class MemberForm(BaseModel):
     school: Text | None = None
     attendance_percent: int | None = None
     national_id: Text | None = None
+    work: Text | None = None
 
 
 class HouseholdForm(BaseModel):
@@ -118,6 +119,7 @@ def form_of(reference: str, level: str, persons: Persons, payee: Payee) -> House
                 school=member.school.level if member.school else None,
                 attendance_percent=member.school.attendance_percent if member.school else None,
                 national_id=member.national_id,
+                work=member.work,
             )
             for member in persons.members
         ],

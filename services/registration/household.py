@@ -39,6 +39,7 @@ class Person(NamedTuple):
     conditions: tuple[str, ...]
     school: Schooling | None
     national_id: str | None
+    work: str | None = None
 
 
 class Card(NamedTuple):
@@ -102,7 +103,8 @@ class Household(NamedTuple):
         said = (
             self.place.village,
             self.level,
-            self.members,
+            # Work came later: left out where nothing is said, so that hashes in databases stay.
+            [each if each.work else each[:-1] for each in self.members],
             self.collector,
             self.card,
             self.phone,
@@ -156,6 +158,8 @@ def _member(person_id: str, person: Person) -> dict[str, object]:
         said["school"] = _known(person.school)
     if person.national_id is not None:
         said["national_id"] = person.national_id
+    if person.work is not None:
+        said["work"] = person.work
     return said
 
 

@@ -18,6 +18,7 @@ from contracts.household import (
     Relation,
     SchoolLevel,
     Sex,
+    Work,
 )
 from contracts.model import UNRECOGNISED, OpenEnum
 from services.registration.cells import Cells, Flaw, Row, split
@@ -57,6 +58,7 @@ _SEXES = _writable(Sex)
 _RELATIONS = _writable(Relation)
 _CONDITIONS = _writable(Condition)
 _SCHOOLS = _writable(SchoolLevel)
+_WORKS = _writable(Work)
 _PURPOSES = _writable(Purpose)
 _CONTACTS = _writable(ContactPreference)
 _LANGUAGES = _writable(Language)
@@ -144,7 +146,7 @@ def _members(cells: Cells, today: str) -> list[Person]:
 
 
 def _person(cells: Cells, n: int, today: str) -> Person:
-    name_km, name_latin, sex, birth_date, relation, conditions, school, attendance, national_id = (
+    name_km, name_latin, sex, birth_date, relation, conditions, school, attendance, national_id, work = (
         _MEMBER_COLUMNS[n]
     )
     person = Person(
@@ -156,6 +158,7 @@ def _person(cells: Cells, n: int, today: str) -> Person:
         conditions=cells.words(conditions, _CONDITIONS),
         school=_school(cells, school, attendance),
         national_id=cells.matching(national_id, _NATIONAL_ID, "9 to 12 digits, without spaces"),
+        work=cells.word(work, _WORKS),
     )
     if not OLDEST_BIRTH_DATE <= person.birth_date <= today:
         cells.flaw(

@@ -11,7 +11,16 @@ from contracts import wire
 from contracts.household import Level, Payee, Persons
 from contracts.model import UNRECOGNISED, Contract
 from contracts.release import INSTRUCTION, SAMPLES, SCHEMAS, SEALED_PAYEE, SEALED_PERSONS, released
-from tests.contracts.examples import EXAMPLES, FULL, MINIMAL, PAYEE, PERSONS, SAMPLE_KEYS, TOPIC, record
+from tests.contracts.examples import (
+    EXAMPLES,
+    FROZEN_PERSONS,
+    FULL,
+    MINIMAL,
+    PAYEE,
+    SAMPLE_KEYS,
+    TOPIC,
+    record,
+)
 from vault.sealing import Keys
 
 CONTRACTS = released()
@@ -142,7 +151,7 @@ def test_a_closed_set_of_words_refuses_a_later_one() -> None:
 @pytest.mark.parametrize(
     ("name", "field", "contract", "expected"),
     [
-        ("household.registered.v1", "persons", Persons, PERSONS),
+        ("household.registered.v1", "persons", Persons, FROZEN_PERSONS),
         ("household.registered.v1", "payee", Payee, PAYEE),
         ("eligibility.scored.v1", "payee", Payee, PAYEE),
         ("payment.issued.v1", "payee", Payee, PAYEE),

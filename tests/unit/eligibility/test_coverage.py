@@ -8,7 +8,7 @@ from services.eligibility import coverage
 from services.eligibility.coverage import Counts, Reach
 from services.eligibility.facts import Circumstances, Facts, Person
 
-MOTHER, FATHER = Person(31, female=True), Person(34)
+MOTHER, FATHER = Person(31, female=True), Person(34, work="informal")
 BABY, ELDER = Person(0), Person(60, disability=True)
 FAMILY = Facts(Circumstances("poor_1", "rural", "17"), (MOTHER, FATHER, BABY))
 
@@ -35,6 +35,7 @@ def test_every_member_is_counted_once_in_each_dimension() -> None:
     assert counts["sex"]["male"]["registered"] == 3
     assert counts["sex"]["female"]["registered"] == 1
     assert counts["disability"]["yes"]["registered"] == 1
+    assert counts["work"] == {"unknown": {"registered": 3}, "informal": {"registered": 1}}
 
 
 @pytest.mark.parametrize(
@@ -59,7 +60,7 @@ def test_every_group_is_told_and_small_counts_are_not() -> None:
     assert people["province", "17"] == {"registered": 40, "floor": 40, "covid": 40, "flood": None}
     assert people["province", "18"] == {"registered": None, "floor": None, "covid": None, "flood": None}
     assert people["disability", "no"]["registered"] == 40
-    assert len(people) == 1 + 25 + 2 + 4 + 2
+    assert len(people) == 1 + 25 + 2 + 4 + 2 + 4
 
 
 def test_a_sensitive_programme_is_told_by_its_total_alone() -> None:
@@ -68,6 +69,6 @@ def test_a_sensitive_programme_is_told_by_its_total_alone() -> None:
     assert [key for key, cell in people.items() if "hiv" in cell] == [("everyone", "everyone")]
 
 
-def test_the_report_says_what_is_not_registered_and_how_it_hides() -> None:
+def test_the_report_says_how_it_hides() -> None:
     report = coverage.report({}, ())
-    assert (report["not_registered"], report["threshold"], report["rounded_to"]) == (("work",), 10, 20)
+    assert (report["threshold"], report["rounded_to"]) == (10, 20)

@@ -22,6 +22,7 @@ def given_back(found: Household) -> HouseholdForm:
         {"card_number": "", "card_expires_on": "", "phone": "", "roof": "", "electricity": "", "assets": ""},
         {"account_provider": "", "account_number": "", "consents": "", "contact": "none"},
         {"member_2_school": "primary", "member_2_attendance_percent": "85", "member_1_conditions": "hiv"},
+        {"member_1_work": "informal", "member_2_work": "none"},
     ],
 )
 def test_a_household_that_was_read_can_be_given_back_unchanged(change: dict[str, str]) -> None:

@@ -140,6 +140,7 @@ def test_equal_content_has_one_hash_however_it_is_written() -> None:
         {"card_expires_on": "2026-12-31"},
         {"member_2_birth_date": "2021-01-03"},
         {"member_2_school": "primary"},
+        {"member_2_work": "none"},
         {"electricity": "no"},
         {"consents": "delivery"},
     ],
