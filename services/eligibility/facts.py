@@ -62,6 +62,9 @@ class Fact(NamedTuple):
 
 
 _TOLD = Fact("as told at registration", "`conditions`")
+_SHOCK = Fact("declared for the commune on the reference date", "shocks; none can be declared yet: no")
+_REPORTS = "visits reported; none can be reported yet: 0"
+_VISITS = Fact("visits in the period", _REPORTS)
 _SCHOOLS = "`none`, `primary`, `lower_secondary`, `upper_secondary`"
 
 
@@ -73,6 +76,7 @@ class Person(NamedTuple):
     disability: Annotated[bool, _TOLD] = False
     pregnancy: Annotated[bool, _TOLD] = False
     hiv: Annotated[bool, Fact("as told, with the consent `health_data`", "`conditions`, `consents`")] = False
+    returned_migrant: Annotated[bool, _TOLD] = False
     school: Annotated[str, Fact(_SCHOOLS, "`school.level`")] = "none"
     attendance_percent: Annotated[
         int, Fact("percent of last term's days, 0 where unknown", "`school.attendance_percent`")
@@ -91,6 +95,12 @@ class Circumstances(NamedTuple):
     card_expired: Annotated[
         bool, Fact("its last valid day is before the reference date", "`equity_card.expires_on`")
     ] = False
+    flood: Annotated[bool, _SHOCK] = False
+    lockdown: Annotated[bool, _SHOCK] = False
+    antenatal_visits: Annotated[int, _VISITS] = 0
+    deliveries: Annotated[int, Fact("babies delivered in the period", _REPORTS)] = 0
+    postnatal_visits: Annotated[int, _VISITS] = 0
+    vaccination_visits: Annotated[int, _VISITS] = 0
 
 
 class Facts(NamedTuple):
@@ -113,10 +123,10 @@ def facts_of(people: People | Persons, level: Level, area: AreaType, commune: Co
     expires_on = card.expires_on if card else None
     return Facts(
         Circumstances(
-            level=level.value,
-            area=area.value,
-            province=commune[:2],
-            members=len(persons),
+            level.value,
+            area.value,
+            commune[:2],
+            len(persons),
             has_card=card is not None,
             card_expired=expires_on is not None and expires_on < on,
         ),
@@ -136,6 +146,7 @@ def _person(member: Member | household.Member, on: date, may_use_health: bool) -
         disability=Condition.DISABILITY in conditions,
         pregnancy=Condition.PREGNANCY in conditions,
         hiv=may_use_health and Condition.HIV in conditions,
+        returned_migrant=Condition.RETURNED_MIGRANT in conditions,
         school=school.level.value if school and school.level.value != UNRECOGNISED else "none",
         attendance_percent=(school.attendance_percent or 0) if school else 0,
         work=member.work.value if member.work and member.work is not Work.UNRECOGNISED else "unknown",

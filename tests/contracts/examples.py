@@ -10,7 +10,13 @@ from typing import Any, TypeVar
 
 from contracts import wire
 from contracts.cycle import CycleChanged, CycleState, EnvelopeChanged
-from contracts.eligibility import EligibilityScored, Line, Outcome, ProgrammeDecision
+from contracts.eligibility import (
+    EligibilityScored,
+    Line,
+    Outcome,
+    ProgrammeDecision,
+    SensitiveDecisions,
+)
 from contracts.household import (
     Account,
     AreaType,
@@ -47,7 +53,14 @@ from contracts.payment import (
     PayTo,
     ReportStatus,
 )
-from contracts.release import INSTRUCTION, REPORT, SAMPLES, SEALED_PAYEE, SEALED_PERSONS
+from contracts.release import (
+    INSTRUCTION,
+    REPORT,
+    SAMPLES,
+    SEALED_DECISIONS,
+    SEALED_PAYEE,
+    SEALED_PERSONS,
+)
 from contracts.sealed import Sealed
 from contracts.sms import SmsEncoding, SmsSent, SmsStatus, SmsUpdated
 from contracts.topics import TOPICS, Topic, partner_instruction, partner_report
@@ -97,6 +110,22 @@ FROZEN_PERSONS = PERSONS.model_copy(
 )
 """What the frozen records hold sealed: `work` came later."""
 
+SENSITIVE = SensitiveDecisions(
+    decisions=(
+        ProgrammeDecision(
+            programme="family-package-hiv",
+            programme_hash=HASH,
+            purpose="family-package-hiv",
+            as_of=date(2024, 5, 1),
+            cycle_id="family-package-hiv-2024-05",
+            period="2024-05",
+            outcome=Outcome.ELIGIBLE,
+            amount=28_000,
+            lines=(Line(component="person_living_with_hiv", count=1, rate=28_000, amount=28_000),),
+            reasons=("level-covered",),
+        ),
+    )
+)
 PAYEE = Payee(
     person_id=PERSON,
     name_km="សុខ ដារ៉ា",
@@ -282,6 +311,7 @@ FULL: dict[str, Contract] = {
     ),
     SEALED_PERSONS: PERSONS,
     SEALED_PAYEE: PAYEE,
+    SEALED_DECISIONS: SENSITIVE,
 }
 
 CHANGED: dict[str, dict[str, object]] = {
