@@ -163,7 +163,11 @@ class Publisher:
         async with self._starting:
             if self._started is None:
                 producer = self._make_producer()
-                await producer.start()
+                try:
+                    await producer.start()
+                except BaseException:
+                    await producer.stop()  # or its connections and tasks stay, one for each try
+                    raise
                 self._started = producer
             return self._started
 

@@ -92,8 +92,8 @@ async def rewind(broker: Broker, db: Pool, topics: Collection[str], since_s: flo
         if not stood:
             return {}
         consumer = AIOKafkaConsumer(**broker.options)
-        await consumer.start()
         try:
+            await consumer.start()
             ends = await consumer.end_offsets([_tp(place) for place in stood])
             lost = {place for place, at in stood.items() if at.stopped} | _shorter(stood, ends).keys()
             lost |= (await _rewritten(broker, _without(stood, lost))).keys()
@@ -113,8 +113,8 @@ async def _rewritten(broker: Broker, mine: Mapping[Place, Position]) -> dict[Pla
     if not wanted:
         return {}
     consumer = AIOKafkaConsumer(**broker.options, auto_offset_reset="none", max_partition_fetch_bytes=4096)
-    await consumer.start()
     try:
+        await consumer.start()
         consumer.assign([TopicPartition(*place) for place in wanted])
         for place, position in wanted.items():
             consumer.seek(TopicPartition(*place), position.next_offset - 1)
