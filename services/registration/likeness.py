@@ -78,7 +78,8 @@ MAY_BE_UNKNOWN = ("phone", "card")
 PASSES: Mapping[str, Sequence[Sequence[str]]] = {
     "commune": (("village", "birth_year", "sex"), ("village", "sound"), ("commune", "birth_date")),
     "birth_date": (("birth_date", "sound"), ("birth_date", "khmer")),
-    "phone": (("phone",),),
+    # A village chief's phone may stand for hundreds of households.
+    "phone": (("phone", "birth_year", "sex"), ("phone", "sound")),
 }
 """Who is compared at all: those who agree on the key, and on all columns of one of these."""
 

@@ -33,7 +33,8 @@ CHECKS = (
 )
 EVERYTHING = [
     "callers.manage", "operate", "read", "cycle.approve", "cycle.prepare", "household.exit",
-    "household.import", "household.read", "household.register", "household.revise",
+    "household.decide", "household.duplicates", "household.import", "household.read", "household.register",
+    "household.revise",
 ]  # fmt: skip
 OPEN = {"/health/live", "/health/ready", "/metrics"}
 Make = Callable[[MakeSettings, Secrets], Awaitable[Service]]

@@ -11,7 +11,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from services.registration import cli
+from services.registration import cli, cli_duplicates
 from services.registration.household import household_id
 from tests.integration.registration.conftest import Window
 from tests.unit.registration.samples import csv_bytes, row
@@ -28,6 +28,7 @@ class Commands:
         self.token = window.admin_token
         self._app = typer.Typer()
         cli.mount(self._app)
+        cli_duplicates.mount(self._app)
         monkeypatch.setattr(terminal, "client", self._client)
 
     def _client(self, service: str, *, timeout_s: float = 60.0) -> httpx.Client:
@@ -118,3 +119,25 @@ async def test_a_file_with_wrong_columns_is_told_which(
     assert refused.exit_code == 1
     assert "unknown columns: levl" in refused.stderr
     assert "levl → level" in refused.stderr
+
+
+async def test_a_pair_is_found_shown_decided_and_undone(commands: Commands, open_window: Window) -> None:
+    actions = [f"household.{each}" for each in cli.ACTIONS]
+    commands.token = await open_window.registrar(actions=actions)
+    again = {"card_number": "CARD-9", "account_number": "9999", "member_1_national_id": ""}
+    await open_window.imported(csv_bytes([row(1), row(2, **again, member_1_birth_date="1985-01-01")]))
+    assert (await commands.json("duplicates", "find", "--least-bits", "20"))["pairs_new"] == 1
+    listed = await commands.run("duplicates", "list")
+    assert "the same village" in listed.stdout
+    (pair,) = json.loads((await commands.run("duplicates", "list", "--json")).stdout)
+    number = str(pair["pair"])
+    shown = (await commands.run("duplicates", "show", number)).stdout
+    assert "សុខ ដារា (Sok Dara), female, 1985-04-15" in shown
+    assert "the same year, one without its day" in shown
+    stale = await commands.run("duplicates", "decide", number, "same", "--later-revision", "7")
+    assert "Look at the pair again" in stale.stderr
+    assert (await commands.json("duplicates", "decide", number, "same"))["decision"] == "same"
+    other = await commands.run("duplicates", "decide", number, "different")
+    assert "Undo that decision first." in other.stderr
+    assert (await commands.json("duplicates", "undo", number))["decision"] is None
+    assert "same" in (await commands.run("duplicates", "show", number)).stdout.splitlines()[-2]

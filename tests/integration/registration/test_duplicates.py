@@ -1,6 +1,7 @@
 """Duplicates that hide: found by a search, decided by people, undone; on a real register."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -9,11 +10,16 @@ from asyncpg import RestrictViolationError
 from contracts import wire
 from contracts.household import HouseholdExited, HouseholdRegistered
 from contracts.topics import HOUSEHOLD_EXITED, HOUSEHOLD_REGISTERED
+from services.registration import store_duplicates
 from services.registration.household import household_id
+from services.registration.likeness import Alike, Likeness, Pair
+from services.registration.store_duplicates import Search
 from tests.integration.registration.conftest import ACTIONS, Window, form, until
 from tests.unit.registration.samples import RURAL, URBAN
 
 pytestmark = pytest.mark.stack
+NOW = datetime(2023, 6, 1, tzinfo=UTC)
+SEARCH = "0" * 32
 FIRST, LATER = household_id("R-1"), household_id("R-2")
 OFFICE = [*ACTIONS, "household.duplicates", "household.decide"]
 
@@ -67,6 +73,19 @@ class Office:
         found: dict[str, Any] = await self.call("GET", f"/searches/{opened['search_id']}", area)
         return found
 
+    async def found(self) -> dict[str, Any]:
+        """The pair that a search has found: R-1 and R-2."""
+        search = Search(SEARCH, "finished", 20, "x", "", NOW)
+        await store_duplicates.add_search(self.window.db, search)
+        await self.keep()
+        (shown,) = await self.call("GET", "")
+        return dict(shown)
+
+    async def keep(self) -> None:
+        """What a search does with that pair."""
+        pair = Pair(FIRST, LATER, Likeness(33, ["the same village"], [Alike(1, 1, 20, ["the same name"])], 1))
+        await store_duplicates.keep(self.window.db, SEARCH, [pair], NOW)
+
     async def decide(self, pair: dict[str, Any], decision: str, **more: Any) -> Any:
         body = {"decision": decision, "revisions": pair["revisions"], **more}
         return await self.call("POST", f"/{pair['pair']}/decision", json=body)
@@ -74,10 +93,10 @@ class Office:
 
 @pytest.fixture
 async def office(open_window: Window) -> Office:
-    """An office with a household, the same one again, and another in the same village."""
+    """An office with a household, the same one again, and another in another district."""
     await open_window.register(form(1), "1")
     await open_window.register(form(2, **AGAIN), "2")
-    await open_window.register(form(3, **OTHERS), "3")
+    await open_window.register(form(3, **OTHERS, village=URBAN), "3")
     return Office(open_window)
 
 
@@ -97,7 +116,8 @@ async def test_a_household_written_down_twice_is_found_with_its_reasons(office: 
 
 
 async def test_nothing_is_merged_by_a_search_and_a_second_one_finds_nothing_new(office: Office) -> None:
-    await office.search()
+    of_the_area = await office.search(RURAL[:4])
+    assert (of_the_area["persons"], of_the_area["pairs_new"]) == (4, 1)
     assert (await office.search())["pairs_new"] == 0
     assert len(await office.call("GET", "")) == 1
     assert (await office.window.get("/summary")).json()["exited"] == 0
@@ -105,8 +125,7 @@ async def test_nothing_is_merged_by_a_search_and_a_second_one_finds_nothing_new(
 
 
 async def test_the_later_of_two_that_are_the_same_exits_and_comes_back_when_undone(office: Office) -> None:
-    await office.search()
-    (pair,) = await office.call("GET", "")
+    pair = await office.found()
     assert (await office.decide(pair, "same"))["decision"] == "same"
     assert (await office.window.get(f"/households/{LATER}")).json()["state"] == "exited"
     assert await office.call("GET", "") == []
@@ -128,18 +147,16 @@ async def test_the_later_of_two_that_are_the_same_exits_and_comes_back_when_undo
 
 
 async def test_of_a_household_that_moved_the_first_registration_exits(office: Office) -> None:
-    await office.search()
-    (pair,) = await office.call("GET", "")
+    pair = await office.found()
     await office.decide(pair, "moved")
     assert (await office.window.get(f"/households/{FIRST}")).json()["state"] == "exited"
     assert (await office.window.get(f"/households/{LATER}")).json()["state"] == "registered"
 
 
 async def test_two_that_are_different_stay_and_are_not_shown_again(office: Office) -> None:
-    await office.search()
-    (pair,) = await office.call("GET", "")
+    pair = await office.found()
     await office.decide(pair, "different")
-    await office.search()
+    await office.keep()
     assert await office.call("GET", "") == []
     (decided,) = await office.call("GET", "?decided=true")
     assert decided["decision"] == "different"
@@ -147,8 +164,7 @@ async def test_two_that_are_different_stay_and_are_not_shown_again(office: Offic
 
 
 async def test_a_decision_is_made_once_and_about_what_was_looked_at(office: Office) -> None:
-    await office.search()
-    (pair,) = await office.call("GET", "")
+    pair = await office.found()
     await office.window.revise(LATER, 1, form(2, **AGAIN, level="poor_2"))
     stale = await office.decide(pair, "same")
     assert (stale["status"], stale["household_id"], stale["current_revision"]) == (409, LATER, 2)
@@ -163,16 +179,13 @@ async def test_a_pair_is_told_only_where_both_households_are_in_the_area(open_wi
     office = Office(open_window)
     await open_window.register(form(1), "1")
     await open_window.register(form(2, **AGAIN, village=URBAN), "2")
-    assert (await office.search(RURAL[:4]))["persons"] == 2
-    assert (await office.search())["pairs_new"] == 1
-    (pair,) = await office.call("GET", "")
+    pair = await office.found()
     assert await office.call("GET", "", RURAL[:6]) == []
     assert (await office.call("GET", f"/{pair['pair']}", RURAL[:6]))["status"] == 404
 
 
 async def test_names_are_shown_to_those_alone_who_may_read_households(office: Office) -> None:
-    await office.search()
-    (pair,) = await office.call("GET", "")
+    pair = await office.found()
     shown = await office.call("GET", f"/{pair['pair']}", actions=["household.duplicates"])
     assert shown["members"]
     assert not any("first" in each or "later" in each for each in shown["members"])
@@ -183,11 +196,7 @@ async def test_a_search_goes_on_where_a_killed_service_left_it(window: Window) -
     async with window.running():
         await window.register(form(1), "1")
         await window.register(form(2, **AGAIN), "2")
-    await window.db.execute(
-        "insert into duplicate_search (search_id, state, least_bits, caller, area, created_at, step,"
-        " steps_total, persons, model) values ($1, 'waiting', 20, 'x', '', now(), 0, null, null, null)",
-        "0" * 32,
-    )
+    await store_duplicates.add_search(window.db, Search(SEARCH, "waiting", 20, "x", "", NOW))
     async with window.running():
         await until(lambda: window.db.fetchval("select step > 0 from duplicate_search"))
     left_at = await window.db.fetchval("select step from duplicate_search")
@@ -207,8 +216,7 @@ async def test_a_search_that_needs_more_memory_than_it_may_take_says_what_to_do(
 
 
 async def test_a_decision_written_down_is_never_changed(office: Office) -> None:
-    await office.search()
-    (pair,) = await office.call("GET", "")
+    pair = await office.found()
     await office.decide(pair, "different")
     with pytest.raises(RestrictViolationError):
         await office.window.db.execute("update duplicate_decision set decision = 'same'")
