@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -21,7 +22,7 @@ from postbox.telemetry import Metrics, Tracing
 
 log = logging.getLogger(__name__)
 
-AHEAD_S_MOST = 1.0
+AHEAD_S_MOST = 5.0
 AHEAD_RECORDS_MOST = 5000
 # A stopped process must not block its successor: the server ends its transaction before others give up.
 GUARDS = {"idle_in_transaction_session_timeout": "8000", "lock_timeout": "12000", "application_name": "loop"}
@@ -60,18 +61,11 @@ class Tools:
     service: str
     subscriptions: Mapping[str, Subscription]
     dsn: str
-    publisher: outbox.Publisher
+    courier: Courier
     tracing: Tracing
     metrics: Metrics
     limits: Limits
     wake: Callable[[str], None]
-
-    async def publish(self, lanes: Sequence[str], written: outbox.Written) -> None:
-        """Publish lanes after their transaction; what fails here is left to the relay."""
-        try:
-            self.metrics.published.inc(await self.publisher.publish(*lanes, written=written))
-        except Exception as error:
-            log.warning("publishing failed; the relay will publish it", exc_info=error)
 
     def dead_letters(self, letters: Sequence[tuple[Raw, str]]) -> list[Outgoing]:
         """Records and reasons as dead letters of this service."""
@@ -90,14 +84,12 @@ class Loop:
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
         self._order = {topic: index for index, topic in enumerate(tools.subscriptions)}
-        self._courier = Courier(tools.publish)
         self._db: asyncpg.Connection | None = None
         self._sought: dict[Place, int] = {}
         self._publish_too: set[str] = set()
 
     async def close(self) -> None:
-        """Publish what was committed; close the loop's own connection."""
-        await self._courier.close()
+        """Close the loop's own connection."""
         if self._db is not None and not self._db.is_closed():
             await self._db.close(timeout=5)
 
@@ -117,7 +109,7 @@ class Loop:
                 break
             except Exception as error:
                 # The commit may have happened: its lanes are published even if the next try finds all done.
-                self._publish_too |= {_lane(Place(r.topic, r.partition)) for r in records}
+                self._publish_too |= {_lane(*place) for place in _by_place(records)}
                 metrics.retries.labels(type(error).__name__).inc()
                 metrics.stalled.set(1)
                 log.warning("batch failed, trying again", exc_info=error)
@@ -131,9 +123,10 @@ class Loop:
             metrics.handled.labels(topic).inc(count)
         self._turn(consumer, work)
         if work.written or self._publish_too:
-            lanes = {_lane(place) for place in work.positions} | self._publish_too
+            lanes = {_lane(*place) for place in work.positions} | self._publish_too
             self._publish_too = set()
-            await self._courier.hand_over(lanes, work.written)
+            self._tools.courier.take(lanes, work.written)
+            await self._tools.courier.until_room()
 
     async def _read_ahead(self, consumer: AIOKafkaConsumer) -> list[ConsumerRecord]:
         """What is there of compacted topics: each is a table that events refer to, so it is read first.
@@ -183,7 +176,7 @@ class Loop:
             await positions.stop(db, work.stops)
             if work.positions:
                 await positions.advance(db, work.positions)
-                next_offsets = {_lane(place): at.next_offset for place, at in work.positions.items()}
+                next_offsets = {_lane(*place): at.next_offset for place, at in work.positions.items()}
                 lanes = outbox.lanes_of(work.outgoing, work.lane_of_key, next_offsets)
                 work.written = await outbox.write_lanes(db, lanes)
         return work
@@ -191,9 +184,7 @@ class Loop:
     async def _claim(
         self, db: Connection, records: Sequence[ConsumerRecord], work: Work
     ) -> dict[str, list[ConsumerRecord]]:
-        by_place: dict[Place, list[ConsumerRecord]] = {}
-        for record in records:
-            by_place.setdefault(Place(record.topic, record.partition), []).append(record)
+        by_place = _by_place(records)
         fresh: dict[str, list[ConsumerRecord]] = {}
         for place, position in (await positions.lock(db, by_place)).items():
             left = self._left(place, by_place[place], position, work)
@@ -228,13 +219,15 @@ class Loop:
         events: list[Event] = []
         sources: list[Raw] = []
         for record in records:
-            if _key(record) in held:
+            if to.wants and not to.wants(record.value or b""):
+                continue
+            if held and _key(record) in held:
                 work.sets.append(Set(record, _key(record), "behind", BEHIND))
                 continue
             try:
                 events.append(to.decode(to.topic, record.key, record.value, record.headers))
                 sources.append(record)
-                work.lane_of_key[record.key or b""] = _lane(Place(record.topic, record.partition))
+                work.lane_of_key[record.key or b""] = _lane(record.topic, record.partition)
             except Exception as error:
                 self._park(work, to, record, error, held)
         work.handled[to.topic] = len(events)
@@ -250,7 +243,8 @@ class Loop:
             self._tools.metrics.absorbed.labels("sequence").inc(batch.known)
 
     async def _held(self, db: Connection, to: Subscription, records: Sequence[Raw]) -> set[str]:
-        if to.compacted:  # a table is what others wait for; it never waits itself
+        # A table is what others wait for; it never waits itself.
+        if to.compacted or not await parking.is_any_held(db):
             return set()
         return await parking.held(db, sorted({key for record in records if (key := _key(record))}))
 
@@ -332,10 +326,7 @@ def pause(consumer: AIOKafkaConsumer, place: Place, reason: str) -> None:
 
 
 def _rewind(consumer: AIOKafkaConsumer, records: Sequence[ConsumerRecord]) -> None:
-    first: dict[Place, int] = {}
-    for record in records:
-        first.setdefault(Place(record.topic, record.partition), record.offset)
-    _seek(consumer, first)
+    _seek(consumer, {place: together[0].offset for place, together in _by_place(records).items()})
 
 
 def _seek(consumer: AIOKafkaConsumer, offsets: Mapping[Place, int]) -> None:
@@ -344,8 +335,16 @@ def _seek(consumer: AIOKafkaConsumer, offsets: Mapping[Place, int]) -> None:
             consumer.seek(TopicPartition(*place), offset)
 
 
-def _lane(place: Place) -> str:
-    return f"{place.topic}/{place.partition}"
+def _by_place(records: Sequence[ConsumerRecord]) -> dict[Place, list[ConsumerRecord]]:
+    found: dict[tuple[str, int], list[ConsumerRecord]] = {}
+    for record in records:
+        found.setdefault((record.topic, record.partition), []).append(record)
+    return {Place(*place): together for place, together in found.items()}
+
+
+@lru_cache(maxsize=1024)
+def _lane(topic: str, partition: int) -> str:
+    return f"{topic}/{partition}"
 
 
 def _key(record: Raw) -> str | None:

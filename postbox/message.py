@@ -109,7 +109,8 @@ class Subscription:
     """One topic a service reads: how its records are decoded and which function handles them.
 
     `holds`: parking a message holds back later ones of its key (money's path). `compacted`: gaps in the
-    offsets are natural, and it is read ahead of the topics that refer to it. `contract` is documentation.
+    offsets are natural, and it is read ahead of the topics that refer to it. `wants` may say of a value,
+    before it is decoded, that it is not for this service. `contract` is documentation.
     """
 
     topic: str
@@ -118,6 +119,7 @@ class Subscription:
     contract: type[Any]
     holds: bool = False
     compacted: bool = False
+    wants: Callable[[bytes], bool] | None = None
 
     def key_is_held(self, handling: Handling) -> bool:
         """Whether a message parked like this holds back later ones of its key."""

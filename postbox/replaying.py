@@ -43,7 +43,7 @@ class Replayer:
             return False
         async with self._transaction() as db:
             written = await self._run_keys(db, keys, asked=False)
-        await self._tools.publish([LANE], written)
+        self._tools.courier.take([LANE], written)
         return len(keys) == KEYS_MOST
 
     async def replay(self, parked_id: int) -> bool:
@@ -56,7 +56,7 @@ class Replayer:
                 _, written = await self._run(db, [found], asked=True)
             else:
                 written = await self._run_keys(db, [found.key_text], asked=True)
-        await self._tools.publish([LANE], written)
+        self._tools.courier.take([LANE], written)
         return True
 
     @asynccontextmanager

@@ -21,6 +21,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from postbox import callers, migrate, operations, parking, positions, problems
 from postbox.batch import Limits, Loop, Tools
 from postbox.broker import Broker
+from postbox.courier import Courier
 from postbox.listening import Listener, Polling
 from postbox.message import Subscription
 from postbox.outbox import Publisher, backlog, waiting_s
@@ -83,10 +84,11 @@ class Job:
 
 
 class Service:
-    """One service process. `db`, `tracing`, `publisher` and `replayer` are there while it runs."""
+    """One service process. `db`, `tracing`, `courier`, `publisher` and `replayer` are there while it runs."""
 
     db: asyncpg.Pool
     tracing: Tracing
+    courier: Courier
     publisher: Publisher
     replayer: Replayer
 
@@ -152,12 +154,14 @@ class Service:
             self.tracing = Tracing(self.name, traces, settings.otlp_endpoint)
             stack.callback(self.tracing.close)
             self.publisher = await self._publisher(stack)
+            self.courier = Courier(self.publisher, self.metrics)
+            stack.push_async_callback(self.courier.close)
             limits = Limits(settings.park_retry_s, settings.park_deadline_s, stall_s=settings.stall_s)
             tools = Tools(
                 self.name,
                 self._subscriptions,
                 settings.database,
-                self.publisher,
+                self.courier,
                 self.tracing,
                 self.metrics,
                 limits,

@@ -20,7 +20,7 @@ from services.registration import store, store_imports
 from services.registration.desk import Desk, Doubled, Receipt, doubled, within
 from services.registration.forms import Exit, HouseholdForm, Revision, form_of
 from services.registration.office import Office
-from services.registration.registering import PUBLISHING
+from services.registration.registering import LANE_API
 
 router = APIRouter(tags=["households"])
 RequestId = Annotated[str, Header(alias="Idempotency-Key", min_length=1, max_length=200)]
@@ -168,7 +168,7 @@ async def at_desk(request: Request, caller: Caller, act: Callable[[Desk], Awaita
     except Doubled as found:
         async with service.db.acquire() as db:
             raise await doubled(db, caller, found, datetime.now(UTC)) from None
-    service.wake(PUBLISHING)
+    service.courier.take([LANE_API])
     return answer
 
 

@@ -10,7 +10,6 @@ from services.registration import api, api_duplicates, api_imports
 from services.registration.gazetteer import load_gazetteer
 from services.registration.importing import IMPORTING, Importer
 from services.registration.office import Office
-from services.registration.registering import LANE_API, LANE_IMPORT, PUBLISHING
 from services.registration.searching import SEARCHING, Means, Searcher
 from vault import keyring
 from vault.master import MasterKey
@@ -58,16 +57,11 @@ def service(settings: RegistrationSettings) -> Service:
         jobs=[
             Job(IMPORTING, Importer(office).run),
             Job(SEARCHING, Searcher(means).run, 5.0),
-            Job(PUBLISHING, _publish),
         ],
         migrations=[keyring.MIGRATIONS, MIGRATIONS],
         publish_first=[HOUSEHOLD_KEY.name],
         state=office,
     )
-
-
-async def _publish(service: Service) -> bool:
-    return await service.publisher.publish(LANE_API, LANE_IMPORT) > 0
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from services.registration.columns import FileRefused
 from services.registration.office import Office
 from services.registration.quarantine import Examined, Judged, Refused, examined, refused
 from services.registration.readers import open_table
-from services.registration.registering import LANE_IMPORT, PUBLISHING, Act, Arrival
+from services.registration.registering import LANE_IMPORT, Act, Arrival
 from services.registration.store_imports import Import, Tally
 
 IMPORTING = "import"
@@ -66,7 +66,6 @@ class Importer:
         if not chunk:
             return await self._end(service, run)
         await self._do(service, run, chunk)
-        service.wake(PUBLISHING)
         return True
 
     async def _do(self, service: Service, run: Import, chunk: Sequence[Examined]) -> None:
@@ -84,8 +83,11 @@ class Importer:
     async def _commit(self, service: Service, run: Import, chunk: Sequence[Examined]) -> None:
         async with service.db.acquire() as db, db.transaction():
             # Nothing is done where another process has done this chunk meanwhile.
-            if await store_imports.lock_import(db, run.import_id, run.row_number):
-                await self._save(db, service, run, chunk)
+            if not await store_imports.lock_import(db, run.import_id, run.row_number):
+                return
+            written = await self._save(db, service, run, chunk)
+        service.courier.take([LANE_IMPORT], written)
+        await service.courier.until_room()
 
     def _read(self, run: Import) -> list[Examined]:
         stream = self._stream
@@ -99,7 +101,9 @@ class Importer:
         today = datetime.now(UTC).date()
         return [examined(row, stream.columns, self._office.gazetteer, today) for row in rows]
 
-    async def _save(self, db: Connection, service: Service, run: Import, chunk: Sequence[Examined]) -> None:
+    async def _save(
+        self, db: Connection, service: Service, run: Import, chunk: Sequence[Examined]
+    ) -> outbox.Written:
         act = Act(run.caller, datetime.now(UTC), LANE_IMPORT, run.import_id)
         judged = await _judge(db, run, chunk)
         arrivals = [
@@ -107,12 +111,13 @@ class Importer:
             for each, answer in judged
             if each.candidate is not None and isinstance(answer, New)
         ]
-        await registering.register(db, self._office.master, arrivals, act)
+        written = await registering.register(db, self._office.master, arrivals, act)
         await _resolve(db, run, [each.household.household_id for each in arrivals], judged, act)
         await store_imports.quarantine(db, run, await _refused(db, run, judged, act), act.at)
         outcomes = [each.outcome for each in judged]
         tally = Tally(*map(outcomes.count, ("registered", "quarantined", "duplicate", "unchanged")))
         await store_imports.advance(db, run.import_id, chunk[-1].number, tally, act.at)
+        return written
 
     async def _end(
         self, service: Service, run: Import, error: str | None = None, remedy: str | None = None

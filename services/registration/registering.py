@@ -20,8 +20,6 @@ from vault.sealing import Keys
 
 LANE_API = "api"
 LANE_IMPORT = "import"
-PUBLISHING = "publish"
-"""The job that publishes both lanes; wake it once a transaction has committed."""
 
 
 class Arrival(NamedTuple):
@@ -42,10 +40,12 @@ class Act(NamedTuple):
     import_id: str | None = None
 
 
-async def register(db: Connection, master: MasterKey, arrivals: Sequence[Arrival], act: Act) -> None:
+async def register(
+    db: Connection, master: MasterKey, arrivals: Sequence[Arrival], act: Act
+) -> outbox.Written:
     """Write new households with their keys, and put their events in the outbox: keys before registrations."""
     if not arrivals:
-        return
+        return {}
     made, changes, told = [], [], []
     wrapped: list[WrappedKey] = []
     claims: dict[Identity, str] = {}
@@ -64,7 +64,7 @@ async def register(db: Connection, master: MasterKey, arrivals: Sequence[Arrival
     await store.claim(db, claims)
     await store.record(db, changes)
     await keyring.add(db, wrapped)
-    await outbox.write(db, act.lane, told)
+    return await outbox.write(db, act.lane, told)
 
 
 async def revise(db: Connection, master: MasterKey, before: Kept, arrival: Arrival, act: Act) -> Registration:

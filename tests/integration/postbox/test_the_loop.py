@@ -70,6 +70,29 @@ async def test_bad_records_park_with_their_reason_and_their_neighbours_go_on(sce
     assert reasons.count("error: CheckViolationError (effect_id_check)") == 1
 
 
+async def test_what_a_service_does_not_want_is_passed_over_undecoded(scene: Scene) -> None:
+    service = Service(
+        "counting",
+        scene.settings,
+        subscriptions=[
+            Subscription(
+                counting.ADDED,
+                counting.decode,
+                counting.count,
+                counting.Number,
+                wants=lambda value: b"amount" in value,
+            )
+        ],
+        migrations=[counting.MIGRATIONS],
+    )
+    await scene.send(b"no number")
+    await scene.add(1)
+    async with service.running():
+        await until(scene.all_done)
+    assert await scene.effects() == [1]
+    assert await scene.parked() == []
+
+
 async def test_only_the_guilty_message_of_a_thousand_parks_when_the_database_refuses_it(scene: Scene) -> None:
     for number in range(1000):
         await scene.add(number, key=f"k{number % 7}", **({"break": True} if number == 500 else {}))
