@@ -1,6 +1,7 @@
 """Notifications as a process: settings in, everything wired."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -58,7 +59,7 @@ def service(settings: Settings) -> Service:
         "notifications",
         settings,
         subscriptions=(
-            _subscription(topics.HOUSEHOLD_KEY, handlers.keep_keys),
+            replace(_subscription(topics.HOUSEHOLD_KEY, handlers.keep_keys), wants=handlers.OF_PAYEES),
             _subscription(topics.PAYMENT_ISSUED, tell_payment),
         ),
         router=api.router,

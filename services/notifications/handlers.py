@@ -5,7 +5,7 @@ from functools import partial
 
 from contracts.household import HouseholdKey, KeyPurpose
 from contracts.payment import PaymentIssued
-from contracts.wire import Received, Record
+from contracts.wire import Received, Record, mentions
 from postbox import parking
 from postbox.message import Batch, Connection
 from services.notifications import sms, store
@@ -13,9 +13,12 @@ from vault import keyring
 from vault.keyring import WrappedKey
 from vault.master import MasterKey
 
+OF_PAYEES = mentions(KeyPurpose.PAYEE)
+"""Which keys are wanted: those of payees, the only ones that are opened here."""
+
 
 async def keep_keys(batch: Batch[Received[HouseholdKey]], db: Connection) -> Sequence[Record]:
-    """Keep the wrapped keys of payees, the only ones read here, and try again what waited for them."""
+    """Keep the wrapped keys of payees, and try again what waited for them."""
     keys = [
         WrappedKey(k.household_id, k.key_id, k.purpose, k.state, k.master_key_id, k.wrapped)
         for k in (message.data for message in batch.messages)

@@ -1,5 +1,6 @@
 """Payments as a process: its settings, what it listens to, and what it works with."""
 
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -70,7 +71,7 @@ def service_of(settings: PaymentsSettings) -> Service:
         "payments",
         settings,
         subscriptions=[
-            _listen(HOUSEHOLD_KEY, handlers.keep_keys),
+            replace(_listen(HOUSEHOLD_KEY, handlers.keep_keys), wants=handlers.OF_PAYEES),
             _listen(ELIGIBILITY_SCORED, partial(handlers.score, office)),
             *(_hear(partner, partial(handlers.report, office)) for partner in office.partners.values()),
             _listen(HOUSEHOLD_EXITED, partial(handlers.leave, office)),
@@ -86,14 +87,13 @@ def service_of(settings: PaymentsSettings) -> Service:
 
 
 def _listen(topic: Topic, handler: Handler) -> Subscription:
-    decode = partial(wire.decode, topic.contract)
-    holds = not topic.compacted
-    return Subscription(topic.name, decode, handler, topic.contract, holds=holds, compacted=topic.compacted)
+    decode, table = partial(wire.decode, topic.contract), topic.compacted
+    return Subscription(topic.name, decode, handler, topic.contract, holds=not table, compacted=table)
 
 
 def _hear(partner: KafkaPartner, handler: Handler) -> Subscription:
-    reports = partner.reports
-    return Subscription(reports.name, partner.read_report, handler, reports.contract, holds=True)
+    topic = partner.reports
+    return Subscription(topic.name, partner.read_report, handler, topic.contract, holds=True)
 
 
 if __name__ == "__main__":

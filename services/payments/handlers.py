@@ -9,7 +9,7 @@ from contracts.eligibility import EligibilityScored
 from contracts.household import HouseholdExited, HouseholdKey, KeyPurpose, KeyState, Payee
 from contracts.payment import PaymentReport, ReportStatus
 from contracts.topics import ELIGIBILITY_SCORED
-from contracts.wire import Received, Record, load
+from contracts.wire import Received, Record, load, mentions
 from postbox import parking
 from postbox.message import Batch, Connection
 from services.payments import entitlements, partners, states, store, store_cycles, store_reports
@@ -23,6 +23,8 @@ from vault.keyring import WrappedKey
 from vault.master import MasterKey
 from vault.sealing import Keys
 
+OF_PAYEES = mentions(KeyPurpose.PAYEE)
+"""Which keys are wanted: payments never opens what those of persons seal."""
 _MAY_FREE = frozenset(
     {ReportStatus.FAILED, ReportStatus.EXPIRED, ReportStatus.RETURNED, ReportStatus.CANCELLED}
 )
@@ -81,10 +83,7 @@ async def report(office: Office, batch: Batch[Received[PaymentReport]], db: Conn
 
 
 async def keep_keys(batch: Batch[Received[HouseholdKey]], db: Connection) -> Sequence[Record]:
-    """Keep payees' wrapped keys; what waited for one is tried again, what waits for a destroyed one says so.
-
-    Keys of persons are not kept: payments never opens what they seal.
-    """
+    """Keep payees' wrapped keys; what waited for one is tried again, or says that it was destroyed."""
     said = [each.data for each in batch.messages if each.data.purpose is KeyPurpose.PAYEE]
     changed = await keyring.keep(
         db,

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts import wire
+from contracts.household import HouseholdKey, KeyPurpose, KeyState
 from contracts.release import INSTRUCTION, REPORT
 from contracts.topics import PAYMENT_ISSUED
-from tests.contracts.examples import TIME, TOPIC, record
+from tests.contracts.examples import HOUSEHOLD, TIME, TOPIC, record
 
 
 @pytest.mark.parametrize("kind", ["full", "minimal"])
@@ -30,6 +31,12 @@ def test_another_sdk_reads_our_records_with_every_attribute(name: str, kind: str
     jose = name in {INSTRUCTION, REPORT}
     assert event.get_datacontenttype() == ("application/jose" if jose else "application/json")
     assert event.get_data() == (made.value.decode() if jose else json.loads(made.value))
+
+
+@pytest.mark.parametrize("purpose", KeyPurpose)
+def test_a_payees_key_is_told_from_others_before_it_is_decoded(purpose: KeyPurpose) -> None:
+    key = HouseholdKey(household_id=HOUSEHOLD, key_id="k", purpose=purpose, state=KeyState.DESTROYED)
+    assert wire.mentions(KeyPurpose.PAYEE)(wire.dump(key)) == (purpose is KeyPurpose.PAYEE)
 
 
 def test_the_id_of_an_event_is_the_same_for_ever() -> None:
