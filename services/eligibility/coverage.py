@@ -1,6 +1,6 @@
 """How many people programmes reach, by who they are: counted by household, told without small counts. Pure.
 
-A programme reaches a person when its latest decision entitles the household; the floor when any does.
+A programme reaches everyone in a household that it entitles by what is known that day; the floor if any does.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

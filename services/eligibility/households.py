@@ -164,6 +164,14 @@ def score_again(
     return _score(desk, household, registration, cause)
 
 
+def entitled(desk: Desk, household: Household, registration: Registration, people: People) -> tuple[str, ...]:
+    """Ids of the programmes that entitle a household by what is known now, sensitive ones among them."""
+    judgements = _judge(desk, household)
+    facts = _facts(people, registration, {each.occasion.as_of for each in judgements})
+    made = desk.panel.decide(judgements, facts)
+    return tuple(each.programme for each in made if each.outcome is Outcome.ELIGIBLE)
+
+
 def _score(desk: Desk, household: Household, registration: Registration, cause: Cause) -> Household:
     sealed_persons = desk.open_sealed(registration.persons, registration.event_id)
     payee = desk.open_sealed(registration.payee, registration.event_id)

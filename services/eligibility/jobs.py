@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from contracts.topics import HOUSEHOLD_REGISTERED
 from contracts.wire import load
 from postbox import outbox
 from postbox.errors import handling_of, reason_of
@@ -13,11 +12,10 @@ from services.eligibility import coverage, events, store, store_coverage
 from services.eligibility.coverage import Reach
 from services.eligibility.facts import People, facts_of
 from services.eligibility.handlers import Office
-from services.eligibility.households import Desk, Household, Registration, score_again
+from services.eligibility.households import Desk, Household, Registration, entitled, score_again
 from services.eligibility.store import Turn
-from services.eligibility.store_coverage import Counted, Counting
+from services.eligibility.store_coverage import Counting
 from vault import keyring
-from vault.sealing import Keys
 
 CHUNK = 500
 
@@ -88,10 +86,11 @@ async def count_coverage(office: Office, service: Service, *, chunk: int = CHUNK
 
 
 async def _count_chunk(office: Office, db: Connection, counting: Counting, most: int) -> None:
-    found = await store_coverage.chunk_of(db, counting, most)
-    keys = await keyring.load(db, office.master, (each.persons.key_id for each in found))
-    unreadable = _add_each(counting, found, keys)
-    await store_coverage.go_on(db, counting, [each.household_id for each in found], unreadable)
+    known = await store.cycles_for_scoring(db)
+    found = await store.chunk_after(db, counting.after, most)
+    keys = await keyring.load(db, office.master, (kept.persons.key_id for _, kept in found))
+    unreadable = _add_each(office.desk(known, keys), counting, found)
+    await store_coverage.go_on(db, counting, [each.household_id for each, _ in found], unreadable)
     if len(found) < most:
         programmes = [
             Reach(each.id, each.document.sensitive) for each in office.programmes if not each.document.draft
@@ -100,23 +99,20 @@ async def _count_chunk(office: Office, db: Connection, counting: Counting, most:
         await store_coverage.finish(db, counting.as_of, report, datetime.now(UTC))
 
 
-def _add_each(counting: Counting, found: Sequence[Counted], keys: Keys) -> int:
+def _add_each(desk: Desk, counting: Counting, found: Sequence[tuple[Household, Registration]]) -> int:
     """Households that can't be read (forgotten ones, say) are left out; gives how many."""
     unreadable = 0
-    for each in found:
+    for household, kept in found:
         try:
-            plain = keys.open(
-                each.persons.key_id,
-                each.persons.blob,
-                event_id=each.event_id,
-                event_type=HOUSEHOLD_REGISTERED.name,
-            )
-            people = load(People, plain)
+            plain = desk.open_sealed(kept.persons, kept.event_id)
+            people = load(People, plain) if plain is not None else None
         except Exception as error:
             if handling_of(error) == "wait":
                 raise
+            people = None
+        if people is None:
             unreadable += 1
-        else:
-            facts = facts_of(people, each.level, each.area_type, each.commune, counting.as_of)
-            coverage.add(counting.counts, facts, each.reached)
+            continue
+        facts = facts_of(people, kept.level, kept.area_type, kept.commune, counting.as_of)
+        coverage.add(counting.counts, facts, entitled(desk, household, kept, people))
     return unreadable

@@ -134,6 +134,19 @@ async def chunk_of(db: Connection, turn: Turn, most: int) -> list[tuple[Househol
     return [(_household(row), _registration(row)) for row in rows]
 
 
+async def chunk_after(db: Connection, household_id: str, most: int) -> list[tuple[Household, Registration]]:
+    """The next households by id that have not left, with their sealed events; not locked."""
+    rows = await db.fetch(
+        f"""
+        {_WITH_REGISTRATION} where household_id > $1 and h.revision > h.exit_revision
+        order by household_id limit $2
+        """,
+        household_id,
+        most,
+    )
+    return [(_household(row), _registration(row)) for row in rows]
+
+
 async def registered(db: Connection, household_id: str) -> tuple[Household, Registration] | None:
     """A household with its latest sealed event; None for one that is not known."""
     row = await db.fetchrow(f"{_WITH_REGISTRATION} where household_id = $1", household_id)

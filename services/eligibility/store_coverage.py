@@ -1,4 +1,4 @@
-"""The SQL of coverage: households to count, chunk by chunk, and the reports that came of it."""
+"""The SQL of coverage: how far a count got, and the reports that came of it."""
 
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -7,8 +7,6 @@ from typing import NamedTuple
 import asyncpg
 from pydantic_core import from_json, to_json
 
-from contracts.household import AreaType, Level
-from contracts.sealed import Sealed
 from postbox.message import Connection
 from services.eligibility.coverage import Counts
 
@@ -19,18 +17,6 @@ class Counting(NamedTuple):
     as_of: date
     after: str
     counts: Counts
-
-
-class Counted(NamedTuple):
-    """A household to count: its sealed persons, and the programmes its latest decisions entitle it to."""
-
-    household_id: str
-    event_id: str
-    commune: str
-    area_type: AreaType
-    level: Level
-    persons: Sealed
-    reached: tuple[str, ...]
 
 
 async def start(db: Connection, as_of: date, now: datetime, *, again: bool) -> None:
@@ -58,23 +44,6 @@ async def next_counting(db: Connection) -> Counting | None:
         """
     )
     return Counting(row["as_of"], row["after"], from_json(row["counts"])) if row else None
-
-
-async def chunk_of(db: Connection, counting: Counting, most: int) -> list[Counted]:
-    """The next households, by id, that have not left."""
-    rows = await db.fetch(
-        """
-        select r.household_id, r.event_id, r.commune, r.area_type, r.level, r.person_key_id, r.persons,
-            array(select programme from decision_made d where (d.household_id, d.sequence) =
-                (h.household_id, h.sequence) and d.outcome = 'eligible' order by programme) as reached
-        from household h join registration r using (household_id)
-        where household_id > $1 and h.revision > h.exit_revision
-        order by household_id limit $2
-        """,
-        counting.after,
-        most,
-    )
-    return [_counted(row) for row in rows]
 
 
 async def go_on(db: Connection, counting: Counting, seen: Sequence[str], unreadable: int) -> None:
@@ -117,16 +86,4 @@ async def coverage_of(db: Connection, as_of: date) -> asyncpg.Record | None:
         from coverage where as_of = $1
         """,
         as_of,
-    )
-
-
-def _counted(row: asyncpg.Record) -> Counted:
-    return Counted(
-        household_id=row["household_id"],
-        event_id=row["event_id"],
-        commune=row["commune"],
-        area_type=AreaType(row["area_type"]),
-        level=Level(row["level"]),
-        persons=Sealed(key_id=row["person_key_id"], blob=row["persons"]),
-        reached=tuple(row["reached"]),
     )
