@@ -11,7 +11,16 @@ from contracts.model import Contract
 from contracts.topics import Topic
 from postbox.message import Handler, Subscription
 from postbox.service import Job, Service, ServiceSettings, run
-from services.eligibility import api, api_coverage, api_scorecards, handlers, jobs, packages, programmes
+from services.eligibility import (
+    api,
+    api_coverage,
+    api_explanations,
+    api_scorecards,
+    handlers,
+    jobs,
+    packages,
+    programmes,
+)
 from services.eligibility.handlers import Office
 from services.eligibility.packages import Panel
 from services.eligibility.programmes import Programme
@@ -52,7 +61,7 @@ def service(settings: EligibilitySettings) -> Service:
     master = MasterKey.from_file(settings.master_key_file)
     office = Office(master, Panel(known), read_scorecards())
     router = APIRouter()
-    for part in (api, api_scorecards, api_coverage):
+    for part in (api, api_scorecards, api_coverage, api_explanations):
         router.include_router(part.router)
     return Service(
         "eligibility",

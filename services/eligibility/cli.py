@@ -17,6 +17,7 @@ def mount(app: typer.Typer) -> None:
     commands.command("list")(list_)
     for command in (show, check, facts):
         commands.command()(command)
+    app.command()(explain)
 
 
 def list_(as_json: Json = False) -> None:
@@ -92,6 +93,35 @@ def check(
         typer.echo(f"draft: {line}", err=True)
     if wrong := [row["name"] for row in rows if not row["right"]]:
         terminal.fail(f"{len(wrong)} worked examples come out otherwise.", "Correct them, or the rates.")
+
+
+def explain(
+    household: Annotated[str, typer.Argument(help="The household's id.")],
+    programme: Annotated[str, typer.Option(help="This programme only; a sensitive one must be named.")] = "",
+    on: Annotated[str, typer.Option(help="What would be decided on this day, YYYY-MM-DD.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Say in English and Khmer why a household gets what it gets, or why not.
+
+    Each latest decision is made again from what is registered and the programme's file; where that comes
+    out otherwise than recorded, it says so.
+    """
+    asked = {name: value for name, value in (("programme", programme), ("on", on)) if value}
+    with terminal.client("eligibility") as client:
+        path = f"/households/{household}/explanations"
+        found = terminal.checked(client.get(path, params=asked)).json()
+    if as_json:
+        terminal.emit(found, as_json)
+        return
+    for each in found:
+        typer.echo(f"{each['en']}\n{each['km']}")
+        if each["same"] is False:
+            typer.echo("This is not what is recorded: the registration or the file changed since.", err=True)
+        terminal.emit(
+            [{name: row[name] for name in ("holds", "en", "km")} for row in each["conditions"]], as_json
+        )
+    if not found:
+        typer.echo("No programme has decided about this household.")
 
 
 def facts(as_json: Json = False) -> None:

@@ -14,7 +14,8 @@ from typer.testing import CliRunner, Result
 
 from services.eligibility import cli
 from tests.integration.eligibility.conftest import Scene
-from tests.unit.eligibility.samples import FILE, PROGRAMME
+from tests.unit.eligibility.samples import FILE, PROGRAMME, cycle_changed
+from tests.waiting import until
 from tonle import terminal
 
 pytestmark = pytest.mark.stack
@@ -76,6 +77,24 @@ async def test_a_proposed_file_is_checked_with_its_worked_examples(run: Run, tmp
         r"broken\.yaml:\d+: conditions\.1\.holds: undeclared reference to 'cows'", refused.output
     )
     assert "person\tage\tnumber\twhole years" in (await run("programmes", "facts")).stdout
+
+
+async def test_a_decision_is_explained_in_english_and_khmer(scene: Scene, run: Run) -> None:
+    await scene.tell(cycle_changed())
+    await until(lambda: scene.db.fetchval("select count(*) from cycle"))
+    await scene.register("h-1")
+    await until(lambda: scene.counts(eligible=1))
+    said = (await run("explain", "h-1")).stdout
+    assert "COVID-19 Cash Transfer gives 176,000 riel, judged on 2023-06-01: 80,000 for the household" in said
+    assert "80,000 រៀល សម្រាប់គ្រួសារ (1 × 80,000)" in said
+    (recorded,) = json.loads((await run("explain", "h-1", "--json")).stdout)
+    assert (recorded["same"], recorded["amount"]) == (True, 176_000)
+    after = await run("explain", "h-1", "--programme", PROGRAMME.id, "--on", "2024-04-01")
+    assert "gives nothing, judged on 2024-04-01" in after.stdout
+    assert "the programme is in force on that day" in after.stdout
+    sensitive = await run("explain", "h-1", "--programme", "family-package-hiv")
+    assert (sensitive.exit_code, "explain.sensitive" in sensitive.output) == (1, True)
+    assert (await run("explain", "no-such")).exit_code == 1
 
 
 async def test_programmes_are_for_those_who_may_read(scene: Scene) -> None:
