@@ -1,6 +1,6 @@
 """Conditions and counts of a programme file, in CEL (Common Expression Language), checked against the facts.
 
-`docs/decisions/0012-conditions-in-cel.md` says why. Pure.
+`docs/decisions/0015-conditions-in-cel.md` says why. Pure.
 """
 
 import re

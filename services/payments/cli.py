@@ -52,7 +52,7 @@ def open_cycle(
     Households are scored again for the cycle's reference date, by default the first of the month. It needs
     an officer's token in TONLE_TOKEN: `tonle officers add NAME --may prepare`.
     """
-    known = _programme(programme)
+    known = _terms_of(programme)
     terms = {
         "programme": programme,
         "programme_hash": known["hash"],
@@ -158,15 +158,23 @@ def revoke_officer(name: Name) -> None:
     terminal.emit({"revoked": name}, as_json=False)
 
 
-def _programme(programme: str) -> dict[str, str]:
+def _terms_of(programme: str) -> dict[str, str]:
     # An officer's token is known to payments alone; what programmes there are is no secret on this machine.
     admin = {"Authorization": f"Bearer {terminal.running_stack().tokens['admin']}"}
     with terminal.client("eligibility") as http:
-        found = terminal.checked(http.get("/programmes", headers=admin)).json()
-    known = {each["id"]: each for each in found}
+        known = {each["id"]: each for each in terminal.checked(http.get("/programmes", headers=admin)).json()}
     if programme not in known:
         terminal.fail(f"There is no programme {programme}.", f"Take one of: {', '.join(known)}.")
-    return {name: known[programme][name] for name in ("hash", "purpose")}
+    found = known[programme]
+    if found["draft"]:
+        terminal.fail(
+            f"{programme} is a draft.", f"Fill in what is missing: tonle programmes show {programme}."
+        )
+    if found["sensitive"]:
+        terminal.fail(
+            f"{programme} is sensitive.", "Payments does not pay by sealed decisions yet; no cycle is opened."
+        )
+    return {name: found[name] for name in ("hash", "purpose")}
 
 
 def _send(path: str, body: object, as_json: bool) -> None:

@@ -16,6 +16,16 @@ from tonle import terminal
 
 pytestmark = pytest.mark.stack
 Tonle = Callable[..., Awaitable[Result]]
+PROGRAMMES = [
+    {
+        "id": name,
+        "hash": HASH,
+        "purpose": PURPOSE,
+        "draft": name == "a-draft",
+        "sensitive": name == "a-sealed-one",
+    }
+    for name in (PROGRAMME, "a-draft", "a-sealed-one")
+]
 TERMS = ("--envelope", "1000000", "--cap-household", "400000", "--cap-payments", "10")
 
 
@@ -24,9 +34,7 @@ def tonle(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Tonle:
     """`await tonle("Sokha", "cycles", "list")`: run a command with a person's token."""
     app = typer.Typer()
     cli.mount(app)
-    programmes = httpx.MockTransport(
-        lambda _: httpx.Response(200, json=[{"id": PROGRAMME, "hash": HASH, "purpose": PURPOSE}])
-    )
+    programmes = httpx.MockTransport(lambda _: httpx.Response(200, json=PROGRAMMES))
 
     async def run(who: str, *arguments: str) -> Result:
         def client(service: str) -> httpx.Client:
@@ -79,7 +87,9 @@ async def test_two_officers_take_a_cycle_from_opened_to_closed(scene: Scene, ton
 
 
 MISTAKES: dict[tuple[str, ...], str] = {
-    ("cycles", "open", "no-programme", "2023-06", *TERMS): f"Take one of: {PROGRAMME}.",
+    ("cycles", "open", "no-programme", "2023-06", *TERMS): f"Take one of: {PROGRAMME}, ",
+    ("cycles", "open", "a-draft", "2023-06", *TERMS): "tonle programmes show a-draft",
+    ("cycles", "open", "a-sealed-one", "2023-06", *TERMS): "a-sealed-one is sensitive",
     ("cycles", "approve", "no-cycle"): "There is no such cycle",
     ("cycles", "open", PROGRAMME, "June", *TERMS): "The request is not valid",
     ("officers", "add", "Vanna", "--may", "everything"): "Take some of prepare, approve.",
