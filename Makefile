@@ -3,7 +3,9 @@
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
 
-PYTHON ?= $(firstword $(shell command -v python3.11 python3.12 python3.13 python3))
+# A distribution's Python is optimised by profile, which one compiled by hand seldom is: it comes first if it can make a venv.
+PYTHON ?= $(firstword $(foreach python,/usr/bin/python3.11 $(shell command -v python3.11 python3.12 python3.13 python3),\
+	$(shell $(python) -c 'import ensurepip, sys; print(sys.executable)' 2>/dev/null)))
 UV_VERSION := 0.13.9
 HOUSEHOLDS ?= 10000
 SEED ?= 1
