@@ -123,11 +123,17 @@ def _state(
         supervisor=Identity.of(os.getpid()) or Identity(os.getpid(), 0.0, ()),
         kafka=KafkaPart(
             port=broker.port,
+            state="running",
             log=nowhere,
             bootstrap=broker.bootstrap,
             password_files={user: broker.secrets.kafka_password_file(user) for user in access.users()},
         ),
-        postgres=PostgresPart(port=server.port, log=nowhere, dsn={role: server.dsn(role) for role in roles}),
+        postgres=PostgresPart(
+            port=server.port,
+            state="running",
+            log=nowhere,
+            dsn={role: server.dsn(role) for role in roles},
+        ),
         services={},
         simulators={},
         tokens={"admin": server.secrets.admin_token},
