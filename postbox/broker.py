@@ -1,7 +1,10 @@
-"""How a client reaches the broker: where it is, and the user it is known by."""
+"""How a client reaches the broker, by which user it is known, and how it leaves."""
 
+import asyncio
 from dataclasses import dataclass
 from pathlib import Path
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 
 @dataclass(frozen=True)
@@ -29,3 +32,13 @@ class Broker:
     def password(self) -> str:
         """The text of the file."""
         return self.password_file.read_text().strip() if self.password_file else ""
+
+
+async def stop(client: AIOKafkaConsumer | AIOKafkaProducer) -> None:
+    """Stop a client in a task of its own: where one of aiokafka's tasks had not begun, its cancellation comes
+    out of `stop()`, and would end the caller's task as if that had been cancelled.
+    """
+    stopping = asyncio.create_task(client.stop())
+    await asyncio.wait({stopping})
+    if not stopping.cancelled():
+        stopping.result()

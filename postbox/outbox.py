@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from asyncpg import Pool
 
+from postbox.broker import stop
 from postbox.message import Connection, Outgoing
 from postbox.packing import pack, pages, unpack
 
@@ -129,7 +130,7 @@ class Publisher:
         """Disconnect; the next publication connects anew."""
         producer, self._started = self._started, None
         if producer is not None:
-            await producer.stop()
+            await stop(producer)
 
     async def sweep(self, older_than_s: float) -> int:
         """Publish what a crash left behind: every lane with a row older than that."""
@@ -166,7 +167,7 @@ class Publisher:
                 try:
                     await producer.start()
                 except BaseException:
-                    await producer.stop()  # or its connections and tasks stay, one for each try
+                    await stop(producer)  # or its connections and tasks stay, one for each try
                     raise
                 self._started = producer
             return self._started

@@ -11,7 +11,7 @@ from asyncpg import Pool
 
 from postbox import positions
 from postbox.batch import pause
-from postbox.broker import Broker
+from postbox.broker import Broker, stop
 from postbox.positions import Place, Position
 
 WITNESS_S = 3.0
@@ -100,7 +100,7 @@ async def rewind(broker: Broker, db: Pool, topics: Collection[str], since_s: flo
             since_ms = int((time() - since_s) * 1000)
             found = await consumer.offsets_for_times({_tp(place): since_ms for place in lost})
         finally:
-            await consumer.stop()
+            await stop(consumer)
         written = {place: at.offset if (at := found[_tp(place)]) else ends[_tp(place)] for place in lost}
         offsets = {place: min(written[place], stood[place].next_offset) for place in lost}
         await positions.rewind(connection, offsets)
@@ -127,7 +127,7 @@ async def _rewritten(broker: Broker, mine: Mapping[Place, Position]) -> dict[Pla
                     reasons[Place(*found)] = "its log was cut short and written on"
         return reasons
     finally:
-        await consumer.stop()
+        await stop(consumer)
 
 
 def _shorter(mine: Mapping[Place, Position], ends: Mapping[TopicPartition, int]) -> dict[Place, str]:

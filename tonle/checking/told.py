@@ -15,7 +15,7 @@ from contracts.model import Contract
 from contracts.payment import PaymentIssued, PaymentReport, PaymentState, PaymentUpdated
 from contracts.sms import SmsSent, SmsUpdated
 from contracts.topics import Topic
-from postbox.broker import Broker
+from postbox.broker import Broker, stop
 from tonle.checking.facts import Facts, Told
 
 POLL_MS = 1000
@@ -141,7 +141,7 @@ async def whole(kafka: Broker, topic: str) -> AsyncIterator[list[ConsumerRecord]
             ]
             ends = {place: end for place, end in ends.items() if await consumer.position(place) < end}
     finally:
-        await consumer.stop()
+        await stop(consumer)
 
 
 async def _partitions(kafka: Broker, topic: str) -> list[TopicPartition]:

@@ -1,5 +1,11 @@
 """What a broker lost is noticed, and what is asked to be put right is, whoever noticed it first."""
 
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+from aiokafka import AIOKafkaConsumer
+
 from postbox.service import Service
 from tests.faults import counting
 from tests.integration.postbox.conftest import Scene
@@ -41,11 +47,33 @@ async def test_a_partition_that_stood_longer_than_asked_for_skips_nothing(scene:
     assert await scene.effects() == [1, 2]
 
 
+async def test_the_watch_goes_on_when_a_cancellation_comes_out_of_a_client(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.settings.witness_every_s = 0
+    stop, witnesses = AIOKafkaConsumer.stop, []
+
+    async def stop_cancelled(consumer: AIOKafkaConsumer) -> None:
+        await stop(consumer)
+        if consumer._group_id is None:
+            witnesses.append(consumer)
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr(AIOKafkaConsumer, "stop", stop_cancelled)
+    await scene.add(1)
+    async with scene.running():
+        await until(lambda: _reaches(witnesses, 2))
+
+
 async def test_a_service_that_reads_nothing_publishes_again_all_the_same(scene: Scene) -> None:
     async with Service(
         "counting", scene.settings, migrations=[counting.MIGRATIONS]
     ).running() as scene.service:
         assert await _recover(scene, 3600) == 0
+
+
+async def _reaches(some: Sequence[object], count: int) -> bool:
+    return len(some) >= count
 
 
 async def _recover(scene: Scene, since_s: float) -> int:
