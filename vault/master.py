@@ -1,6 +1,7 @@
 """The master key that wraps data keys: a file on one machine, a KMS behind the same calls elsewhere."""
 
 import hashlib
+import hmac
 import stat
 from pathlib import Path
 
@@ -19,6 +20,7 @@ class MasterKey:
     def __init__(self, key: bytes) -> None:
         self.id = hashlib.sha256(b"tonle master key\n" + key).hexdigest()[:16]
         self._cipher = AESGCM(key)
+        self._mac_key = hmac.digest(key, b"tonle keyed hashes", "sha256")
 
     @classmethod
     def from_file(cls, path: Path) -> "MasterKey":
@@ -44,3 +46,7 @@ class MasterKey:
     def unwrap(self, wrapped: bytes, *, bound_to: str) -> bytes:
         """The data key. Raises `SealBroken` for another master key, household, key id or damaged bytes."""
         return decrypt(self._cipher, wrapped, bound_to.encode())
+
+    def keyed_hash(self, text: str) -> bytes:
+        """32 bytes (HMAC-SHA256): always the same for this text, and saying nothing without this key."""
+        return hmac.digest(self._mac_key, text.encode(), "sha256")

@@ -58,3 +58,10 @@ def test_a_file_of_anything_else_is_refused_without_showing_it(tmp_path: Path, t
 def test_a_missing_file_is_named_with_its_setting(tmp_path: Path) -> None:
     with pytest.raises(MasterKeyUnusable, match="TONLE_MASTER_KEY_FILE"):
         MasterKey.from_file(tmp_path / "nowhere.key")
+
+
+def test_a_keyed_hash_is_the_same_for_the_same_text_and_key_alone() -> None:
+    master, other = MasterKey(KEY), MasterKey(bytes(32))
+    assert master.keyed_hash("+85512345678") == master.keyed_hash("+85512345678")
+    others = {master.keyed_hash("+85512345679"), other.keyed_hash("+85512345678")}
+    assert master.keyed_hash("+85512345678") not in others
