@@ -48,6 +48,13 @@ class MakeSettings(Protocol):
     ) -> Settings: ...
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With `-n 2` a file's tests stay in one process, and so do all that share the flow's one run."""
+    for item in items:
+        file = item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group("flow" if file.startswith("tests/flow/") else file))
+
+
 @pytest_asyncio.fixture(scope="session")
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     """Kafka and PostgreSQL, started once; no service runs in it."""

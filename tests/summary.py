@@ -25,6 +25,7 @@ class Summary:
     def __init__(self) -> None:
         self._suites: dict[str, Suite] = {}
         self._not_run: Counter[str] = Counter()
+        self._not_selected: dict[str, int] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         suite = self._suites.setdefault(suite_of(report.nodeid), Suite())
@@ -42,9 +43,18 @@ class Summary:
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
         more = sum(item.get_closest_marker("more") is not None for item in items)
         if more:
-            self._not_run["needs apt, Docker or a browser: run by make test-more"] += more
+            self._not_selected["needs apt, Docker or a browser: run by make test-more"] = more
         if len(items) > more:
-            self._not_run["not selected by this command"] += len(items) - more
+            self._not_selected["not selected by this command"] = len(items) - more
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        # Under xdist only the workers deselect, and all deselect the same: one of them tells the controller.
+        if hasattr(session.config, "workeroutput"):
+            session.config.workeroutput["not_selected"] = self._not_selected
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: object) -> None:
+        self._not_selected = getattr(node, "workeroutput", {}).get("not_selected", self._not_selected)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         rows = [*lint_rows(), *(row(name, suite) for name, suite in sorted(self._suites.items()))]
@@ -59,9 +69,10 @@ class Summary:
                 for column, (cell, width) in enumerate(zip(line, widths, strict=True))
             )
             terminalreporter.write_line("  ".join(cells).rstrip())
-        for reason, count in self._not_run.most_common():
+        not_run = self._not_run + Counter(self._not_selected)
+        for reason, count in not_run.most_common():
             terminalreporter.write_line(f"did not run: {count} - {reason}")
-        if not self._not_run:
+        if not not_run:
             terminalreporter.write_line("did not run: nothing")
 
 

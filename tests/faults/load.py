@@ -122,7 +122,7 @@ class Load:
     async def working(self, url: str, token: str) -> AsyncIterator["Load"]:
         """The desks are open at registration's `url`, with a registrar's token."""
         headers = {"Authorization": f"Bearer {token}"}
-        async with httpx.AsyncClient(base_url=url, headers=headers, timeout=15) as http:
+        async with httpx.AsyncClient(verify=False, base_url=url, headers=headers, timeout=15) as http:
             desks = [asyncio.create_task(self._work(Desk(http, self.told))) for _ in range(DESKS)]
             try:
                 yield self

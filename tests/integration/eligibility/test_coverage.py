@@ -30,7 +30,7 @@ async def tonle(scene: Scene, monkeypatch: pytest.MonkeyPatch, *words: str) -> R
 
     def client(_: str) -> httpx.Client:
         headers = {"Authorization": f"Bearer {scene.admin_token}"}
-        return httpx.Client(base_url=scene.service.url, headers=headers)
+        return httpx.Client(verify=False, base_url=scene.service.url, headers=headers)
 
     monkeypatch.setattr(terminal, "client", client)
     invoke: Callable[..., Result] = CliRunner().invoke

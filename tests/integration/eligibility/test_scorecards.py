@@ -38,7 +38,7 @@ async def tonle(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
 
     def client(_: str) -> httpx.Client:
         headers = {"Authorization": f"Bearer {scene.admin_token}"}
-        return httpx.Client(base_url=scene.service.url, headers=headers)
+        return httpx.Client(verify=False, base_url=scene.service.url, headers=headers)
 
     def run(*words: str) -> "asyncio.Future[Result]":
         invoke: Callable[[typer.Typer, Sequence[str]], Result] = CliRunner().invoke

@@ -50,7 +50,9 @@ class Simulator:
         await self.process.wait()
 
     async def get(self, path: str) -> httpx.Response:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.environment['TONLE_PORT']}") as client:
+        async with httpx.AsyncClient(
+            verify=False, base_url=f"http://127.0.0.1:{self.environment['TONLE_PORT']}"
+        ) as client:
             return await client.get(path)
 
     async def _ready(self) -> bool:

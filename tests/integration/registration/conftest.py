@@ -56,7 +56,9 @@ class Window:
         self, method: str, path: str, token: str, headers: dict[str, str] | None = None, **more: Any
     ) -> httpx.Response:
         headers = {"Authorization": f"Bearer {token}"} | (headers or {})
-        async with httpx.AsyncClient(base_url=self.service.url, headers=headers, timeout=30) as client:
+        async with httpx.AsyncClient(
+            verify=False, base_url=self.service.url, headers=headers, timeout=30
+        ) as client:
             return await client.request(method, path, **more)
 
     async def registrar(self, area: str = "", actions: list[str] = ACTIONS) -> str:

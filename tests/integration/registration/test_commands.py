@@ -34,7 +34,9 @@ class Commands:
     def _client(self, service: str, *, timeout_s: float = 60.0) -> httpx.Client:
         assert service == "registration"
         headers = {"Authorization": f"Bearer {self.token}"}
-        return httpx.Client(base_url=self._window.service.url, headers=headers, timeout=timeout_s)
+        return httpx.Client(
+            verify=False, base_url=self._window.service.url, headers=headers, timeout=timeout_s
+        )
 
     async def run(self, *arguments: str) -> Result:
         return await asyncio.to_thread(lambda: CliRunner().invoke(self._app, list(arguments)))
