@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "demo": ("tonle.demo",),
     "check": ("tonle.check",),
     "topics": ("tonle.monitor",),
+    "archive": ("tonle.archive",),
     "generate": ("tonle.generate",),
     "import": ("services.registration.cli",),
     "household": ("services.registration.cli", "tonle.story"),

@@ -2,8 +2,9 @@
 
 import base64
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -121,16 +122,35 @@ async def read(facts: Facts, kafka: Broker, prefix: str, partners: Sequence[str]
     return reading
 
 
-async def whole(kafka: Broker, topic: str) -> AsyncIterator[list[ConsumerRecord]]:
-    """A topic from its first record to the end it has now, in batches, each partition in order."""
+class LogShorter(Exception):
+    """A partition ends before the record that shall be read next."""
+
+    def __init__(self, begin: int, end: int) -> None:
+        super().__init__(f"offset {begin} of {end}")
+        self.begin, self.end = begin, end
+
+
+async def whole(
+    kafka: Broker, topic: str, begins: Mapping[int, int] = MappingProxyType({})
+) -> AsyncIterator[list[ConsumerRecord]]:
+    """A topic from its first record to the end it has now, in batches, each partition in order.
+
+    `begins` says from which offset on, by partition. Raises `LogShorter` where the log ends before.
+    """
     places = await _partitions(kafka, topic)
     consumer = AIOKafkaConsumer(**kafka.options, enable_auto_commit=False, group_id=None)
     await consumer.start()
     try:
         consumer.assign(places)
-        ends = {place: end for place, end in (await consumer.end_offsets(places)).items() if end}
-        for place, begin in (await consumer.beginning_offsets(places)).items():
-            consumer.seek(place, begin)
+        firsts = await consumer.beginning_offsets(places)
+        wanted = {place: max(first, begins.get(place.partition, 0)) for place, first in firsts.items()}
+        ends = {}
+        for place, end in (await consumer.end_offsets(places)).items():
+            if end < wanted[place]:
+                raise LogShorter(wanted[place], end)
+            consumer.seek(place, wanted[place])
+            if end > wanted[place]:
+                ends[place] = end
         while ends:
             batches = await consumer.getmany(timeout_ms=POLL_MS, max_records=RECORDS_AT_ONCE)
             yield [
