@@ -18,6 +18,8 @@ _IMPORTS = (
     "coalesce(sum(quarantined + duplicates), 0)::bigint as refused from import"
 )
 
+_SMS = "select sms_id, household_id, state from sms where template = 'payment-ready'"
+
 
 @dataclass(frozen=True)
 class Counted:
@@ -47,7 +49,7 @@ async def count(stack: StackState) -> Counted:
     registered = await _rows(stack, "registration", "select household_id from household")
     scored = await _rows(stack, "eligibility", "select household_id, standing from household")
     payments = await _rows(stack, "payments", "select household_id, state from payment")
-    sms = await _rows(stack, "notifications", "select sms_id, household_id, state from sms")
+    sms = await _rows(stack, "notifications", _SMS)
     return Counted(
         rows=imports["rows"],
         quarantined=imports["refused"],

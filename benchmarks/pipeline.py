@@ -24,6 +24,7 @@ from tonle.stack.topics import SERVICES
 
 FOLDER = Path(".tonle")
 SEED = 1
+STEPS = "payment-ready"
 LOOK_S = 1.0
 SAY_EVERY_S = 3.0
 STILL_S = 2.0
@@ -144,11 +145,22 @@ async def opened(
 
 
 def manned(processes: Mapping[str, int]) -> tuple[Program, ...]:
-    """The stack's programs, services as often as asked: the second of `payments` is `payments-2`."""
+    """The stack's programs, services as often as asked: the second of `payments` is `payments-2`.
+
+    One SMS a payment is told, that it is ready, as floor and baseline do.
+    """
     return tuple(
-        program if number == 1 else replace(program, name=f"{program.name}-{number}")
+        replace(_ready_alone(program), name=program.name if number == 1 else f"{program.name}-{number}")
         for program in programs()
         for number in range(1, processes.get(program.name, 1) + 1)
+    )
+
+
+def _ready_alone(program: Program) -> Program:
+    if not program.name.startswith("notifications"):
+        return program
+    return replace(
+        program, environment=lambda place: {**program.environment(place), "TONLE_SMS_STEPS": STEPS}
     )
 
 

@@ -162,7 +162,10 @@ class Persons(Contract):
 
 
 class Payee(Contract):
-    """The sealed part about who collects and is told (key purpose `payee`). Phone is E.164."""
+    """The sealed part about who collects and is told (key purpose `payee`). Phones are E.164.
+
+    `fallback_phone`: whom to tell where `phone` is missing, or is another household's, too.
+    """
 
     person_id: str
     name_km: str
@@ -171,6 +174,15 @@ class Payee(Contract):
     account: Account | None = None
     language: Language = Language.KHMER
     contact: ContactPreference = ContactPreference.NEUTRAL
+    fallback_phone: str | None = None
+
+
+class Channel(OpenEnum):
+    """How a household came to be registered: at an office's desk, or as a row of a file."""
+
+    DESK = "desk"
+    FILE = "file"
+    UNRECOGNISED = _UNRECOGNISED
 
 
 class HouseholdRegistered(Contract):
@@ -183,6 +195,7 @@ class HouseholdRegistered(Contract):
     area_type: AreaType
     level: Level
     registered_by: str
+    channel: Channel | None = None
     persons: Sealed
     payee: Sealed
 

@@ -25,7 +25,9 @@ class Topic:
     compacted: bool = False
 
 
-HOUSEHOLD_REGISTERED = Topic("household.registered.v1", HouseholdRegistered, "registration", ("eligibility",))
+HOUSEHOLD_REGISTERED = Topic(
+    "household.registered.v1", HouseholdRegistered, "registration", ("eligibility", "notifications")
+)
 HOUSEHOLD_EXITED = Topic("household.exited.v1", HouseholdExited, "registration", ("eligibility", "payments"))
 HOUSEHOLD_KEY = Topic(
     "household.key.v1",
@@ -35,11 +37,13 @@ HOUSEHOLD_KEY = Topic(
     key="household_id/key_id",
     compacted=True,
 )
-ELIGIBILITY_SCORED = Topic("eligibility.scored.v1", EligibilityScored, "eligibility", ("payments",))
+ELIGIBILITY_SCORED = Topic(
+    "eligibility.scored.v1", EligibilityScored, "eligibility", ("payments", "notifications")
+)
 CYCLE_CHANGED = Topic("cycle.changed.v1", CycleChanged, "payments", ("eligibility",), key="cycle_id")
 ENVELOPE_CHANGED = Topic("envelope.changed.v1", EnvelopeChanged, "payments", (), key="envelope_id")
 PAYMENT_ISSUED = Topic("payment.issued.v1", PaymentIssued, "payments", ("notifications",))
-PAYMENT_UPDATED = Topic("payment.updated.v1", PaymentUpdated, "payments", ())
+PAYMENT_UPDATED = Topic("payment.updated.v1", PaymentUpdated, "payments", ("notifications",))
 SMS_SENT = Topic("sms.sent.v1", SmsSent, "notifications", ())
 SMS_UPDATED = Topic("sms.updated.v1", SmsUpdated, "notifications", ())
 

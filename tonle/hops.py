@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 Counts = Mapping[str, int]
+PAYMENT_STATES = ("issued", "accepted", "settled", "failed", "expired", "returned", "cancelled", "unknown")
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,7 @@ def hops(counted: Counted) -> tuple[Hop, Hop, Hop, Hop]:
     """Registered, scored, paid, told."""
     registered, scored = counted.registration, counted.eligibility
     paid, told = counted.payments, counted.notifications
-    told_count = told["sent"] + told["unknown"] + told["none"] + told["failed"]
-    failed = (("failed", told["failed"]),) if told["failed"] else ()
+    told_count = sum(told[f"told_{name}"] for name in ("sent", "unknown", "none", "waiting", "failed"))
     return (
         Hop(
             "registered",
@@ -81,7 +81,7 @@ def hops(counted: Counted) -> tuple[Hop, Hop, Hop, Hop]:
             None,
             max(0, paid["payments"] - told_count),
             None,
-            (("SMS sent", told["sent"]), ("unknown", told["unknown"]), ("none", told["none"]), *failed),
+            _told(told),
         ),
     )
 
@@ -90,7 +90,6 @@ def sums(counted: Counted) -> tuple[Sum, ...]:
     """The four sums of one cycle, each in households."""
     registered, scored = counted.registration, counted.eligibility
     paid, told = counted.payments, counted.notifications
-    failed = (("SMS failed", told["failed"]),) if told["failed"] else ()
     return (
         Sum(
             ("imported", registered["imported"]),
@@ -103,7 +102,7 @@ def sums(counted: Counted) -> tuple[Sum, ...]:
         Sum(("eligible", scored["eligible"]), (("payments", paid["payments"]), ("waiting", paid["waiting"]))),
         Sum(
             ("payments", paid["payments"]),
-            (("SMS sent", told["sent"]), ("unknown", told["unknown"]), ("none", told["none"]), *failed),
+            _told(told),
         ),
     )
 
@@ -116,6 +115,7 @@ def at_rest(counted: Counted) -> bool:
         and all(each.closes for each in sums(counted))
         and not any(paid[state] for state in ("issued", "accepted"))
         and not any(told[state] for state in ("queued", "sending"))
+        and all(paid[state] == told[f"payments_{state}"] for state in PAYMENT_STATES)
     )
 
 
@@ -131,6 +131,17 @@ def rates(earlier: Sequence[Hop], now: Sequence[Hop], seconds: float) -> list[fl
     if seconds <= 0:
         return [0.0 for _ in now]
     return [(b.households - a.households) / seconds for a, b in zip(earlier, now, strict=True)]
+
+
+def _told(told: Counts) -> tuple[tuple[str, int], ...]:
+    """Payments by the best that became of their SMS."""
+    rare = (("waiting", told["told_waiting"]), ("SMS failed", told["told_failed"]))
+    return (
+        ("SMS sent", told["told_sent"]),
+        ("unknown", told["told_unknown"]),
+        ("none", told["told_none"]),
+        *((name, count) for name, count in rare if count),
+    )
 
 
 def _failed(paid: Counts) -> int:

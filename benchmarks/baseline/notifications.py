@@ -19,7 +19,7 @@ from contracts.wire import NAMESPACE
 from services.notifications import wording
 
 FOLDER = Path(wording.__file__).parent / "templates"
-TEMPLATE = "payment-issued"
+TEMPLATE = "payment-ready"
 
 words = wording.load({path.name: path.read_text() for path in FOLDER.glob("*.yaml")})
 gateway = httpx.AsyncClient(verify=False, base_url=os.environ["TONLE_GATEWAY_URL"])

@@ -22,7 +22,7 @@ create table if not exists sms (
 );
 """
 CONNECTIONS = 64
-TEMPLATE = "payment-issued"
+TEMPLATE = "payment-ready"
 TAKEN = b"0: Accepted for delivery"
 _FOLDER = Path(services.notifications.__file__ or "").parent / "templates"
 

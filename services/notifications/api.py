@@ -7,12 +7,14 @@ from fastapi import APIRouter, Depends, Query, Request
 
 from postbox.callers import Caller, allowed
 from postbox.telemetry import trace_id
-from services.notifications import store
+from services.notifications import sms, store_views
+from services.notifications.telling import PAYMENT_STATES
 
 router = APIRouter(tags=["notifications"])
 Reader = Annotated[Caller, Depends(allowed("read"))]
-STATES = ("queued", "sending", "sent", "failed", "unknown", "none")
+STATES = ("waiting", "queued", "sending", "sent", "failed", "unknown", "none")
 _WHAT = {
+    "waiting": "SMS waits for its time",
     "queued": "SMS queued",
     "sending": "SMS on its way to the gateway",
     "sent": "SMS sent",
@@ -26,21 +28,31 @@ _WHAT = {
 async def story(request: Request, household_id: str, _: Reader) -> list[dict[str, object]]:
     """What this household was told, oldest first."""
     async with request.app.state.service.db.acquire() as db:
-        return [_told(row) for row in await store.of_household(db, household_id)]
+        return [_told(row) for row in await store_views.of_household(db, household_id)]
 
 
 @router.get("/summary")
 async def summary(request: Request, _: Reader) -> dict[str, int]:
-    """SMS by state, those not sent by reason (`none_no_phone`, …), and segments of those handed over."""
+    """SMS by state, those not sent by reason (`none_no_phone`, …), and segments of those handed over.
+
+    `payments_…` are payments by their state as it was heard, `told_…` by the best that became of their SMS.
+    """
     async with request.app.state.service.db.acquire() as db:
-        counted = await store.summary(db)
-    answer = dict.fromkeys((*STATES, "none_no_phone", "none_no_wish", "none_forgotten", "segments"), 0)
+        counted, payments = await store_views.summary(db), await store_views.payments(db)
+    answer = dict.fromkeys(
+        (*STATES, *(f"none_{each.replace('-', '_')}" for each in sms.REASONS), "segments"), 0
+    )
+    answer |= dict.fromkeys((f"payments_{each}" for each in PAYMENT_STATES), 0)
+    answer |= dict.fromkeys((f"told_{each}" for each in STATES if each != "sending"), 0)
     for state, reason, messages, segments in counted:
         answer[state] += messages
         if reason is not None:
             answer[f"none_{reason.replace('-', '_')}"] += messages
         if state == "sent":
             answer["segments"] += segments
+    for state, outcome, count in payments:
+        answer[f"payments_{state}"] = answer.get(f"payments_{state}", 0) + count
+        answer[f"told_{outcome}"] += count
     return answer
 
 
@@ -57,7 +69,7 @@ async def list_sms(
 ) -> list[dict[str, object]]:
     """SMS by id, of one household, state or reason where given; the next page begins `after` the last id."""
     async with request.app.state.service.db.acquire() as db:
-        rows = await store.listed(
+        rows = await store_views.listed(
             db, household_id=household, state=state, reason=reason, after=after, most=most
         )
     return [dict(row) for row in rows]

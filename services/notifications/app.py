@@ -10,22 +10,26 @@ from uuid import uuid4
 from prometheus_client import Counter
 
 from contracts import topics, wire
+from contracts.model import Contract
 from contracts.topics import Topic
 from postbox.message import Handler, Subscription
 from postbox.service import Job, Service, ServiceSettings, run
-from services.notifications import api, handlers, wording
+from services.notifications import api, handlers, heard
 from services.notifications.gateways.kannel import Kannel
+from services.notifications.options import TellingOptions
+from services.notifications.reminding import EVERY_S, Reminder
 from services.notifications.sending import Limits, Sender
 from vault import keyring
 from vault.master import MasterKey
 
 FOLDER = Path(__file__).parent
+_now = partial(datetime.now, UTC)
 LEASE_TIMEOUTS = 6
 """A claim holds for so many time-outs: half of it to begin requests, two for the last, one to spare."""
 MIGRATIONS: Sequence[Path] = (keyring.MIGRATIONS, FOLDER / "migrations")
 
 
-class Settings(ServiceSettings):
+class Settings(ServiceSettings, TellingOptions):
     """`TONLE_…` environment variables of notifications.
 
     `gateway_report_url`: where delivery reports shall go, with `{sms_id}` in it.
@@ -42,17 +46,12 @@ class Settings(ServiceSettings):
     sms_senders: int = 2
 
 
-def template_files() -> dict[str, str]:
-    """The templates as they are shipped: file name -> content."""
-    return {path.name: path.read_text() for path in sorted((FOLDER / "templates").glob("*.yaml"))}
-
-
 def service(settings: Settings) -> Service:
     """The service, ready to run. Raises `TemplateRefused` and `MasterKeyUnusable` before it starts."""
     assert settings.master_key_file is not None, "set TONLE_MASTER_KEY_FILE"
     master = MasterKey.from_file(settings.master_key_file)
     senders = [f"sender-{number}" for number in range(settings.sms_senders)]
-    tell_payment = partial(handlers.tell_payment, master, senders)
+    desk = handlers.Desk(master, settings.policy, senders)
     outcomes = Counter("notifications_sms", "What became of SMS", ["outcome"], registry=None)
     sender = _sender(settings, master, outcomes)
     built = Service(
@@ -60,12 +59,16 @@ def service(settings: Settings) -> Service:
         settings,
         subscriptions=(
             replace(_subscription(topics.HOUSEHOLD_KEY, handlers.keep_keys), wants=handlers.OF_PAYEES),
-            _subscription(topics.PAYMENT_ISSUED, tell_payment),
+            _subscription(topics.HOUSEHOLD_REGISTERED, desk.hear_of_household, heard.HouseholdHeard),
+            _subscription(topics.ELIGIBILITY_SCORED, desk.hear_of_standing, heard.ScoredHeard),
+            _subscription(topics.PAYMENT_ISSUED, desk.hear_of_payment),
+            _subscription(topics.PAYMENT_UPDATED, desk.tell_payment),
         ),
         router=api.router,
         jobs=(
             *(Job(name, sender.run) for name in senders),
             Job("give-up-lost", sender.give_up_lost, settings.sms_timeout_s / 2),
+            Job("remind", Reminder(settings.sms_reminder_days, _now, senders).run, EVERY_S),
         ),
         migrations=MIGRATIONS,
     )
@@ -73,8 +76,8 @@ def service(settings: Settings) -> Service:
     return built
 
 
-def _subscription(topic: Topic, handler: Handler) -> Subscription:
-    decode = partial(wire.decode, topic.contract)
+def _subscription(topic: Topic, handler: Handler, heard_as: type[Contract] | None = None) -> Subscription:
+    decode = partial(wire.decode, heard_as or topic.contract)
     return Subscription(topic.name, decode, handler, topic.contract, compacted=topic.compacted)
 
 
@@ -88,8 +91,9 @@ def _sender(settings: Settings, master: MasterKey, outcomes: Counter) -> Sender:
         report_url=settings.gateway_report_url,
     )
     limits = Limits(settings.sms_chunk, settings.sms_in_flight, LEASE_TIMEOUTS * settings.sms_timeout_s)
-    words = wording.load(template_files())
-    return Sender(gateway, words, master, f"sender-{uuid4()}", limits, lambda: datetime.now(UTC), outcomes)
+    return Sender(
+        gateway, settings.wording, master, settings.manners, f"sender-{uuid4()}", limits, _now, outcomes
+    )
 
 
 if __name__ == "__main__":

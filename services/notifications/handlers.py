@@ -1,14 +1,19 @@
 """What notifications does with each message."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
-from contracts.household import HouseholdKey, KeyPurpose
-from contracts.payment import PaymentIssued
-from contracts.wire import Received, Record, mentions
+from contracts.household import HouseholdKey, KeyPurpose, KeyState
+from contracts.payment import PaymentIssued, PaymentUpdated
+from contracts.wire import M, Received, Record, mentions
 from postbox import parking
 from postbox.message import Batch, Connection
-from services.notifications import sms, store
+from services.notifications import store, store_contacts, store_payments, telling
+from services.notifications.heard import HouseholdHeard, ScoredHeard
+from services.notifications.numbers import number_hash
+from services.notifications.sms import NewSms
+from services.notifications.telling import Policy
 from vault import keyring
 from vault.keyring import WrappedKey
 from vault.master import MasterKey
@@ -18,23 +23,65 @@ OF_PAYEES = mentions(KeyPurpose.PAYEE)
 
 
 async def keep_keys(batch: Batch[Received[HouseholdKey]], db: Connection) -> Sequence[Record]:
-    """Keep the wrapped keys of payees, and try again what waited for them."""
+    """Keep the wrapped keys of payees, forget whose are destroyed, and try again what waited for them."""
+    payees = [m.data for m in batch.messages if m.data.purpose is KeyPurpose.PAYEE]
     keys = [
-        WrappedKey(k.household_id, k.key_id, k.purpose, k.state, k.master_key_id, k.wrapped)
-        for k in (message.data for message in batch.messages)
-        if k.purpose is KeyPurpose.PAYEE
+        WrappedKey(k.household_id, k.key_id, k.purpose, k.state, k.master_key_id, k.wrapped) for k in payees
     ]
     await parking.retry_now(db, await keyring.keep(db, keys))
+    if destroyed := [key.key_id for key in payees if key.state is KeyState.DESTROYED]:
+        await store_contacts.forget(db, destroyed)
     return ()
 
 
-async def tell_payment(
-    master: MasterKey, senders: Sequence[str], batch: Batch[Received[PaymentIssued]], db: Connection
-) -> Sequence[Record]:
-    """Queue one SMS for each payment; the jobs that send take it from there."""
-    told = await store.told(db, batch.keys)
-    keys = await keyring.load(db, master, (message.data.payee.key_id for message in batch.messages))
-    changed = batch.fold(told, partial(sms.tell, keys))
-    await store.add(db, [new for household in changed for new in household.new])
-    batch.wakes.update(senders)
-    return ()
+@dataclass(frozen=True)
+class Desk:
+    """What telling needs: the key of keys, which steps are told, and who sends."""
+
+    master: MasterKey
+    policy: Policy
+    senders: Sequence[str]
+
+    async def hear_of_household(
+        self, batch: Batch[Received[HouseholdHeard]], db: Connection
+    ) -> Sequence[Record]:
+        """Keep whom to tell, and tell who was registered at an office."""
+        known = await store_contacts.contacts(db, batch.keys)
+        keys = await keyring.load(db, self.master, (m.data.payee.key_id for m in batch.messages))
+        hash_of = partial(number_hash, self.master)
+        changed = batch.fold(known, partial(telling.register, self.policy, keys, hash_of))
+        await store_contacts.keep_contacts(db, changed)
+        return await self._add(batch, db, [new for each in changed for new in each.new])
+
+    async def hear_of_standing(self, batch: Batch[Received[ScoredHeard]], db: Connection) -> Sequence[Record]:
+        """Tell a household when its standing changes."""
+        known = await store_contacts.standings(db, batch.keys)
+        sealed = {m.data.sensitive.key_id for m in batch.messages if m.data.sensitive}
+        keys = await keyring.load(db, self.master, sealed)
+        changed = batch.fold(known, partial(telling.stand, self.policy, keys))
+        await store_contacts.keep_standings(db, changed)
+        return await self._add(batch, db, [new for each in changed for new in each.new])
+
+    async def hear_of_payment(
+        self, batch: Batch[Received[PaymentIssued]], db: Connection
+    ) -> Sequence[Record]:
+        """Keep what a payment is; it is told once its partner has accepted it."""
+        known = await store_payments.load(db, {m.data.payment_id for m in batch.messages})
+        await store_payments.keep(db, batch.fold(known, telling.issue))
+        return ()
+
+    async def tell_payment(self, batch: Batch[Received[PaymentUpdated]], db: Connection) -> Sequence[Record]:
+        """Tell what became of a payment: ready, paid, failed, expired."""
+        known = await store_payments.load(db, {m.data.payment_id for m in batch.messages})
+        changed = batch.fold(known, partial(telling.update, self.policy))
+        await store_payments.keep(db, changed)
+        return await self._add(batch, db, [new for each in changed for new in each.new])
+
+    async def _add(
+        self, batch: Batch[Received[M]], db: Connection, new: Sequence[NewSms]
+    ) -> Sequence[Record]:
+        """Queue SMS; the jobs that send take them from there."""
+        await store.add(db, new)
+        if new:
+            batch.wakes.update(self.senders)
+        return ()

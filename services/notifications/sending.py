@@ -20,6 +20,7 @@ from postbox.service import Service
 from postbox.telemetry import Tracing, is_sampled
 from services.notifications import sms, store
 from services.notifications.gateways.outcome import Gateway, Verdict
+from services.notifications.manners import Manners
 from services.notifications.sms import Claimed, Finished, Ready, Result
 from services.notifications.wording import Wording
 from vault import keyring
@@ -61,6 +62,7 @@ class Sender:
     gateway: Gateway
     wording: Wording
     master: MasterKey
+    manners: Manners
     process: str
     limits: Limits
     now: Callable[[], datetime]
@@ -100,8 +102,9 @@ class Sender:
             claimed = await store.claim(db, self.process, self.limits.chunk)
             if not claimed:
                 return False
-            keys = await keyring.load(db, self.master, (each.key_id for each in claimed))
-        prepared = [self._prepare(keys, each) for each in claimed]
+            keys = await keyring.load(db, self.master, (each.to.key_id for each in claimed if each.to))
+        now = self.now()
+        prepared = [self._prepare(keys, each, now) for each in claimed]
         results = [each for each in prepared if isinstance(each, Result)]
         ready = iter([each for each in prepared if isinstance(each, Ready)])
         sent: list[Result] = []
@@ -119,9 +122,9 @@ class Sender:
             raise GatewayUnavailable(sent[0].reason)
         return len(claimed) == self.limits.chunk
 
-    def _prepare(self, keys: Keys, claimed: Claimed) -> Ready | Result:
+    def _prepare(self, keys: Keys, claimed: Claimed, now: datetime) -> Ready | Result:
         try:
-            return sms.prepare(self.wording, keys, claimed)
+            return self.manners.prepare(self.wording, keys, claimed, now)
         except Exception as error:
             state = "queued" if handling_of(error) == "wait" else "failed"
             return Result(claimed.sms_id, state, reason_of(error))

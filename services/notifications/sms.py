@@ -1,56 +1,81 @@
 """One SMS, from the event it tells of to what became of it."""
 
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final, NamedTuple
 
 from contracts import topics, wire
-from contracts.household import ContactPreference, Language, Payee
-from contracts.payment import PaymentIssued
+from contracts.household import Language
 from contracts.sms import SmsEncoding, SmsSent, SmsStatus, SmsUpdated
-from contracts.wire import Cause, Received, Record
+from contracts.wire import Cause, M, Received, Record
 from services.notifications.segments import Segments
-from services.notifications.wording import Facts, Wording
-from vault.sealing import Keys
+from services.notifications.steps import STEPS
+from services.notifications.wording import Facts
 
-PAYMENT_ISSUED: Final = "payment-issued"
-FORGOTTEN, NO_WISH, NO_PHONE = "forgotten", "no-wish", "no-phone"
+FORGOTTEN: Final = "forgotten"
+NO_WISH: Final = "no-wish"
+NO_PHONE: Final = "no-phone"
+OPTED_OUT: Final = "opted-out"
+OVERTAKEN: Final = "overtaken"
+TOO_LATE: Final = "too-late"
+STEP_OFF: Final = "step-off"
+REASONS: Final = (FORGOTTEN, NO_WISH, NO_PHONE, OPTED_OUT, OVERTAKEN, TOO_LATE, STEP_OFF)
+"""Why an SMS is not sent."""
+QUIET: Final = "quiet-hours"
 
 
 class NewSms(NamedTuple):
-    """An SMS decided on: `queued`, or `none` with its reason; `payee` is sealed as the event carried it."""
+    """An SMS decided on: to be sent from `not_before` (now, where None), or `none` with its reason.
+
+    `on_date` is the day it tells of, where that is no payment's.
+    """
 
     sms_id: str
     household_id: str
-    payment_id: str
+    payment_id: str | None
     template: str
-    programme: str
-    partner: str
-    period: str
-    amount: int
-    until: date
     event_id: str
-    event_type: str
-    key_id: str
-    payee: bytes | None
-    state: str
-    reason: str | None
     correlation_id: str
     traceparent: str
     told_at: datetime
+    priority: int
+    state: str = "queued"
+    reason: str | None = None
+    not_before: datetime | None = None
+    on_date: date | None = None
+
+
+class To(NamedTuple):
+    """Whom a claimed SMS goes to, as last registered: `payee` is sealed under `event_id`.
+
+    `silent`: the number asked for silence. `shared`: another household has it, too.
+    """
+
+    event_id: str
+    key_id: str
+    payee: bytes | None
+    silent: bool
+    shared: bool
+    fallback_silent: bool
+    fallback_shared: bool
 
 
 class Claimed(NamedTuple):
-    """A queued SMS that one process is about to send."""
+    """A queued SMS that one process is about to send, with all that decides whether and how.
+
+    `to` is None while nothing was heard of the household; `state` is its payment's.
+    """
 
     sms_id: str
     template: str
-    facts: Facts
-    event_id: str
-    event_type: str
-    key_id: str
-    payee: bytes
+    told_at: datetime
+    on_date: date | None
     traceparent: str
+    payment_id: str | None
+    facts: Facts
+    state: str | None
+    standing: str | None
+    has_payment: bool
+    to: To | None
 
 
 class Ready(NamedTuple):
@@ -65,7 +90,7 @@ class Ready(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What became of a claimed SMS; `queued` puts it back, to be tried again a little later."""
+    """What became of a claimed SMS; `queued` tries it again a little later, `waiting` from `not_before`."""
 
     sms_id: str
     state: str
@@ -73,6 +98,7 @@ class Result(NamedTuple):
     language: str | None = None
     encoding: str | None = None
     segments: int | None = None
+    not_before: datetime | None = None
 
 
 class Finished(NamedTuple):
@@ -81,7 +107,7 @@ class Finished(NamedTuple):
     sms_id: str
     version: int
     household_id: str
-    payment_id: str
+    payment_id: str | None
     template: str
     state: str
     reason: str | None
@@ -93,72 +119,32 @@ class Finished(NamedTuple):
     traceparent: str
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What a household was told: the events before this batch, and the SMS this batch adds."""
-
-    events: frozenset[str] = frozenset()
-    new: tuple[NewSms, ...] = ()
-
-
-def tell(keys: Keys, told: Told | None, event: Received[PaymentIssued]) -> Told | None:
-    """The SMS of a payment; None where it was told already.
-
-    Raises `KeyMissing` (its key has not come yet), `SealBroken` and `WireError`.
-    """
-    told = told or Told()
-    if event.id in told.events:
-        return None
-    payment, sealed = event.data, event.data.payee
-    forgotten = keys.state(sealed.key_id) == "destroyed"
-    payee = None if forgotten else _open(keys, sealed.key_id, sealed.blob, event.id, event.type)
-    reason = _why_not(payee)
-    sms = NewSms(
-        sms_id=sms_id(event.id, PAYMENT_ISSUED, payee.person_id if payee else ""),
-        household_id=payment.household_id,
-        payment_id=payment.payment_id,
-        template=PAYMENT_ISSUED,
-        programme=payment.programme,
-        partner=payment.partner,
-        period=payment.period,
-        amount=payment.amount,
-        until=payment.withdraw_until,
-        event_id=event.id,
-        event_type=event.type,
-        key_id=sealed.key_id,
-        payee=None if reason else sealed.blob,
-        state="none" if reason else "queued",
-        reason=reason,
-        correlation_id=event.correlation_id,
-        traceparent=event.traceparent,
-        told_at=event.time,
+def new(event: Received[M], template: str, household_id: str, *, about: str) -> NewSms:
+    """The SMS that this event brings; `about` is the business key of what happened."""
+    return NewSms(
+        sms_id(about, template, household_id),
+        household_id,
+        None,
+        template,
+        event.id,
+        event.correlation_id,
+        event.traceparent,
+        event.time,
+        STEPS[template].priority,
     )
-    return Told(told.events | {event.id}, (*told.new, sms))
 
 
-def sms_id(event_id: str, template: str, person_id: str) -> str:
-    """The business key of (event, template, recipient): the same SMS has the same id for ever."""
-    return wire.uuid5(f"sms/{event_id}/{template}/{person_id}")
+def sms_id(about: str, template: str, household_id: str) -> str:
+    """The business key of (event, template, recipient): the same SMS has the same id for ever.
 
-
-def prepare(wording: Wording, keys: Keys, claimed: Claimed) -> Ready | Result:
-    """The words and the number, read now; or why it is not sent. A language without words is told in Khmer.
-
-    Raises what the vault raises where the payee can't be opened.
+    The event is named by what happened (`about`: this payment is ready), so that one told twice in other
+    words is told once; the recipient is whoever the household names when it is sent.
     """
-    if keys.state(claimed.key_id) == "destroyed":
-        return Result(claimed.sms_id, "none", FORGOTTEN)
-    payee = _open(keys, claimed.key_id, claimed.payee, claimed.event_id, claimed.event_type)
-    if (reason := _why_not(payee)) or payee.phone is None:
-        return Result(claimed.sms_id, "none", reason)
-    language = payee.language if payee.language in wording.names else Language.KHMER
-    full = payee.contact is ContactPreference.FULL
-    text, segments = wording.render(claimed.template, language, full=full, facts=claimed.facts)
-    return Ready(claimed.sms_id, payee.phone, text, language, segments, claimed.traceparent)
+    return wire.uuid5(f"sms/{about}/{template}/{household_id}")
 
 
 def announce(finished: Finished, gateway: str, now: datetime) -> Record | None:
-    """The event that says what became of an SMS; none for one that is not to be sent, or is tried again."""
+    """The event that says what became of an SMS; none for one that is not sent, or is tried again."""
     cause = Cause(finished.event_id, finished.correlation_id, finished.traceparent)
     match finished.state:
         case "sent":
@@ -193,16 +179,3 @@ def announce(finished: Finished, gateway: str, now: datetime) -> Record | None:
         time=now,
         cause=cause,
     )
-
-
-def _open(keys: Keys, key_id: str, blob: bytes, event_id: str, event_type: str) -> Payee:
-    return wire.load(Payee, keys.open(key_id, blob, event_id=event_id, event_type=event_type))
-
-
-def _why_not(payee: Payee | None) -> str | None:
-    if payee is None:
-        return FORGOTTEN
-    # A preference this version does not know is a wish it can't fulfil, so nothing is sent.
-    if payee.contact not in (ContactPreference.FULL, ContactPreference.NEUTRAL):
-        return NO_WISH
-    return None if payee.phone else NO_PHONE

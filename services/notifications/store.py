@@ -1,44 +1,64 @@
-"""All SQL of notifications."""
+"""SQL about SMS on their way: decided on, claimed, finished."""
 
 from collections.abc import Sequence
 
 from asyncpg import Record as Row
 
 from postbox.message import Connection
-from services.notifications.sms import Claimed, Finished, NewSms, Result, Told
+from services.notifications.sms import Claimed, Finished, NewSms, Result, To
+from services.notifications.steps import STEPS
 from services.notifications.wording import Facts
 
 BACKOFF_S_MAX = 60
 
 
 _FINISHED = ", ".join(f"s.{field}" for field in Finished._fields)
-_SHOWN = (
-    "sms_id, household_id, payment_id, template, state, reason, language, encoding, segments, attempts, "
-    "told_at, finished_at, traceparent"
-)
-
-
-async def told(db: Connection, households: Sequence[str]) -> dict[str, Told]:
-    """Which events these households were told of."""
-    rows = await db.fetch(
-        "select household_id, array_agg(event_id) as events from sms where household_id = any($1) group by 1",
-        households,
+# Priority by priority along the queue's index, so that what waits for its time is never walked through.
+_CLAIM = """
+    with next as materialized (
+        select due.sms_id from unnest($3::smallint[]) as urgent(priority), lateral (
+            select sms_id from sms
+            where state in ('queued', 'waiting') and priority = urgent.priority and not_before <= now()
+            order by not_before, sms_id limit $2 for update skip locked
+        ) as due limit $2
+    ), claimed as (
+        update sms s set state = 'sending', claimed_by = $1, claimed_at = now(), attempts = attempts + 1
+        from next where s.sms_id = next.sms_id
+        returning s.sms_id, s.household_id, s.template, s.told_at, s.on_date, s.traceparent, s.payment_id
     )
-    return {row["household_id"]: Told(frozenset(row["events"])) for row in rows}
+    select s.sms_id, s.template, s.told_at, s.on_date, s.traceparent, s.payment_id,
+        p.programme, p.partner, p.period, p.amount, p.until, p.state,
+        case when s.template in ('eligible', 'refused')
+            then (select standing from standing where household_id = s.household_id) end,
+        s.template = 'eligible' and exists (
+            select from sms other where other.household_id = s.household_id and other.payment_id is not null),
+        c.event_id, c.key_id, c.payee,
+        exists (select from opt_out where number_hash = c.number_hash),
+        c.number_hash is not null and exists (select from contact other
+            where other.number_hash = c.number_hash and other.household_id <> c.household_id),
+        c.fallback_hash is not null and exists (select from opt_out where number_hash = c.fallback_hash),
+        c.fallback_hash is not null and exists (select from contact other
+            where other.number_hash = c.fallback_hash and other.household_id <> c.household_id)
+    from claimed s left join payment p using (payment_id)
+        left join contact c on c.household_id = s.household_id"""
 
 
 async def add(db: Connection, new: Sequence[NewSms]) -> None:
     """Write SMS that were decided on, in one statement; one that is there already stays as it is."""
     if not new:
         return
-    rows = sorted(new, key=_by_id)
+    rows = sorted({each.sms_id: each for each in reversed(new)}.values(), key=_by_id)
     await db.execute(
         """
-        insert into sms (sms_id, household_id, payment_id, template, programme, partner, period, amount,
-            until, event_id, event_type, key_id, payee, state, reason, correlation_id, traceparent, told_at)
-        select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
-            $7::text[], $8::bigint[], $9::date[], $10::text[], $11::text[], $12::text[], $13::bytea[],
-            $14::text[], $15::text[], $16::text[], $17::text[], $18::timestamptz[])
+        insert into sms (sms_id, household_id, payment_id, template, event_id, correlation_id, traceparent,
+            told_at, priority, state, reason, not_before, on_date)
+        select sms_id, household_id, payment_id, template, event_id, correlation_id, traceparent, told_at,
+            priority, case when state = 'queued' and not_before > now() then 'waiting' else state end, reason,
+            coalesce(not_before, now()), on_date
+        from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+            $8::timestamptz[], $9::smallint[], $10::text[], $11::text[], $12::timestamptz[], $13::date[])
+            as t(sms_id, household_id, payment_id, template, event_id, correlation_id, traceparent, told_at,
+                priority, state, reason, not_before, on_date)
         on conflict do nothing
         """,
         *(list(column) for column in zip(*rows, strict=True)),
@@ -46,40 +66,29 @@ async def add(db: Connection, new: Sequence[NewSms]) -> None:
 
 
 async def claim(db: Connection, process: str, most: int) -> list[Claimed]:
-    """Take queued SMS for this process; others skip them. They are `sending` from the commit on."""
-    rows = await db.fetch(
-        """
-        with next as (
-            select sms_id from sms where state = 'queued' and not_before <= now()
-            order by not_before, sms_id limit $2 for update skip locked
-        )
-        update sms s set state = 'sending', claimed_by = $1, claimed_at = now(), attempts = attempts + 1
-        from next where s.sms_id = next.sms_id
-        returning s.sms_id, s.template, s.programme, s.partner, s.period, s.amount, s.until, s.event_id,
-            s.event_type, s.key_id, s.payee, s.traceparent
-        """,
-        process,
-        most,
-    )
-    return [Claimed(row[0], row[1], Facts(*row[2:7]), *row[7:]) for row in rows]
+    """Take SMS whose time has come for this process, most urgent first; others skip them.
+
+    They are `sending` from the commit on. What decides whether and how each is sent is read with them.
+    """
+    rows = await db.fetch(_CLAIM, process, most, sorted({step.priority for step in STEPS.values()}))
+    return [_claimed(row) for row in rows]
 
 
 async def finish(db: Connection, process: str, results: Sequence[Result]) -> list[Finished]:
     """Write what became of SMS claimed by this process; gives those whose state changed, with new versions.
 
     One that became `unknown` meanwhile (this process was taken for dead) may still be told sent or failed.
-    What was sent needs its payee no more.
     """
     rows = sorted(results, key=_by_id)
     found = await db.fetch(
         f"""
         update sms s set state = t.state, reason = t.reason, language = t.language, encoding = t.encoding,
-            segments = t.segments, version = version + (t.state <> 'queued')::int,
-            finished_at = case when t.state <> 'queued' then now() end,
-            not_before = now() + make_interval(secs => least($8, power(2, least(s.attempts, 16)))),
-            payee = case when t.state not in ('sent', 'none') then s.payee end
-        from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int[])
-            as t(sms_id, state, reason, language, encoding, segments)
+            segments = t.segments, version = version + (t.state not in ('queued', 'waiting'))::int,
+            finished_at = case when t.state not in ('queued', 'waiting') then now() end,
+            not_before = coalesce(t.not_before,
+                now() + make_interval(secs => least($9, power(2, least(s.attempts, 16)))))
+        from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int[], $8::timestamptz[])
+            as t(sms_id, state, reason, language, encoding, segments, not_before)
         where s.sms_id = t.sms_id and s.claimed_by = $1
             and (s.state = 'sending' or (s.state = 'unknown' and t.state in ('sent', 'failed')))
         returning {_FINISHED}
@@ -110,43 +119,9 @@ async def give_up(db: Connection, lease_s: float, most: int) -> list[Finished]:
     return [Finished(*row) for row in found]
 
 
-async def summary(db: Connection) -> list[tuple[str, str | None, int, int]]:
-    """State, reason (of `none` only), how many SMS, how many segments."""
-    rows = await db.fetch(
-        "select state, case when state = 'none' then reason end, count(*), "
-        "coalesce(sum(segments), 0)::bigint from sms group by 1, 2"
-    )
-    return [tuple(row) for row in rows]
-
-
-async def of_household(db: Connection, household_id: str) -> list[Row]:
-    """A household's SMS, oldest first."""
-    return await db.fetch(
-        f"select {_SHOWN} from sms where household_id = $1 order by told_at, sms_id",  # noqa: S608
-        household_id,
-    )
-
-
-async def listed(
-    db: Connection,
-    *,
-    household_id: str | None,
-    state: str | None,
-    reason: str | None,
-    after: str,
-    most: int,
-) -> list[Row]:
-    """A page of SMS by id, of one household, state or reason where given."""
-    return await db.fetch(
-        f"select {_SHOWN} from sms where ($1::text is null or household_id = $1) "  # noqa: S608
-        "and ($2::text is null or state = $2) and ($3::text is null or reason = $3) "
-        "and sms_id > $4 order by sms_id limit $5",
-        household_id,
-        state,
-        reason,
-        after,
-        most,
-    )
+def _claimed(row: Row) -> Claimed:
+    to = To(*row[14:]) if row[14] is not None else None
+    return Claimed._make((*row[:6], Facts(*row[6:11]), *row[11:14], to))
 
 
 def _by_id(row: NewSms | Result) -> str:

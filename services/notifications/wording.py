@@ -1,36 +1,46 @@
-"""What an SMS says: templates as data, checked when they are loaded, rendered in the reader's way."""
+"""What an SMS says: templates as data, checked when they are loaded, rendered in the reader's way.
 
-from collections.abc import Iterator, Mapping
+`<template>.<language>.yaml` says one step in one language, `<template>.<programme>.<language>.yaml` says it
+for one programme to who wants it in full, `names.<language>.yaml` makes a language: nothing else lists them.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 from itertools import product
 from string import Formatter
-from typing import Annotated, NamedTuple, TypeVar
-
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from typing import NamedTuple
 
 from services.notifications.segments import Segments, measure
+from services.notifications.steps import STEPS, Step
+from services.notifications.template_files import (
+    Form,
+    Names,
+    OfProgramme,
+    Template,
+    TemplateRefused,
+    file_of,
+    line_of,
+    parse,
+    parts,
+)
 
+WESTERN_DIGITS = "0123456789"
 LONGEST_AMOUNT = 9_999_900
 """Riel. More than any payment to one household; what a template's budget is checked with."""
-NEUTRAL_FIELDS = frozenset({"amount", "where", "until"})
-FULL_FIELDS = NEUTRAL_FIELDS | {"programme", "period"}
-
-
-class TemplateRefused(ValueError):
-    """A template that can't be used: the file, what is wrong with it, and what to do."""
+ACCOUNT_DIGITS = 3
 
 
 class Facts(NamedTuple):
-    """What a payment's SMS says: ids, the month paid for (YYYY-MM), whole riel, the last day to collect."""
+    """What an SMS may say: ids, the month paid for (YYYY-MM), riel, a last day, an account's last digits."""
 
-    programme: str
-    partner: str
-    period: str
-    amount: int
-    until: date
+    programme: str | None = None
+    partner: str | None = None
+    period: str | None = None
+    amount: int | None = None
+    until: date | None = None
+    account: str | None = None
 
 
 class Text(NamedTuple):
@@ -40,39 +50,13 @@ class Text(NamedTuple):
     segments: Segments
 
 
-class _File(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class Place(NamedTuple):
+    """Where a form stands: its file, and `full` or `neutral` in it."""
 
-
-class Names(_File):
-    """`names.<language>.yaml`: how a language writes numbers and dates, and what things are called."""
-
-    digits: Annotated[str, Field(min_length=10, max_length=10)]
-    grouping: str
-    amount: str
-    date: str
-    period: str
-    months: Annotated[tuple[str, ...], Field(min_length=12, max_length=12)]
-    programmes: dict[str, str]
-    partners: dict[str, str]
-    other_partner: str
-
-
-class Form(_File):
-    """A text with fields in braces, and the segments it may take at its longest."""
-
-    text: str
-    segments_max: Annotated[int, Field(ge=1, le=10)]
-
-
-class Template(_File):
-    """`<template>.<language>.yaml`: a message for who wants it in full, and one without programme."""
-
-    full: Form
-    neutral: Form
-
-
-F = TypeVar("F", bound=_File)
+    template: str
+    programme: str | None
+    language: str
+    form: str
 
 
 @dataclass(frozen=True)
@@ -81,98 +65,134 @@ class Wording:
 
     names: Mapping[str, Names]
     templates: Mapping[tuple[str, str], Template]
+    of_programmes: Mapping[tuple[str, str, str], Form]
 
     def render(self, template: str, language: str, *, full: bool, facts: Facts) -> Text:
         """The SMS in this language. A programme without a public name is told in the neutral form."""
-        names, wanted = self.names[language], self.templates[template, language]
-        programme = names.programmes.get(facts.programme)
-        form = wanted.full if full and programme is not None else wanted.neutral
-        text = form.text.format(
-            programme=programme,
-            where=names.partners.get(facts.partner, names.other_partner),
-            period=_period(names.period, names.months, names.digits, facts.period),
-            amount=_amount(names.amount, names.grouping, names.digits, facts.amount),
-            until=_date(names.date, names.months, names.digits, facts.until),
-        )
+        form, names = self._form(template, language, full=full, facts=facts), self.names[language]
+        text = form.text.format_map(_fields(names, facts)) if "{" in form.text else form.text
         return Text(text, measure(text))
 
+    def _form(self, template: str, language: str, *, full: bool, facts: Facts) -> Form:
+        wanted = self.templates[template, language]
+        if not full or facts.programme not in self.names[language].programmes:
+            return wanted.neutral
+        return self.of_programmes.get((template, facts.programme, language)) or wanted.full or wanted.neutral
 
-def load(files: Mapping[str, str]) -> Wording:
+    def forms(self) -> Iterator[tuple[Place, Form]]:
+        """Each form of each template, in order of their files."""
+        for (template, language), each in sorted(self.templates.items()):
+            for name, form in (("full", each.full), ("neutral", each.neutral)):
+                if form is not None:
+                    yield Place(template, None, language, name), form
+        for (template, programme, language), form in sorted(self.of_programmes.items()):
+            yield Place(template, programme, language, "full"), form
+
+    def longest(self, place: Place, form: Form) -> Text:
+        """A form with the longest realistic values."""
+        names = self.names[place.language]
+        facts = _extremes(self.names.values(), place.programme)
+        texts = {form.text.format_map(_fields(names, each)) for each in facts}
+        return max((Text(each, measure(each)) for each in texts), key=_size)
+
+
+def load(files: Mapping[str, str], *, western_digits: bool = False) -> Wording:
     """Templates from file name -> content. Raises `TemplateRefused` for the first file that is wrong."""
-    names = {_parts(file)[1]: _parse(Names, file, text) for file, text in files.items() if _is_names(file)}
-    templates = {
-        _parts(file): _parse(Template, file, text) for file, text in files.items() if not _is_names(file)
-    }
-    for template, language in product({template for template, _ in templates}, names):
-        if (template, language) not in templates:
-            raise TemplateRefused(f"{template}.{language}.yaml: missing; write it, as {language} has names")
-    wording = Wording(names, templates)
-    for template, language in templates:
-        _check(wording, template, language)
+    names: dict[str, Names] = {}
+    templates: dict[tuple[str, str], Template] = {}
+    of_programmes: dict[tuple[str, str, str], Form] = {}
+    for file, text in sorted(files.items()):
+        template, programme, language = parts(file)
+        if template == "names":
+            read = parse(Names, file, text)
+            names[language] = read.model_copy(update={"digits": WESTERN_DIGITS}) if western_digits else read
+        elif template not in STEPS:
+            raise TemplateRefused(f"{file}: no step is called so; use {', '.join(sorted(STEPS))}")
+        elif programme is not None:
+            of_programmes[template, programme, language] = parse(OfProgramme, file, text).full
+        else:
+            templates[template, language] = parse(Template, file, text)
+    wording = Wording(names, templates, of_programmes)
+    _check_whole(wording)
+    for place, form in wording.forms():
+        _check(wording, place, form, files[file_of(*place[:3])])
     return wording
 
 
-def _check(wording: Wording, template: str, language: str) -> None:
-    file, checked = f"{template}.{language}.yaml", wording.templates[template, language]
-    if language not in wording.names:
-        raise TemplateRefused(f"names.{language}.yaml: missing; write it, as {file} needs it")
-    for name, form, allowed in (
-        ("full", checked.full, FULL_FIELDS),
-        ("neutral", checked.neutral, NEUTRAL_FIELDS),
-    ):
-        _check_fields(f"{file}: {name}", form.text, allowed)
-        longest = max(
-            (
-                wording.render(template, language, full=name == "full", facts=f).segments
-                for f in _extremes(wording)
-            ),
-            key=lambda segments: (segments.total, segments.units),
-        )
-        if longest.total > form.segments_max:
+def _check_whole(wording: Wording) -> None:
+    """Every language says every step, and names each programme that has words of its own."""
+    for template, language in product(STEPS, wording.names):
+        if (template, language) not in wording.templates:
+            raise TemplateRefused(f"{template}.{language}.yaml: missing; write it, as {language} has names")
+    for template, language in wording.templates:
+        if language not in wording.names:
             raise TemplateRefused(
-                f"{file}: {name}: {longest.total} segments at its longest ({longest.units} units of "
-                f"{longest.encoding}), {form.segments_max} allowed; shorten it or raise segments_max"
+                f"names.{language}.yaml: missing; write it, as {template}.{language}.yaml needs it"
+            )
+    for template, programme, language in wording.of_programmes:
+        if language not in wording.names or programme not in wording.names[language].programmes:
+            raise TemplateRefused(
+                f"{file_of(template, programme, language)}: names.{language}.yaml has no name for "
+                f"{programme}; name it there, or leave it untold"
             )
 
 
-def _check_fields(where: str, text: str, allowed: frozenset[str]) -> None:
+def _check(wording: Wording, place: Place, form: Form, text: str) -> None:
+    where = f"{file_of(*place[:3])}:{line_of(text, place.form, 'text')}: {place.form}"
+    _check_fields(where, form.text, STEPS[place.template], full=place.form == "full")
+    longest = wording.longest(place, form).segments
+    if longest.total > form.segments_max:
+        raise TemplateRefused(
+            f"{where}: {longest.total} segments at its longest ({longest.units} units of "
+            f"{longest.encoding}), {form.segments_max} allowed; shorten it or raise segments_max"
+        )
+
+
+def _check_fields(where: str, text: str, step: Step, *, full: bool) -> None:
+    """Raises `TemplateRefused` for a field the step does not have, and for one it can't do without."""
+    allowed = step.fields | (step.in_full if full else frozenset())
     try:
         used = {name for _, name, _, _ in Formatter().parse(text) if name is not None}
     except ValueError:
         raise TemplateRefused(f"{where}: a brace is not closed; write {{field}}") from None
     if unknown := sorted(used - allowed):
-        raise TemplateRefused(f"{where}: unknown field {unknown[0]!r}; use {', '.join(sorted(allowed))}")
+        remedy = f"use {', '.join(sorted(allowed))}" if allowed else "this step has none"
+        raise TemplateRefused(f"{where}: unknown field {unknown[0]!r}; {remedy}")
+    if missing := sorted(step.needed - used):
+        raise TemplateRefused(f"{where}: lacks {{{missing[0]}}}, which whoever reads it must know; name it")
 
 
-def _extremes(wording: Wording) -> Iterator[Facts]:
+def _size(text: Text) -> tuple[int, int]:
+    return text.segments.total, text.segments.units
+
+
+def _extremes(names: Iterable[Names], programme: str | None) -> Iterator[Facts]:
     """Every name with the longest amount and every month, so that no real message is longer."""
-    programmes = {programme for names in wording.names.values() for programme in names.programmes}
-    partners = {partner for names in wording.names.values() for partner in names.partners}
-    for programme, partner, month in product(programmes, partners | {""}, range(1, 13)):
-        yield Facts(programme, partner, f"2028-{month:02}", LONGEST_AMOUNT, date(2028, month, 28))
+    languages = list(names)
+    programmes = (
+        {programme} if programme else {each for language in languages for each in language.programmes}
+    )
+    partners = {each for language in languages for each in language.partners}
+    accounts = (None, "9" * ACCOUNT_DIGITS)
+    for each, partner, month, account in product(programmes, partners | {""}, range(1, 13), accounts):
+        yield Facts(each, partner, f"2028-{month:02}", LONGEST_AMOUNT, date(2028, month, 28), account)
 
 
-def _parse(model: type[F], file: str, text: str) -> F:
-    try:
-        return model.model_validate(yaml.safe_load(text))
-    except yaml.YAMLError:
-        raise TemplateRefused(f"{file}: not YAML; check its quotes and indentation") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "file"
-        raise TemplateRefused(f"{file}: {where}: {first['msg']}; compare with the files beside it") from None
-
-
-def _parts(file: str) -> tuple[str, str]:
-    """`payment-issued.km.yaml` -> ("payment-issued", "km")."""
-    match file.split("."):
-        case [template, language, "yaml"]:
-            return template, language
-    raise TemplateRefused(f"{file}: not a template's name; call it <template>.<language>.yaml")
-
-
-def _is_names(file: str) -> bool:
-    return _parts(file)[0] == "names"
+def _fields(names: Names, facts: Facts) -> dict[str, str | None]:
+    """What may stand in braces; a field whose fact is not known is not there."""
+    where = names.partners.get(facts.partner or "", names.other_partner)
+    fields: dict[str, str | None] = {"where": where, "to": where}
+    if facts.account is not None:
+        fields["to"] = names.account.format(last=_in(names.digits, facts.account))
+    if facts.programme is not None:
+        fields["programme"] = names.programmes.get(facts.programme)
+    if facts.period is not None:
+        fields["period"] = _period(names.period, names.months, names.digits, facts.period)
+    if facts.amount is not None:
+        fields["amount"] = _amount(names.amount, names.grouping, names.digits, facts.amount)
+    if facts.until is not None:
+        fields["until"] = _date(names.date, names.months, names.digits, facts.until)
+    return fields
 
 
 @lru_cache(maxsize=4096)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from pydantic_core import to_json
 
 from contracts import topics, wire
-from contracts.household import ExitReason, HouseholdExited, KeyPurpose, KeyState
+from contracts.household import Channel, ExitReason, HouseholdExited, KeyPurpose, KeyState
 from vault.keyring import WrappedKey
 from vault.master import MasterKey
 from vault.sealing import Keys, new_key
@@ -68,7 +68,7 @@ def key_record(made: WrappedKey, at: datetime, cause: wire.Cause) -> wire.Record
 
 
 def registered(
-    household: Registration, keys: Keys, *, by: str, at: datetime, cause: wire.Cause
+    household: Registration, keys: Keys, *, by: str, channel: Channel, at: datetime, cause: wire.Cause
 ) -> wire.Record:
     """The household as of its revision (`HouseholdRegistered`), its persons sealed for this one event."""
     topic = topics.HOUSEHOLD_REGISTERED
@@ -88,6 +88,7 @@ def registered(
         "area_type": household.area_type,
         "level": household.level,
         "registered_by": by,
+        "channel": channel.value,
         "persons": sealed(household.person_key, household.persons),
         "payee": sealed(household.payee_key, household.payee),
     }

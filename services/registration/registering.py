@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from contracts import wire
-from contracts.household import ExitReason, Payee, Persons
+from contracts.household import Channel, ExitReason, Payee, Persons
 from postbox import outbox
 from postbox.message import Connection
 from services.registration import events, store
@@ -39,6 +39,11 @@ class Act(NamedTuple):
     lane: str
     import_id: str | None = None
 
+    @property
+    def channel(self) -> Channel:
+        """Where those registered came from."""
+        return Channel.DESK if self.import_id is None else Channel.FILE
+
 
 async def register(
     db: Connection, master: MasterKey, arrivals: Sequence[Arrival], act: Act
@@ -58,7 +63,11 @@ async def register(
         made.append(registration)
         changes.append(_change(registration, "registered", act, arrival))
         told += [events.key_record(key, act.at, arrival.cause) for key in own]
-        told.append(events.registered(registration, keys, by=act.by, at=act.at, cause=arrival.cause))
+        told.append(
+            events.registered(
+                registration, keys, by=act.by, channel=act.channel, at=act.at, cause=arrival.cause
+            )
+        )
         claims |= dict.fromkeys(arrival.household.identities, household_id)
     await store.add(db, made, act.import_id)
     await store.claim(db, claims)
@@ -82,7 +91,7 @@ async def revise(db: Connection, master: MasterKey, before: Kept, arrival: Arriv
         payee=household.payee(ids),
     )
     keys = await keyring.load(db, master, (kept.person_key, kept.payee_key))
-    told = events.registered(revised, keys, by=act.by, at=act.at, cause=arrival.cause)
+    told = events.registered(revised, keys, by=act.by, channel=act.channel, at=act.at, cause=arrival.cause)
     await store.replace(db, revised)
     await store.give_back(db, kept.household_id, _claims(kept))
     await store.claim(db, dict.fromkeys(household.identities, kept.household_id))

@@ -18,6 +18,8 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
     ("input_or_output", "contracts/flow.py"): "a command: it writes the flow into a page",
     ("input_or_output", "contracts/release.py"): "a command: it reads and writes the released schemas",
     ("input_or_output", "services/eligibility/vocabulary.py"): "a command: it writes the page of facts",
+    ("input_or_output", "services/notifications/options.py"): "names the folder of templates, and reads it",
+    ("input_or_output", "services/notifications/reminding.py"): "the reminding job: an edge, like jobs.py",
     ("input_or_output", "services/notifications/sending.py"): "the sending job: an edge, like jobs.py",
     ("input_or_output", "services/registration/deciding.py"): "a decision changes households at the desk",
     ("input_or_output", "services/registration/desk.py"): "what every request of the API shares",
@@ -35,5 +37,8 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
         "tests/faults/test_postbox_under_faults.py",
     ): "how long a process is stopped is the fault itself",
     ("sleeps", "tests/integration/notifications/test_kannel_client.py"): "a late answer is what is tested",
-    ("validation_errors_told", "services/notifications/wording.py"): "a template file holds no person's data",
+    (
+        "validation_errors_told",
+        "services/notifications/template_files.py",
+    ): "a template file holds no person's data",
 }

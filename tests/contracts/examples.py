@@ -20,6 +20,7 @@ from contracts.eligibility import (
 from contracts.household import (
     Account,
     AreaType,
+    Channel,
     Condition,
     ContactPreference,
     Dwelling,
@@ -134,7 +135,10 @@ PAYEE = Payee(
     account=Account(provider="wing", number="00123456"),
     language=Language.KHMER,
     contact=ContactPreference.FULL,
+    fallback_phone="+85598765432",
 )
+FROZEN_PAYEE = PAYEE.model_copy(update={"fallback_phone": None})
+"""What the frozen records hold sealed: `fallback_phone` came later."""
 
 
 def required_only(full: M, **changed: object) -> M:
@@ -172,6 +176,7 @@ FULL: dict[str, Contract] = {
         area_type=AreaType.PHNOM_PENH,
         level=Level.POOR_1,
         registered_by="registrar-1",
+        channel=Channel.DESK,
         persons=persons("household.registered.v1", "full"),
         payee=payee("household.registered.v1", "full"),
     ),

@@ -13,10 +13,10 @@ from contracts.model import UNRECOGNISED, Contract
 from contracts.release import INSTRUCTION, SAMPLES, SCHEMAS, SEALED_PAYEE, SEALED_PERSONS, released
 from tests.contracts.examples import (
     EXAMPLES,
+    FROZEN_PAYEE,
     FROZEN_PERSONS,
     FULL,
     MINIMAL,
-    PAYEE,
     SAMPLE_KEYS,
     TOPIC,
     record,
@@ -152,9 +152,9 @@ def test_a_closed_set_of_words_refuses_a_later_one() -> None:
     ("name", "field", "contract", "expected"),
     [
         ("household.registered.v1", "persons", Persons, FROZEN_PERSONS),
-        ("household.registered.v1", "payee", Payee, PAYEE),
-        ("eligibility.scored.v1", "payee", Payee, PAYEE),
-        ("payment.issued.v1", "payee", Payee, PAYEE),
+        ("household.registered.v1", "payee", Payee, FROZEN_PAYEE),
+        ("eligibility.scored.v1", "payee", Payee, FROZEN_PAYEE),
+        ("payment.issued.v1", "payee", Payee, FROZEN_PAYEE),
     ],
 )
 def test_a_blob_sealed_long_ago_still_opens(

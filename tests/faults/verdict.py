@@ -226,7 +226,7 @@ async def _sms(world: World, counts: _Counts) -> Sms:
     rows = await db.fetch("select sms_id, payment_id, template, state from sms")
     await db.close()
     inbox = list(_ledger(world, "gateway.sqlite", "select sms_id, recipient, text, copies from sms"))
-    known = {row["sms_id"]: (row["payment_id"], row["template"]) for row in rows}
+    known = {row["sms_id"]: (row["payment_id"] or row["sms_id"], row["template"]) for row in rows}
     arrived = {row[0] for row in inbox}
     told = Counter(known[row[0]] for row in inbox if row[0] in known)
     strays = Counter((row[1], row[2]) for row in inbox if row[0] not in known)

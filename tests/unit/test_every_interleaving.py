@@ -18,7 +18,7 @@ from contracts.cycle import CycleState
 from contracts.eligibility import EligibilityScored
 from contracts.household import Level
 from contracts.model import Contract
-from contracts.payment import PaymentIssued, PaymentReport, ReportStatus
+from contracts.payment import PaymentIssued, PaymentReport, PaymentUpdated, ReportStatus
 from contracts.wire import Received, Record
 from postbox.message import Batch
 from services.eligibility import cycles, households
@@ -27,8 +27,8 @@ from services.eligibility.cycles import Caseload
 from services.eligibility.cycles import Cycle as KnownCycle
 from services.eligibility.households import Household as Scored
 from services.eligibility.households import Registration, Standing
-from services.notifications import sms
-from services.notifications.sms import Told
+from services.notifications import steps, telling
+from services.notifications.telling import Payments, Policy
 from services.payments import entitlements, handlers, ledger, states
 from services.payments.budget import Budget
 from services.payments.cycles import Cycle, Terms
@@ -55,7 +55,14 @@ SUBMITTED = Cycle(TERMS, CycleState.SUBMITTED, 2, ("Sokha",), proposed=1_000_000
 APPROVED = replace(SUBMITTED, state=CycleState.APPROVED, proposed=None, funded=1_000_000_000)
 REPORTED = (ReportStatus.ACCEPTED, ReportStatus.SETTLED)
 FAILED = (ReportStatus.ACCEPTED, ReportStatus.FAILED)
-Heard = Received[EligibilityScored] | Received[PaymentIssued] | Received[PaymentReport] | Event
+POLICY = Policy(frozenset(steps.STEPS), from_files=False, settling=timedelta(minutes=10))
+Heard = (
+    Received[EligibilityScored]
+    | Received[PaymentIssued]
+    | Received[PaymentUpdated]
+    | Received[PaymentReport]
+    | Event
+)
 
 
 @dataclass
@@ -98,11 +105,17 @@ class Services:
     entitled: dict[str, Household] = field(default_factory=dict)
     reports: dict[str, frozenset[str]] = field(default_factory=dict)
     transfers: list[Transfer] = field(default_factory=list)
-    told: dict[str, Told] = field(default_factory=dict)
+    told: dict[str, Payments] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.logs = {name: [*events] for name, events in self.given.topics.items()}
-        self.logs |= {"scored": [], "exited too": self.logs["exited"], "issued": [], "reports": []}
+        self.logs |= {
+            "scored": [],
+            "exited too": self.logs["exited"],
+            "issued": [],
+            "reports": [],
+            "updated": [],
+        }
 
     def handle(self, topic: str, events: Sequence[Heard]) -> None:
         """One batch of one topic, by the service that listens."""
@@ -156,10 +169,18 @@ class Services:
             self.entitled[name] = self.entitled[name]._replace(payments=payments, sequence=account.sequence)
             self.reports[name] = account.reports
             self.transfers += [each.transfer for each in account.updates if each.transfer]
+            self._emit("updated", PaymentUpdated, voice().of_accounts([account]))
+
+    def know(self, batch: Batch[Heard]) -> None:
+        self._keep_told(batch.fold(self.told, telling.issue))  # type: ignore[arg-type]
 
     def tell(self, batch: Batch[Heard]) -> None:
-        for told in batch.fold(self.told, partial(sms.tell, self.given.sealer.keys)):
-            self.told[told.new[0].household_id] = told
+        self._keep_told(batch.fold(self.told, partial(telling.update, POLICY)))
+
+    def _keep_told(self, changed: Sequence[Payments]) -> None:
+        for each in changed:
+            new = {one.sms_id: one for one in reversed(each.new)}  # the first of an id stays
+            self.told[each.household_id] = each._replace(new=tuple(new.values()), changed=frozenset())
 
     def _office(self) -> households.Desk:
         return samples.desk(self.given.sealer, self.known.values())
@@ -189,6 +210,8 @@ class Services:
         self._emit(
             "issued", PaymentIssued, [each for each in records if each.topic == topics.PAYMENT_ISSUED.name]
         )
+        corrected = [each for each in records if each.topic == topics.PAYMENT_UPDATED.name]
+        self._emit("updated", PaymentUpdated, corrected)
 
     def _account(self, name: str) -> Account:
         household = self.entitled[name]
@@ -227,7 +250,8 @@ _HANDLERS: Mapping[str, Callable[[Services, Batch[Heard]], None]] = {
     "scored": Services.score,
     "exited too": Services.void,
     "reports": Services.report,
-    "issued": Services.tell,
+    "issued": Services.know,
+    "updated": Services.tell,
 }
 
 
@@ -292,7 +316,7 @@ def digest(services: Services) -> dict[str, object]:
             found[name] = (scored.revision, scored.basis, promised)
         else:
             waiting = [each.waiting for each in services.entitled[name].decisions.values()]
-            told = [each.sms_id for each in services.told[name].new]
+            told = said(services, name)
             states_reached = [each.state for each in payments]
             found[name] = (
                 scored.revision,
@@ -318,19 +342,28 @@ def everything(services: Services) -> dict[str, object]:
         },
         "decisions": {name: kept.decisions for name, kept in services.entitled.items()},
         "transfers": sorted(services.transfers, key=str),
-        "told": {
-            name: [each._replace(payee=b"") for each in told.new] for name, told in services.told.items()
-        },
+        "told": {name: (said(services, name), known(services, name)) for name in services.told},
     }
+
+
+def said(services: Services, name: str) -> list[str]:
+    """The steps of its payments that a household is told of; which are overtaken depends on the batches."""
+    told = services.told.get(name)
+    return sorted(each.sms_id for each in told.new) if told else []
+
+
+def known(services: Services, name: str) -> list[tuple[object, ...]]:
+    """What notifications knows of a household's payments in the end."""
+    return [(*each[:8],) for each in services.told[name].payments.values()]
 
 
 def assert_no_payment_is_lost_or_doubled(services: Services) -> None:
     for name, household in services.entitled.items():
         assert len(household.payments) <= 1
         paid = {each.payment_id for each in household.payments.values()}
-        told = services.told.get(name, Told()).new
-        assert [each.payment_id for each in told] == [*paid]
-        assert services.scored[name].has_left or len(paid) == any(each.payment_id in paid for each in told)
+        told = [] if name not in services.told else services.told[name].new
+        assert {each.payment_id for each in told} == paid
+        assert len({each.sms_id for each in told}) == len({(each.payment_id, each.template) for each in told})
     committed = sum(-each.amount if each.frees else each.amount for each in services.transfers if moves(each))
     live = [
         each.amount

@@ -8,6 +8,7 @@ from tonle.checking.facts import Facts
 
 Kind = Literal["lost", "doubled", "differs"]
 _STATES, _CORRECTIONS = "payment.updated.v1: states", "payment.updated.v1: corrections"
+_STEPS = "payment.updated.v1: steps told"
 
 
 @dataclass(frozen=True)
@@ -100,9 +101,15 @@ COMPARISONS = (
         "each partner report was booked", "partner reports", "payments: reports", ("payments: parked",)
     ),
     Comparison(
-        "each payment has one SMS, or none for a reason",
+        "notifications knows each payment",
         "payment.issued.v1: payments",
         "notifications: payments",
+        ("notifications: parked",),
+    ),
+    Comparison(
+        "each step of a payment has one SMS, or none for a reason",
+        _STEPS,
+        "notifications: payments told",
         ("notifications: parked",),
     ),
     Comparison("each SMS sent was told", "notifications: sent", "sms.sent.v1"),
@@ -118,6 +125,12 @@ _DERIVED = {
     "household.key.v1: payees": """select * from "household.key.v1, latest" where value like 'payee %'""",
     _STATES: """select * from "payment.updated.v1, latest" where key not like '%/corrected'""",
     _CORRECTIONS: """select * from "payment.updated.v1" where key like '%/corrected'""",
+    # Accepted, asked about and accepted again is one step.
+    _STEPS: """select distinct household, key || '/payment-' || case substr(value, 1, instr(value, ' ') - 1)
+            when 'accepted' then 'ready' when 'settled' then 'paid' when 'expired' then 'expired'
+            else 'failed' end as key, '' as value
+        from "payment.updated.v1" where key not like '%/corrected'
+            and substr(value, 1, instr(value, ' ') - 1) not in ('unknown', 'cancelled')""",
     "payment.issued.v1: payments": """select household, key, '' as value from "payment.issued.v1" """,
     # Who was taken for dead while it sent may still say so: then `unknown` was not the last word.
     "sms.updated.v1: last words": """select * from "sms.updated.v1, latest"

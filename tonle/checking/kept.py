@@ -78,7 +78,12 @@ KEPT = (
     Kept("payments: settled", "payment where state = 'settled'", "payment_id", "amount || ' riel'"),
     Kept("payments: corrections", "correction", "payment_id, 'corrected'", "amount || ' riel'"),
     Kept("payments: reports", "report", "report_id", "status || ' ' || amount || ' riel'"),
-    Kept("notifications: payments", "sms where template = 'payment-issued'", "payment_id"),
+    Kept(
+        "notifications: payments told",
+        "sms where payment_id is not null and template <> 'payment-reminder'",
+        "payment_id, template",
+    ),
+    Kept("notifications: payments", "payment where programme is not null", "payment_id"),
     Kept("notifications: sent", "sms where state = 'sent'", "sms_id"),
     Kept("notifications: in doubt", "sms where state = 'unknown'", "sms_id"),
     Kept("notifications: outcomes", "sms where state in ('failed', 'unknown')", "sms_id", "state"),

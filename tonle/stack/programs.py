@@ -1,6 +1,7 @@
 """The programs that run on Kafka and PostgreSQL: the outside world's simulators, then the services."""
 
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -112,6 +113,8 @@ def _notifications(place: Place) -> dict[str, str]:
         "TONLE_GATEWAY_USER": GATEWAY_USER,
         "TONLE_GATEWAY_PASSWORD_FILE": str(place.secrets.gateway_password_file),
         "TONLE_SMS_SENDER": SMS_SENDER,
+        # Nobody sleeps beside a simulated gateway.
+        "TONLE_SMS_QUIET_HOURS": os.environ.get("TONLE_SMS_QUIET_HOURS", "none"),
     }
 
 

@@ -9,8 +9,9 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import httpx
@@ -18,8 +19,18 @@ import pytest_asyncio
 from aiokafka import AIOKafkaProducer
 
 from contracts import topics, wire
-from contracts.household import HouseholdKey, KeyPurpose, KeyState, Payee
-from contracts.payment import PaymentIssued
+from contracts.household import (
+    AreaType,
+    Channel,
+    HouseholdKey,
+    HouseholdRegistered,
+    KeyPurpose,
+    KeyState,
+    Level,
+    Payee,
+)
+from contracts.model import Contract
+from contracts.payment import PaymentIssued, PaymentState, PaymentUpdated
 from contracts.sealed import Sealed
 from contracts.topics import Topic
 from contracts.wire import Cause, M, Received, Record
@@ -33,7 +44,12 @@ from vault.sealing import Keys, new_key
 USER, PASSWORD, SENDER = "tonle", "s3cret&more", "TONLE"
 PHONE = "+85512345678"
 TRACE = "00-11111111111111111111111111111111-2222222222222222-01"
-ISSUED_AT = datetime(2023, 6, 1, 3, tzinfo=UTC)
+
+
+def phone_of(household: str) -> str:
+    """The number of a household: `h-1` has the one that tests name."""
+    number = int(household.removeprefix("h-"))
+    return f"+855{12345677 + number}"
 
 
 def free_port() -> int:
@@ -136,20 +152,58 @@ class Scene:
         record_key = f"{household}/{key_id}"
         await self._emit(topics.HOUSEHOLD_KEY, data, f"{record_key}/{state}", record_key)
 
-    async def issue(self, household: str, number: int = 1, **payee: object) -> str:
-        """Issue a payment to a household, whose payee differs from the usual one as told; gives its id."""
+    async def issue(self, household: str, number: int = 1, **payee: Any) -> str:
+        """A payment a partner has ready, to a household whose payee differs from the usual one as told.
+
+        Gives its id. Each household has a number of its own, unless told.
+        """
+        await self.register(household, number, **payee)
         payment_id = f"{household}-{number}"
-        event_id = wire.event_id(topics.PAYMENT_ISSUED, payment_id)
-        to = Payee.model_validate(
-            {"person_id": f"p-{household}", "name_km": "សុខ", "name_latin": "Sok", "phone": PHONE, **payee}
-        )
+        data = payment(payment_id, household, Sealed(key_id="k-1", blob=bytes(32)))
+        await self._emit(topics.PAYMENT_ISSUED, data, payment_id, household, 2 * number)
+        await self.report(household, number)
+        return payment_id
+
+    async def register(
+        self, household: str, revision: int = 1, channel: Channel = Channel.FILE, **payee: object
+    ) -> None:
+        """A revision of a household, its payee sealed."""
+        topic = topics.HOUSEHOLD_REGISTERED
+        event_id = wire.event_id(topic, household, revision)
+        usual = {"person_id": f"p-{household}", "name_km": "សុខ", "name_latin": "Sok"}
+        to = Payee.model_validate({**usual, "phone": phone_of(household), **payee})
         key_id, key = self._key(household)
         keys = Keys({})
         keys.add(key_id, key)
-        blob = keys.seal(key_id, wire.dump(to), event_id=event_id, event_type=topics.PAYMENT_ISSUED.name)
-        data = payment(payment_id, household, Sealed(key_id=key_id, blob=blob))
-        await self._emit(topics.PAYMENT_ISSUED, data, event_id, household)
-        return payment_id
+        blob = keys.seal(key_id, wire.dump(to), event_id=event_id, event_type=topic.name)
+        data = HouseholdRegistered(
+            household_id=household,
+            revision=revision,
+            commune="010203",
+            area_type=AreaType.RURAL,
+            level=Level.POOR_1,
+            registered_by="office",
+            channel=channel,
+            persons=Sealed(key_id="k-2", blob=bytes(32)),
+            payee=Sealed(key_id=key_id, blob=blob),
+        )
+        await self._emit(topic, data, event_id, household, revision)
+
+    async def report(
+        self, household: str, number: int = 1, state: PaymentState = PaymentState.ACCEPTED
+    ) -> None:
+        """What became of a payment."""
+        sequence = 2 * number + 1 + 2 * (state is not PaymentState.ACCEPTED)
+        data = PaymentUpdated(
+            payment_id=f"{household}-{number}",
+            household_id=household,
+            cycle_id="covid-19-cash-transfer-2023-06",
+            state=state,
+            amount=176_000,
+            partner="wing",
+        )
+        event_id = wire.event_id(topics.PAYMENT_UPDATED, household, sequence)
+        await self._emit(topics.PAYMENT_UPDATED, data, event_id, household, sequence)
 
     async def send(self, record: Record) -> None:
         """Put a record on its topic, under this test's prefix."""
@@ -207,9 +261,10 @@ class Scene:
     def _key(self, household: str) -> tuple[str, bytes]:
         return self.keys.setdefault(household, new_key())
 
-    async def _emit(self, topic: Topic, data: HouseholdKey | PaymentIssued, id: str, key: str) -> None:
+    async def _emit(self, topic: Topic, data: Contract, id: str, key: str, sequence: int = 1) -> None:
         cause = Cause("request-1", "request-1", TRACE)
-        await self.send(wire.emit(topic, data, id=id, key=key, sequence=1, time=ISSUED_AT, cause=cause))
+        now = datetime.now(UTC)
+        await self.send(wire.emit(topic, data, id=id, key=key, sequence=sequence, time=now, cause=cause))
 
 
 def payment(payment_id: str, household: str, payee: Sealed) -> PaymentIssued:
@@ -226,7 +281,7 @@ def payment(payment_id: str, household: str, payee: Sealed) -> PaymentIssued:
         commune="010203",
         revision=1,
         decision_id="d-1",
-        withdraw_until=date(2023, 7, 1),
+        withdraw_until=datetime.now(UTC).date() + timedelta(days=30),
         payee=payee,
     )
 
@@ -247,6 +302,7 @@ async def scene(
         park_retry_s=0.05,
         relay_older_than_s=0.2,
         sample_ratio=1.0,
+        sms_quiet_hours="none",
     )
     producer = AIOKafkaProducer(**as_admin(settings))
     await producer.start()

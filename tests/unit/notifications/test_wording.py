@@ -7,11 +7,12 @@ import pytest
 from babel import Locale
 from babel.numbers import format_decimal
 
-from services.notifications import app as notifications
-from services.notifications import wording
-from services.notifications.wording import Facts, TemplateRefused, Wording
+from services.notifications import options, wording
+from services.notifications.steps import STEPS
+from services.notifications.template_files import TemplateRefused
+from services.notifications.wording import Facts, Wording
 
-FILES = notifications.template_files()
+FILES = options.template_files()
 FACTS = Facts("covid-19-cash-transfer", "wing", "2023-06", 176_000, date(2023, 7, 1))
 
 
@@ -65,7 +66,7 @@ def ours() -> Wording:
 def test_a_payment_is_told_in_the_words_of_its_template(
     ours: Wording, language: str, full: bool, text: str, segments: tuple[str, int, int]
 ) -> None:
-    rendered = ours.render("payment-issued", language, full=full, facts=FACTS)
+    rendered = ours.render("payment-ready", language, full=full, facts=FACTS)
     assert rendered.text == text
     assert rendered.segments == segments
 
@@ -73,12 +74,12 @@ def test_a_payment_is_told_in_the_words_of_its_template(
 @pytest.mark.parametrize("language", ["km", "en"])
 def test_a_programme_without_a_public_name_is_told_in_the_neutral_form(ours: Wording, language: str) -> None:
     unnamed = FACTS._replace(programme="family-package-hiv")
-    full = ours.render("payment-issued", language, full=True, facts=unnamed)
-    assert full == ours.render("payment-issued", language, full=False, facts=FACTS)
+    full = ours.render("payment-ready", language, full=True, facts=unnamed)
+    assert full == ours.render("payment-ready", language, full=False, facts=FACTS)
 
 
 def test_a_partner_without_a_public_name_has_a_general_one(ours: Wording) -> None:
-    elsewhere = ours.render("payment-issued", "en", full=False, facts=FACTS._replace(partner="acme"))
+    elsewhere = ours.render("payment-ready", "en", full=False, facts=FACTS._replace(partner="acme"))
     assert "collect it at your payment agent by" in elsewhere.text
 
 
@@ -89,7 +90,7 @@ def test_months_and_grouping_are_those_of_cldr(ours: Wording, language: str) -> 
     assert f"{1234567:,}".replace(",", names.grouping) == format_decimal(1234567, locale=language)
 
 
-KM, EN, NAMES = "payment-issued.km.yaml", "payment-issued.en.yaml", "names.en.yaml"
+KM, EN, NAMES = "payment-ready.km.yaml", "payment-ready.en.yaml", "names.en.yaml"
 
 
 @pytest.mark.parametrize(
@@ -99,7 +100,7 @@ KM, EN, NAMES = "payment-issued.km.yaml", "payment-issued.en.yaml", "names.en.ya
             EN,
             "{until}",
             "{untill}",
-            "payment-issued.en.yaml: full: unknown field 'untill'; use amount, period",
+            "payment-ready.en.yaml:4: full: unknown field 'untill'; use amount, period",
         ),
         (
             EN,
@@ -107,17 +108,29 @@ KM, EN, NAMES = "payment-issued.km.yaml", "payment-issued.en.yaml", "names.en.ya
             "{programme}",
             "neutral: unknown field 'programme'; use amount, until, where",
         ),
-        (EN, "{until}", "{until", "payment-issued.en.yaml: full: a brace is not closed; write {field}"),
+        (EN, "{until}", "{until", "payment-ready.en.yaml:4: full: a brace is not closed; write {field}"),
+        (
+            EN,
+            " by {until}",
+            "",
+            "payment-ready.en.yaml:4: full: lacks {until}, which whoever reads it must know",
+        ),
+        (
+            "registered.en.yaml",
+            "Your household",
+            "{amount}",
+            "registered.en.yaml:4: neutral: unknown field 'amount'; this step has none",
+        ),
         (EN, "A social transfer", "A social transfer " * 3, "neutral: 2 segments at its longest"),
         # One sign outside GSM-7 more than halves the room.
         (EN, "There is no fee.", "There is no fee…", "full: 4 segments at its longest"),
-        (KM, "សូមជម្រាបថា", "សូមជម្រាបថា " * 3, "payment-issued.km.yaml: full: 4 segments at its longest"),
+        (KM, "សូមជម្រាបថា", "សូមជម្រាបថា " * 3, "payment-ready.km.yaml:4: full: 4 segments at its longest"),
         # The longest name counts, not the one most messages have.
         (
             NAMES,
             "any Wing agent",
             "any of the Wing agents of your commune or town",
-            "en.yaml: neutral: 2 segments",
+            "payment-paid.en.yaml:5: neutral: 2 segments",
         ),
         (
             EN,
@@ -129,10 +142,10 @@ KM, EN, NAMES = "payment-issued.km.yaml", "payment-issued.en.yaml", "names.en.ya
             EN,
             "neutral:",
             "natural:",
-            "payment-issued.en.yaml: neutral: Field required; compare with the files",
+            "payment-ready.en.yaml:1: neutral: Field required; compare with the files",
         ),
-        (EN, "full:", "full: [", "payment-issued.en.yaml: not YAML; check its quotes and indentation"),
-        (NAMES, "January, ", "", "names.en.yaml: months: Tuple should have at least 12 items"),
+        (EN, "full:", "full: [", "payment-ready.en.yaml:4: not YAML; check its quotes and indentation"),
+        (NAMES, "January, ", "", "names.en.yaml:8: months: Tuple should have at least 12 items"),
     ],
 )
 def test_a_wrong_template_is_refused_with_file_and_remedy(file: str, old: str, new: str, reason: str) -> None:
@@ -145,8 +158,8 @@ def test_a_wrong_template_is_refused_with_file_and_remedy(file: str, old: str, n
 @pytest.mark.parametrize(
     ("missing", "reason"),
     [
-        (EN, "payment-issued.en.yaml: missing; write it, as en has names"),
-        (NAMES, "names.en.yaml: missing; write it, as payment-issued.en.yaml needs it"),
+        (EN, "payment-ready.en.yaml: missing; write it, as en has names"),
+        (NAMES, "names.en.yaml: missing; write it, as card-expiring.en.yaml needs it"),
     ],
 )
 def test_a_language_is_whole_or_refused(missing: str, reason: str) -> None:
@@ -161,3 +174,55 @@ def test_a_file_that_is_not_named_like_a_template_is_refused() -> None:
 
 def test_every_language_of_the_contract_has_its_names() -> None:
     assert {Path(file).stem for file in FILES if file.startswith("names.")} == {"names.km", "names.en"}
+
+
+def test_a_file_for_a_step_there_is_not_is_refused() -> None:
+    with pytest.raises(
+        TemplateRefused, match=r"payment-redy\.en\.yaml: no step is called so; use card-expiring"
+    ):
+        wording.load(FILES | {"payment-redy.en.yaml": FILES[EN]})
+
+
+def test_a_language_comes_by_adding_its_files_alone() -> None:
+    lao = {file.replace(".en.", ".lo."): text for file, text in FILES.items() if ".en." in file}
+    ours = wording.load(FILES | lao)
+    in_lao = ours.render("payment-ready", "lo", full=True, facts=FACTS)
+    assert in_lao == ours.render("payment-ready", "en", full=True, facts=FACTS)
+
+
+OWN = "payment-ready.covid-19-cash-transfer.en.yaml"
+OF_PROGRAMME = """full:
+  segments_max: 1
+  text: "COVID-19: {amount} at {where} by {until}."
+"""
+
+
+def test_a_programme_may_have_words_of_its_own_for_who_wants_them_in_full() -> None:
+    ours = wording.load(FILES | {OWN: OF_PROGRAMME})
+    full = ours.render("payment-ready", "en", full=True, facts=FACTS)
+    assert full.text == "COVID-19: 176,000 riel at any Wing agent by 1 July 2023."
+    neutral = ours.render("payment-ready", "en", full=False, facts=FACTS)
+    assert "COVID" not in neutral.text
+
+
+def test_a_programme_that_is_not_named_has_no_words_of_its_own() -> None:
+    file = "payment-ready.family-package-hiv.en.yaml"
+    with pytest.raises(TemplateRefused, match=r"names\.en\.yaml has no name for family-package-hiv; name it"):
+        wording.load(FILES | {file: OF_PROGRAMME})
+
+
+def test_khmer_may_be_told_in_western_digits() -> None:
+    ours = wording.load(FILES, western_digits=True)
+    text = ours.render("payment-ready", "km", full=False, facts=FACTS).text
+    assert "176,000 រៀល" in text
+    assert not set("០១២៣៤៥៦៧៨៩") & set(text)
+
+
+@pytest.mark.parametrize("language", ["km", "en"])
+@pytest.mark.parametrize("step", sorted(STEPS))
+def test_every_step_is_told_in_every_language_and_names_no_programme_to_who_wants_neutral_words(
+    ours: Wording, step: str, language: str
+) -> None:
+    text = ours.render(step, language, full=False, facts=FACTS._replace(account="567")).text
+    assert "{" not in text
+    assert ours.names[language].programmes["covid-19-cash-transfer"] not in text

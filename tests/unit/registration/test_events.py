@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from contracts import wire
-from contracts.household import HouseholdKey, HouseholdRegistered
+from contracts.household import Channel, HouseholdKey, HouseholdRegistered
 from services.registration import events
 from services.registration.events import Registration
 from tests.unit.registration.samples import household
@@ -40,7 +40,7 @@ def test_a_registration_is_told_as_its_contract_writes_it(revision: int) -> None
         person_key=person.key_id,
         payee_key=payee.key_id,
     )
-    record = events.registered(kept, keys, by="office", at=AT, cause=CAUSE)
+    record = events.registered(kept, keys, by="office", channel=Channel.DESK, at=AT, cause=CAUSE)
     told = wire.load(HouseholdRegistered, record.value)
     assert wire.dump(told) == record.value
     assert told.replaces == (None if revision == 1 else 1)

@@ -41,7 +41,17 @@ def names(user: str, operation: str) -> set[str]:
                 "partner.wing.report.v1",
             },
         ),
-        ("notifications", {"sms.sent.v1", "sms.updated.v1"}, {"household.key.v1", "payment.issued.v1"}),
+        (
+            "notifications",
+            {"sms.sent.v1", "sms.updated.v1"},
+            {
+                "household.key.v1",
+                "household.registered.v1",
+                "eligibility.scored.v1",
+                "payment.issued.v1",
+                "payment.updated.v1",
+            },
+        ),
         ("partner-wing", {"partner.wing.report.v1"}, {"partner.wing.instruction.v1"}),
     ],
 )

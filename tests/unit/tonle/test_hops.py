@@ -4,9 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from tonle.hops import Counted, at_rest, bars, hops, rates, sums
+from tonle.hops import PAYMENT_STATES, Counted, at_rest, bars, hops, rates, sums
 
-PAYMENT_STATES = ("issued", "accepted", "settled", "failed", "expired", "returned", "cancelled", "unknown")
 DONE = Counted(
     registration={
         "imported": 1000,
@@ -25,13 +24,28 @@ DONE = Counted(
         "failed": 5,
         "riel_issued": 89_000_000,
     },
-    notifications={"sent": 800, "unknown": 2, "none": 88, "failed": 0, "queued": 0, "sending": 0},
+    notifications={
+        **dict.fromkeys((f"payments_{state}" for state in PAYMENT_STATES), 0),
+        "payments_settled": 885,
+        "payments_failed": 5,
+        "sent": 1600,
+        "unknown": 2,
+        "none": 174,
+        "failed": 0,
+        "told_sent": 800,
+        "told_unknown": 2,
+        "told_none": 88,
+        "told_failed": 0,
+        "told_waiting": 0,
+        "queued": 0,
+        "sending": 0,
+    },
 )
 ONE_LESS = {
     "registration": ("quarantined", "imported"),
     "eligibility": ("eligible", "registered"),
     "payments": ("waiting", "eligible"),
-    "notifications": ("sent", "payments"),
+    "notifications": ("told_sent", "payments"),
 }
 
 
@@ -66,6 +80,7 @@ def test_a_household_missing_anywhere_opens_a_sum(service: str) -> None:
         ("payments", {"issued": 1}),
         ("payments", {"accepted": 1}),
         ("notifications", {"sending": 1}),
+        ("notifications", {"payments_settled": 884}),
     ],
 )
 def test_nothing_is_at_rest_while_something_is_on_its_way(service: str, counts: dict[str, int]) -> None:
@@ -73,7 +88,7 @@ def test_nothing_is_at_rest_while_something_is_on_its_way(service: str, counts: 
 
 
 def test_a_refused_sms_is_a_term_of_its_own() -> None:
-    counted = changed("notifications", sent=799, failed=1)
+    counted = changed("notifications", told_sent=799, told_failed=1)
     assert str(sums(counted)[3]).endswith("none 88 + SMS failed 1")
     assert sums(counted)[3].closes
 
@@ -96,6 +111,6 @@ def test_bars_fall_and_the_smallest_is_still_seen() -> None:
 
 
 def test_rates_are_households_per_second_between_two_looks() -> None:
-    later = hops(changed("notifications", sent=850))
+    later = hops(changed("notifications", told_sent=850))
     assert rates(hops(DONE), later, 2.0) == [0.0, 0.0, 0.0, 25.0]
     assert rates(later, later, 0.0) == [0.0] * 4

@@ -1,0 +1,46 @@
+"""What notifications reads of the others' events: less than they say, so that reading costs less."""
+
+from contracts.eligibility import Outcome
+from contracts.household import Account, Channel, CommuneCode, ContactPreference, HouseholdId, Revision
+from contracts.model import Contract
+from contracts.sealed import Sealed
+
+
+class HouseholdHeard(Contract):
+    """Of `HouseholdRegistered`: whom to tell."""
+
+    household_id: HouseholdId
+    revision: Revision
+    commune: CommuneCode
+    payee: Sealed
+    channel: Channel | None = None
+
+
+class OutcomeHeard(Contract):
+    """Of `ProgrammeDecision`: how it ended."""
+
+    outcome: Outcome
+
+
+class ScoredHeard(Contract):
+    """Of `EligibilityScored`: how each programme's decision ended."""
+
+    household_id: HouseholdId
+    decisions: tuple[OutcomeHeard, ...]
+    sensitive: Sealed | None = None
+
+
+class SensitiveHeard(Contract):
+    """Of `SensitiveDecisions`: how each of them ended."""
+
+    decisions: tuple[OutcomeHeard, ...]
+
+
+class Recipient(Contract):
+    """Of `Payee`: who is told. A language is any word: the templates say which there are."""
+
+    language: str = "km"
+    contact: ContactPreference = ContactPreference.NEUTRAL
+    phone: str | None = None
+    fallback_phone: str | None = None
+    account: Account | None = None
