@@ -30,7 +30,10 @@ class Line(Contract):
 
 
 class ProgrammeDecision(Contract):
-    """One programme's answer, judged on `as_of`: the open cycle's reference date, else the cause's day."""
+    """One programme's answer, judged on `as_of`: the open cycle's reference date, else the cause's day.
+
+    `appeal_id` is the appeal that set its refusal aside; `reasons` then says `overturned-on-appeal`.
+    """
 
     programme: str
     programme_hash: str
@@ -42,6 +45,7 @@ class ProgrammeDecision(Contract):
     amount: Riel = 0
     lines: tuple[Line, ...] = ()
     reasons: tuple[str, ...] = ()
+    appeal_id: str | None = None
 
 
 class SensitiveDecisions(Contract):
@@ -56,6 +60,9 @@ class EligibilityScored(Contract):
     A programme that is neither in force nor has an open cycle decides nothing. `sensitive` seals the
     decisions of sensitive programmes by the payee's key, under the event type `<type>/sensitive`; there are
     none of them in `decisions`. They are decided for an open cycle only.
+
+    Besides the revision, `shocks`, and what each decision names, they rest on the household's condition
+    reports numbered to `reports`, its appeals numbered to `appeals`, and the day `judged_on` (Phnom Penh).
     """
 
     household_id: HouseholdId
@@ -66,5 +73,8 @@ class EligibilityScored(Contract):
     currency: Currency = "KHR"
     decisions: tuple[ProgrammeDecision, ...]
     shocks: tuple[str, ...] = ()
+    reports: Annotated[int, Field(ge=0)] = 0
+    appeals: Annotated[int, Field(ge=0)] = 0
+    judged_on: date | None = None
     payee: Sealed
     sensitive: Sealed | None = None

@@ -12,6 +12,8 @@ from pathlib import Path
 from pydantic import JsonValue
 from pydantic.json_schema import GenerateJsonSchema
 
+from contracts.appeal import Ruling
+from contracts.condition import ConditionReport
 from contracts.eligibility import SensitiveDecisions
 from contracts.household import Payee, Persons
 from contracts.model import Contract
@@ -24,6 +26,8 @@ REPORT = "partner.report.v1"
 SEALED_PERSONS = "sealed.persons.v1"
 SEALED_PAYEE = "sealed.payee.v1"
 SEALED_DECISIONS = "sealed.decisions.v1"
+SEALED_REPORT = "sealed.report.v1"
+SEALED_RULING = "sealed.ruling.v1"
 
 Schema = dict[str, JsonValue]
 
@@ -39,6 +43,8 @@ def released() -> dict[str, type[Contract]]:
         SEALED_PERSONS: Persons,
         SEALED_PAYEE: Payee,
         SEALED_DECISIONS: SensitiveDecisions,
+        SEALED_REPORT: ConditionReport,
+        SEALED_RULING: Ruling,
     }
 
 

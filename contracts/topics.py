@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 
+from contracts.appeal import AppealDecided
+from contracts.condition import ConditionReported
 from contracts.cycle import CycleChanged, EnvelopeChanged
 from contracts.eligibility import EligibilityScored
 from contracts.household import HouseholdExited, HouseholdKey, HouseholdRegistered
+from contracts.milestone import MilestoneReached
 from contracts.model import Contract
 from contracts.payment import PaymentInstruction, PaymentIssued, PaymentReport, PaymentUpdated
 from contracts.sms import SmsSent, SmsUpdated
@@ -37,6 +40,9 @@ HOUSEHOLD_KEY = Topic(
     key="household_id/key_id",
     compacted=True,
 )
+CONDITION_REPORTED = Topic("condition.reported.v1", ConditionReported, "registration", ())
+APPEAL_DECIDED = Topic("appeal.decided.v1", AppealDecided, "eligibility", ())
+MILESTONE_REACHED = Topic("milestone.reached.v1", MilestoneReached, "eligibility", ())
 ELIGIBILITY_SCORED = Topic(
     "eligibility.scored.v1", EligibilityScored, "eligibility", ("payments", "notifications")
 )
@@ -51,6 +57,9 @@ TOPICS = (
     HOUSEHOLD_KEY,
     HOUSEHOLD_REGISTERED,
     HOUSEHOLD_EXITED,
+    CONDITION_REPORTED,
+    APPEAL_DECIDED,
+    MILESTONE_REACHED,
     CYCLE_CHANGED,
     ENVELOPE_CHANGED,
     ELIGIBILITY_SCORED,

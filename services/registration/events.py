@@ -6,10 +6,15 @@ from typing import NamedTuple
 from pydantic_core import to_json
 
 from contracts import topics, wire
+from contracts.condition import ConditionReport, ConditionReported
 from contracts.household import Channel, ExitReason, HouseholdExited, KeyPurpose, KeyState
+from contracts.sealed import Sealed
 from vault.keyring import WrappedKey
 from vault.master import MasterKey
 from vault.sealing import Keys, new_key
+
+REPORT_BYTES = 512
+"""Reports are padded to a multiple of this, so that their length does not tell what was reported."""
 
 
 class Registration(NamedTuple):
@@ -118,3 +123,24 @@ def exited(
         time=at,
         cause=cause,
     )
+
+
+def condition_reported(
+    household_id: str,
+    number: int,
+    report: ConditionReport,
+    keys: Keys,
+    *,
+    key_id: str,
+    by: str,
+    at: datetime,
+    cause: wire.Cause,
+) -> wire.Record:
+    """Report `number` of a household (`ConditionReported`), sealed by its person key for this one event."""
+    topic = topics.CONDITION_REPORTED
+    event_id = wire.event_id(topic, household_id, number)
+    plain = wire.dump(report)
+    padded = plain + b" " * (-len(plain) % REPORT_BYTES)
+    sealed = Sealed(key_id=key_id, blob=keys.seal(key_id, padded, event_id=event_id, event_type=topic.name))
+    said = ConditionReported(household_id=household_id, number=number, reported_by=by, report=sealed)
+    return wire.emit(topic, said, id=event_id, key=household_id, sequence=number, time=at, cause=cause)

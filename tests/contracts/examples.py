@@ -9,22 +9,19 @@ from datetime import UTC, date, datetime
 from typing import Any, TypeVar
 
 from contracts import wire
+from contracts.appeal import AppealDecided, Verdict
+from contracts.condition import ConditionReported
 from contracts.cycle import CycleChanged, CycleState, EnvelopeChanged
 from contracts.eligibility import (
     EligibilityScored,
     Line,
     Outcome,
     ProgrammeDecision,
-    SensitiveDecisions,
 )
 from contracts.household import (
     Account,
     AreaType,
     Channel,
-    Condition,
-    ContactPreference,
-    Dwelling,
-    EquityCard,
     ExitReason,
     HouseholdExited,
     HouseholdKey,
@@ -33,16 +30,8 @@ from contracts.household import (
     KeyState,
     Language,
     Level,
-    Member,
-    Payee,
-    Persons,
-    Purpose,
-    Relation,
-    School,
-    SchoolLevel,
-    Sex,
-    Work,
 )
+from contracts.milestone import MilestoneKind, MilestoneReached
 from contracts.model import Contract
 from contracts.payment import (
     InstructionKind,
@@ -61,22 +50,31 @@ from contracts.release import (
     SEALED_DECISIONS,
     SEALED_PAYEE,
     SEALED_PERSONS,
+    SEALED_REPORT,
+    SEALED_RULING,
 )
 from contracts.sealed import Sealed
 from contracts.sms import SmsEncoding, SmsSent, SmsStatus, SmsUpdated
 from contracts.topics import TOPICS, Topic, partner_instruction, partner_report
+from tests.contracts.sealed_examples import (
+    APPEAL,
+    CYCLE,
+    HASH,
+    PAYEE,
+    PERSONS,
+    PROGRAMME,
+    REPORTED,
+    RULING,
+    SENSITIVE,
+)
 from vault.sealing import Keys
 
 M = TypeVar("M", bound=Contract)
 
 HOUSEHOLD = "3f0d5a52-7c1e-5a57-9a55-0f3a4b9c2d11"
-PROGRAMME = "covid-19-cash-transfer"
-CYCLE = "covid-19-cash-transfer-2023-06"
-HASH = "9c56cc51b374c3ba189210d5b6d4bf57790d351c96c47c02190ecf1e430635ab"
 DECISION = "0b8f4a3e-6f2c-5d6e-8f11-1c2d3e4f5a6b"
 PAYMENT = "5d2c7b1a-1111-5222-8333-944455566677"
 SMS = "77777777-8888-5999-8aaa-bbbbccccdddd"
-PERSON = "8e8f2b0c-4a51-4c5d-9b7e-2f6f3f0a1b2c"
 TIME = datetime(2023, 6, 1, 2, 30, 0, 123456, tzinfo=UTC)
 SAMPLE_KEYS = {"person-key-1": bytes(range(32)), "payee-key-1": bytes(range(32, 64))}
 
@@ -84,61 +82,6 @@ TOPIC: dict[str, Topic] = {topic.name: topic for topic in TOPICS} | {
     INSTRUCTION: partner_instruction("wing"),
     REPORT: partner_report("wing"),
 }
-
-PERSONS = Persons(
-    members=(
-        Member(
-            person_id=PERSON,
-            name_km="សុខ ដារ៉ា",
-            name_latin="Sok Dara",
-            sex=Sex.FEMALE,
-            birth_date=date(1986, 4, 13),
-            relation=Relation.HEAD,
-            conditions=(Condition.DISABILITY, Condition.PREGNANCY),
-            school=School(level=SchoolLevel.PRIMARY, attendance_percent=85),
-            national_id="010203040",
-            work=Work.INFORMAL,
-        ),
-    ),
-    village="12010101",
-    equity_card=EquityCard(number="EC-1201-000001", expires_on=date(2024, 12, 31)),
-    dwelling=Dwelling(roof="tin", walls="wood", floor="earth", toilet="none", water="well", electricity=True),
-    assets=("bicycle", "radio"),
-    consents=(Purpose.DELIVERY, Purpose.HEALTH_DATA),
-)
-FROZEN_PERSONS = PERSONS.model_copy(
-    update={"members": tuple(each.model_copy(update={"work": None}) for each in PERSONS.members)}
-)
-"""What the frozen records hold sealed: `work` came later."""
-
-SENSITIVE = SensitiveDecisions(
-    decisions=(
-        ProgrammeDecision(
-            programme="family-package-hiv",
-            programme_hash=HASH,
-            purpose="family-package-hiv",
-            as_of=date(2024, 5, 1),
-            cycle_id="family-package-hiv-2024-05",
-            period="2024-05",
-            outcome=Outcome.ELIGIBLE,
-            amount=28_000,
-            lines=(Line(component="person_living_with_hiv", count=1, rate=28_000, amount=28_000),),
-            reasons=("level-covered",),
-        ),
-    )
-)
-PAYEE = Payee(
-    person_id=PERSON,
-    name_km="សុខ ដារ៉ា",
-    name_latin="Sok Dara",
-    phone="+85512345678",
-    account=Account(provider="wing", number="00123456"),
-    language=Language.KHMER,
-    contact=ContactPreference.FULL,
-    fallback_phone="+85598765432",
-)
-FROZEN_PAYEE = PAYEE.model_copy(update={"fallback_phone": None})
-"""What the frozen records hold sealed: `fallback_phone` came later."""
 
 
 def required_only(full: M, **changed: object) -> M:
@@ -191,6 +134,31 @@ FULL: dict[str, Contract] = {
         master_key_id="0123456789abcdef",
         wrapped=bytes(range(60)),
     ),
+    "condition.reported.v1": ConditionReported(
+        household_id=HOUSEHOLD,
+        number=3,
+        reported_by="registrar-1",
+        report=seal("person-key-1", wire.dump(REPORTED), "condition.reported.v1", "full"),
+    ),
+    "appeal.decided.v1": AppealDecided(
+        household_id=HOUSEHOLD,
+        number=1,
+        appeal_id=APPEAL,
+        revision=2,
+        verdict=Verdict.OVERTURNED,
+        prepared_by="officer-1",
+        decided_by="officer-2",
+        ruling=seal("person-key-1", wire.dump(RULING), "appeal.decided.v1", "full"),
+    ),
+    "milestone.reached.v1": MilestoneReached(
+        household_id=HOUSEHOLD,
+        revision=2,
+        as_of=date(2024, 12, 1),
+        kind=MilestoneKind.CARD_EXPIRING,
+        commune="120101",
+        due_on=date(2024, 12, 31),
+        payee=payee("milestone.reached.v1", "full"),
+    ),
     "cycle.changed.v1": CycleChanged(
         cycle_id=CYCLE,
         programme=PROGRAMME,
@@ -235,9 +203,13 @@ FULL: dict[str, Contract] = {
                     Line(component="vulnerable_member", count=1, rate=40_000, amount=40_000),
                 ),
                 reasons=("level-covered",),
+                appeal_id=APPEAL,
             ),
         ),
         shocks=("flood-2022-10",),
+        reports=3,
+        appeals=1,
+        judged_on=date(2023, 6, 1),
         payee=payee("eligibility.scored.v1", "full"),
         sensitive=seal("payee-key-1", b"[]", "eligibility.scored.v1", "full"),
     ),
@@ -317,6 +289,8 @@ FULL: dict[str, Contract] = {
     SEALED_PERSONS: PERSONS,
     SEALED_PAYEE: PAYEE,
     SEALED_DECISIONS: SENSITIVE,
+    SEALED_REPORT: REPORTED,
+    SEALED_RULING: RULING,
 }
 
 CHANGED: dict[str, dict[str, object]] = {
@@ -325,6 +299,17 @@ CHANGED: dict[str, dict[str, object]] = {
         "payee": payee("household.registered.v1", "minimal"),
     },
     "household.key.v1": {"state": KeyState.DESTROYED},
+    "condition.reported.v1": {
+        "report": seal("person-key-1", wire.dump(REPORTED), "condition.reported.v1", "minimal")
+    },
+    "appeal.decided.v1": {
+        "verdict": Verdict.UPHELD,
+        "ruling": seal("person-key-1", wire.dump(RULING), "appeal.decided.v1", "minimal"),
+    },
+    "milestone.reached.v1": {
+        "kind": MilestoneKind.CIRCUMSTANCES_CHANGED,
+        "payee": payee("milestone.reached.v1", "minimal"),
+    },
     "eligibility.scored.v1": {
         "decisions": (
             ProgrammeDecision(

@@ -13,14 +13,13 @@ from contracts.model import UNRECOGNISED, Contract
 from contracts.release import INSTRUCTION, SAMPLES, SCHEMAS, SEALED_PAYEE, SEALED_PERSONS, released
 from tests.contracts.examples import (
     EXAMPLES,
-    FROZEN_PAYEE,
-    FROZEN_PERSONS,
     FULL,
     MINIMAL,
     SAMPLE_KEYS,
     TOPIC,
     record,
 )
+from tests.contracts.sealed_examples import FROZEN_PAYEE, FROZEN_PERSONS
 from vault.sealing import Keys
 
 CONTRACTS = released()

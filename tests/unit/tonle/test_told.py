@@ -9,7 +9,8 @@ from contracts import topics, wire
 from contracts.payment import PaymentState
 from contracts.release import REPORT
 from contracts.topics import Topic
-from tests.contracts.examples import CYCLE, FULL, HOUSEHOLD, PAYMENT, SMS, record
+from tests.contracts.examples import FULL, HOUSEHOLD, PAYMENT, SMS, record
+from tests.contracts.sealed_examples import CYCLE
 from tonle.checking.facts import Told
 from tonle.checking.told import Reading, household_topics, said
 

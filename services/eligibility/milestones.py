@@ -1,0 +1,120 @@
+"""Days that matter to a household: birthdays that programmes ask for, its card, its recertification. Pure."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
+
+from contracts.milestone import MilestoneKind, MilestoneReached
+from contracts.sealed import Sealed
+from contracts.topics import MILESTONE_REACHED
+from contracts.wire import Cause, Record, emit, event_id
+from services.eligibility.facts import People
+from services.eligibility.programmes import Programme
+from vault.sealing import Keys
+
+_COMPARED = re.compile(r"\bage\s*(<=|>=|<|>|==|!=)\s*(\d+)")
+_AGE = re.compile(r"\bage\b")
+_EVERY_BIRTHDAY = range(121)
+_KINDS = tuple(MilestoneKind)
+
+
+class Notice(NamedTuple):
+    """When households are told ahead, in days: before a card's last day, and after their registration."""
+
+    card_days: int = 30
+    recertification_days: int = 1095
+
+
+class Milestone(NamedTuple):
+    """What a day means to a household, and by when something must be done."""
+
+    day: date
+    kind: MilestoneKind
+    due_on: date | None = None
+
+
+def birthdays_that_matter(programmes: Iterable[Programme]) -> tuple[int, ...]:
+    """The ages on whose birthday a programme may decide otherwise; being born (0) is one.
+
+    Of a rule that asks for age in another way than by comparing it to a number, every birthday is.
+    """
+    ages = {0}
+    for programme in programmes:
+        for rule in (rule for group in programme.persons.values() for rule in group.rules):
+            compared = _COMPARED.findall(rule.text)
+            if len(compared) < len(_AGE.findall(rule.text)):
+                ages.update(_EVERY_BIRTHDAY)
+            for sign, number in compared:
+                ages |= {int(number)} if sign in ("<", ">=") else {int(number), int(number) + 1}
+    return tuple(sorted(ages))
+
+
+def ahead(
+    people: People, registered_on: date, after: date, ages: Sequence[int], notice: Notice
+) -> list[Milestone]:
+    """A household's milestones after a day, the next one first."""
+    found = sorted(_all(people, registered_on, ages, notice), key=lambda each: (each.day, each.kind))
+    return [each for each in found if each.day > after]
+
+
+def _all(people: People, registered_on: date, ages: Sequence[int], notice: Notice) -> Iterator[Milestone]:
+    for member in people.members:
+        for age in ages:
+            yield Milestone(birthday(member.birth_date, age), MilestoneKind.CIRCUMSTANCES_CHANGED)
+    expires_on = people.equity_card.expires_on if people.equity_card else None
+    if expires_on:
+        warned_on = expires_on - timedelta(days=notice.card_days)
+        yield Milestone(warned_on, MilestoneKind.CARD_EXPIRING, expires_on)
+        yield Milestone(expires_on + timedelta(days=1), MilestoneKind.CIRCUMSTANCES_CHANGED)
+    recertify_on = registered_on + timedelta(days=notice.recertification_days)
+    yield Milestone(recertify_on, MilestoneKind.RECERTIFICATION_DUE, recertify_on)
+
+
+def birthday(birth_date: date, age: int) -> date:
+    """The day a person reaches an age; who is born on 29 February, on 1 March in other years."""
+    try:
+        return birth_date.replace(year=birth_date.year + age)
+    except ValueError:
+        return date(birth_date.year + age, 3, 1)
+
+
+class Reached(NamedTuple):
+    """A milestone of a household at a revision; `payee` in the clear, to be sealed for that event."""
+
+    household_id: str
+    revision: int
+    commune: str
+    milestone: Milestone
+    payee: bytes
+    payee_key_id: str
+
+    @property
+    def event_id(self) -> str:
+        """The same for the same household, day and kind, whenever it is announced."""
+        return event_id(MILESTONE_REACHED, self.household_id, self.milestone.day, self.milestone.kind)
+
+
+def record(reached: Reached, keys: Keys, *, at: datetime, cause: Cause) -> Record:
+    """The milestone as an event."""
+    milestone, key_id = reached.milestone, reached.payee_key_id
+    known_as = reached.event_id
+    blob = keys.seal(key_id, reached.payee, event_id=known_as, event_type=MILESTONE_REACHED.name)
+    said = MilestoneReached(
+        household_id=reached.household_id,
+        revision=reached.revision,
+        as_of=milestone.day,
+        kind=milestone.kind,
+        commune=reached.commune,
+        due_on=milestone.due_on,
+        payee=Sealed(key_id=key_id, blob=blob),
+    )
+    return emit(
+        MILESTONE_REACHED,
+        said,
+        id=known_as,
+        key=reached.household_id,
+        sequence=milestone.day.toordinal() * len(_KINDS) + _KINDS.index(milestone.kind),
+        time=at,
+        cause=cause,
+    )
