@@ -7,10 +7,12 @@ from fastapi import APIRouter, Depends, Query, Request
 
 from postbox.callers import Caller, allowed
 from postbox.telemetry import trace_id
-from services.notifications import sms, store_views
+from services.notifications import sms, store_receipts, store_views
+from services.notifications.gateways import callbacks
 from services.notifications.telling import PAYMENT_STATES
 
 router = APIRouter(tags=["notifications"])
+router.include_router(callbacks.router)
 Reader = Annotated[Caller, Depends(allowed("read"))]
 STATES = ("waiting", "queued", "sending", "sent", "failed", "unknown", "none")
 _WHAT = {
@@ -36,8 +38,10 @@ async def summary(request: Request, _: Reader) -> dict[str, int]:
     """SMS by state, those not sent by reason (`none_no_phone`, …), and segments of those handed over.
 
     `payments_…` are payments by their state as it was heard, `told_…` by the best that became of their SMS.
+    `receipts_…` are SMS by what the gateway said of them later.
     """
     async with request.app.state.service.db.acquire() as db:
+        receipts = await store_receipts.summary(db)
         counted, payments = await store_views.summary(db), await store_views.payments(db)
     answer = dict.fromkeys(
         (*STATES, *(f"none_{each.replace('-', '_')}" for each in sms.REASONS), "segments"), 0
@@ -53,7 +57,7 @@ async def summary(request: Request, _: Reader) -> dict[str, int]:
     for state, outcome, count in payments:
         answer[f"payments_{state}"] = answer.get(f"payments_{state}", 0) + count
         answer[f"told_{outcome}"] += count
-    return answer
+    return answer | receipts
 
 
 @router.get("/sms")

@@ -15,7 +15,10 @@ from contracts.topics import Topic
 from postbox.message import Handler, Subscription
 from postbox.service import Job, Service, ServiceSettings, run
 from services.notifications import api, handlers, heard
-from services.notifications.gateways.kannel import Kannel
+from services.notifications.gateways.callbacks import Callbacks
+from services.notifications.gateways.intake import Intake
+from services.notifications.gateways.options import GatewayOptions
+from services.notifications.gateways.outcome import Gateway
 from services.notifications.options import TellingOptions
 from services.notifications.reminding import EVERY_S, Reminder
 from services.notifications.sending import Limits, Sender
@@ -29,20 +32,11 @@ LEASE_TIMEOUTS = 6
 MIGRATIONS: Sequence[Path] = (keyring.MIGRATIONS, FOLDER / "migrations")
 
 
-class Settings(ServiceSettings, TellingOptions):
-    """`TONLE_…` environment variables of notifications.
+class Settings(ServiceSettings, GatewayOptions, TellingOptions):
+    """`TONLE_…` environment variables of notifications."""
 
-    `gateway_report_url`: where delivery reports shall go, with `{sms_id}` in it.
-    """
-
-    gateway_url: str
-    gateway_user: str
-    gateway_password_file: Path
-    gateway_report_url: str | None = None
-    sms_sender: str
     sms_in_flight: int = 64
     sms_chunk: int = 256
-    sms_timeout_s: float = 10.0
     sms_senders: int = 2
 
 
@@ -53,7 +47,10 @@ def service(settings: Settings) -> Service:
     senders = [f"sender-{number}" for number in range(settings.sms_senders)]
     desk = handlers.Desk(master, settings.policy, senders)
     outcomes = Counter("notifications_sms", "What became of SMS", ["outcome"], registry=None)
-    sender = _sender(settings, master, outcomes)
+    told = Counter("notifications_told_by_gateway", "Receipts and calls of gateways", ["what"], registry=None)
+    gateway = settings.gateway()
+    sender = _sender(settings, gateway, master, outcomes)
+    intake = Intake(_now, told, settings.resend_unknown)
     built = Service(
         "notifications",
         settings,
@@ -65,14 +62,18 @@ def service(settings: Settings) -> Service:
             _subscription(topics.PAYMENT_UPDATED, desk.tell_payment),
         ),
         router=api.router,
+        state=Callbacks(settings.callback_secret, intake, None, told),
         jobs=(
             *(Job(name, sender.run) for name in senders),
             Job("give-up-lost", sender.give_up_lost, settings.sms_timeout_s / 2),
             Job("remind", Reminder(settings.sms_reminder_days, _now, senders).run, EVERY_S),
+            *intake.jobs(gateway, settings.receipts_every_s),
         ),
         migrations=MIGRATIONS,
     )
+    intake.service = built
     built.metrics.registry.register(outcomes)
+    built.metrics.registry.register(told)
     return built
 
 
@@ -81,16 +82,13 @@ def _subscription(topic: Topic, handler: Handler, heard_as: type[Contract] | Non
     return Subscription(topic.name, decode, handler, topic.contract, compacted=topic.compacted)
 
 
-def _sender(settings: Settings, master: MasterKey, outcomes: Counter) -> Sender:
-    gateway = Kannel(
-        settings.gateway_url,
-        settings.gateway_user,
-        settings.gateway_password_file.read_text().strip(),
-        settings.sms_sender,
-        timeout_s=settings.sms_timeout_s,
-        report_url=settings.gateway_report_url,
+def _sender(settings: Settings, gateway: Gateway, master: MasterKey, outcomes: Counter) -> Sender:
+    limits = Limits(
+        settings.sms_chunk,
+        settings.sms_in_flight,
+        LEASE_TIMEOUTS * settings.sms_timeout_s,
+        settings.awaits_receipts_s,
     )
-    limits = Limits(settings.sms_chunk, settings.sms_in_flight, LEASE_TIMEOUTS * settings.sms_timeout_s)
     return Sender(
         gateway, settings.wording, master, settings.manners, f"sender-{uuid4()}", limits, _now, outcomes
     )

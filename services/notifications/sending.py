@@ -18,7 +18,7 @@ from postbox.message import Connection
 from postbox.outbox import Written
 from postbox.service import Service
 from postbox.telemetry import Tracing, is_sampled
-from services.notifications import sms, store
+from services.notifications import sms, store, store_receipts
 from services.notifications.gateways.outcome import Gateway, Verdict
 from services.notifications.manners import Manners
 from services.notifications.sms import Claimed, Finished, Ready, Result
@@ -45,11 +45,15 @@ class GatewayUnavailable(Exception):
 
 @dataclass(frozen=True)
 class Limits:
-    """`chunk` SMS are claimed at once, `in_flight` requests are open, a claim holds `lease_s` seconds."""
+    """`chunk` SMS are claimed at once, `in_flight` requests are open, a claim holds `lease_s` seconds.
+
+    Receipts are awaited for `receipt_window_s`; None: the gateway is asked for none.
+    """
 
     chunk: int
     in_flight: int
     lease_s: float
+    receipt_window_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,8 @@ class Sender:
     async def give_up_lost(self, service: Service) -> bool:
         """Claims of processes that are gone become `unknown`, and are counted so."""
         async with service.db.acquire() as db, db.transaction():
-            lost = await store.give_up(db, self.limits.lease_s, self.limits.chunk)
+            limits = self.limits
+            lost = await store.give_up(db, limits.lease_s, limits.chunk, limits.receipt_window_s)
             written = await self._announce(db, lost)
         if lost:
             self.outcomes.labels("unknown").inc(len(lost))
@@ -132,16 +137,18 @@ class Sender:
     async def _hand_over(self, tracing: Tracing, ready: Ready) -> Result:
         span = tracing.begin("sms", ready.traceparent) if is_sampled(ready.traceparent) else None
         encoding, _, segments = ready.segments
-        verdict, reason = await self.gateway.send(ready.sms_id, ready.phone, ready.text, encoding)
+        verdict, reason, ids = await self.gateway.send(ready.sms_id, ready.phone, ready.text, encoding)
         if span is not None:
             span.end()
-        return Result(ready.sms_id, _STATE[verdict], reason, ready.language, encoding, segments)
+        told = Result(ready.sms_id, _STATE[verdict], reason, ready.language, encoding, segments)
+        return told._replace(gateway_message_ids=ids)
 
     async def _write(self, service: Service, results: Sequence[Result]) -> None:
         for wait in (*WRITE_AGAIN_AFTER_S, None):
             try:
                 async with service.db.acquire() as db, db.transaction():
-                    finished = await store.finish(db, self.process, results)
+                    finished = await store.finish(db, self.process, results, self.limits.receipt_window_s)
+                    await store_receipts.name(db, self.process, results)
                     written = await self._announce(db, finished)
                 break
             except Exception as error:

@@ -99,6 +99,7 @@ class Result(NamedTuple):
     encoding: str | None = None
     segments: int | None = None
     not_before: datetime | None = None
+    gateway_message_ids: tuple[str, ...] = ()
 
 
 class Finished(NamedTuple):
@@ -159,7 +160,7 @@ def announce(finished: Finished, gateway: str, now: datetime) -> Record | None:
                 segments=finished.segments or 1,
                 gateway=gateway,
             )
-        case "failed" | "unknown":
+        case "delivered" | "failed" | "unknown":
             topic = topics.SMS_UPDATED
             data = SmsUpdated(
                 sms_id=finished.sms_id,

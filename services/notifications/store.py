@@ -74,8 +74,12 @@ async def claim(db: Connection, process: str, most: int) -> list[Claimed]:
     return [_claimed(row) for row in rows]
 
 
-async def finish(db: Connection, process: str, results: Sequence[Result]) -> list[Finished]:
+async def finish(
+    db: Connection, process: str, results: Sequence[Result], receipt_window_s: float | None
+) -> list[Finished]:
     """Write what became of SMS claimed by this process; gives those whose state changed, with new versions.
+
+    Of what the gateway has or may have, receipts are awaited for so long; None: it was asked for none.
 
     One that became `unknown` meanwhile (this process was taken for dead) may still be told sent or failed.
     """
@@ -86,7 +90,10 @@ async def finish(db: Connection, process: str, results: Sequence[Result]) -> lis
             segments = t.segments, version = version + (t.state not in ('queued', 'waiting'))::int,
             finished_at = case when t.state not in ('queued', 'waiting') then now() end,
             not_before = coalesce(t.not_before,
-                now() + make_interval(secs => least($9, power(2, least(s.attempts, 16)))))
+                now() + make_interval(secs => least($9, power(2, least(s.attempts, 16))))),
+            receipt = case when t.state in ('sent', 'unknown') and $10::float is not null
+                then coalesce(s.receipt, 'awaited') else s.receipt end,
+            receipt_until = coalesce(s.receipt_until, now() + make_interval(secs => $10))
         from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int[], $8::timestamptz[])
             as t(sms_id, state, reason, language, encoding, segments, not_before)
         where s.sms_id = t.sms_id and s.claimed_by = $1
@@ -94,13 +101,16 @@ async def finish(db: Connection, process: str, results: Sequence[Result]) -> lis
         returning {_FINISHED}
         """,  # noqa: S608
         process,
-        *(list(column) for column in zip(*rows, strict=True)),
+        *(list(column) for column in zip(*(row[:7] for row in rows), strict=True)),
         BACKOFF_S_MAX,
+        receipt_window_s,
     )
     return [Finished(*row) for row in found]
 
 
-async def give_up(db: Connection, lease_s: float, most: int) -> list[Finished]:
+async def give_up(
+    db: Connection, lease_s: float, most: int, receipt_window_s: float | None
+) -> list[Finished]:
     """Claims older than the lease become `unknown`: who held them may have sent them, and is gone."""
     found = await db.fetch(
         f"""
@@ -109,12 +119,14 @@ async def give_up(db: Connection, lease_s: float, most: int) -> list[Finished]:
             order by claimed_at limit $2 for update skip locked
         )
         update sms s set state = 'unknown', reason = 'sender-stopped', version = version + 1,
-            finished_at = now()
+            finished_at = now(), receipt_until = coalesce(s.receipt_until, now() + make_interval(secs => $3)),
+            receipt = case when $3::float is not null then coalesce(s.receipt, 'awaited') else s.receipt end
         from lost where s.sms_id = lost.sms_id
         returning {_FINISHED}
         """,  # noqa: S608
         lease_s,
         most,
+        receipt_window_s,
     )
     return [Finished(*row) for row in found]
 

@@ -42,6 +42,8 @@ class Kept:
         return f"select household_id, {key}, {self.value} from {self.of}"  # noqa: S608
 
 
+# A receipt is the last word, where one came.
+_OUTCOME = "case when receipt in ('delivered', 'failed') then receipt else state end"
 _ENTITLEMENT = "household_id, programme, period, purpose"
 KEPT = (
     Kept(
@@ -86,7 +88,7 @@ KEPT = (
     Kept("notifications: payments", "payment where programme is not null", "payment_id"),
     Kept("notifications: sent", "sms where state = 'sent'", "sms_id"),
     Kept("notifications: in doubt", "sms where state = 'unknown'", "sms_id"),
-    Kept("notifications: outcomes", "sms where state in ('failed', 'unknown')", "sms_id", "state"),
+    Kept("notifications: outcomes", "sms where state in ('failed', 'unknown')", "sms_id", _OUTCOME),
 )
 
 INSTRUCTIONS = "payments: instructions"

@@ -4,10 +4,12 @@ The guide's answers: 202 taken, or queued when no operator link is up; 4xx can't
 circumstances; 503 a passing failure, try again. Kannel's smsbox takes GET only.
 """
 
+import asyncio
 from urllib.parse import quote, urlsplit
 
 from services.notifications.gateways.http import Answer, Connections, NotSent, Uncertain
 from services.notifications.gateways.outcome import Outcome, Verdict
+from services.notifications.receipts import Receipt
 from services.notifications.segments import Encoding
 
 FINAL_REPORTS = 1 + 2 + 16
@@ -60,6 +62,14 @@ class Kannel:
             return Outcome(Verdict.NOT_TAKEN, "gateway-unreachable")
         except Uncertain as uncertain:
             return Outcome(Verdict.UNKNOWN, str(uncertain))
+
+    async def ask(self, _: str, /) -> Receipt | None:
+        """Kannel can't be asked: what it was told it tells once, to the report's URL."""
+        return None
+
+    async def listen(self) -> None:
+        """Kannel calls us (`callbacks.py`)."""
+        await asyncio.Event().wait()
 
     def close(self) -> None:
         """Close the connections."""

@@ -3,6 +3,7 @@
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
+from services.notifications.receipts import Receipt
 from services.notifications.segments import Encoding
 
 
@@ -16,10 +17,18 @@ class Verdict(StrEnum):
 
 
 class Outcome(NamedTuple):
-    """A verdict and its reason, a short code without the gateway's own words (they may hold a number)."""
+    """A verdict and its reason, a short code without the gateway's own words (they may hold a number).
+
+    `gateway_message_ids`: the gateway's own id of each part it took, where its receipts name those alone.
+    """
 
     verdict: Verdict
     reason: str | None = None
+    gateway_message_ids: tuple[str, ...] = ()
+
+
+class GatewayAway(Exception):
+    """The gateway can't be reached, or does not let us in."""
 
 
 class Gateway(Protocol):
@@ -29,4 +38,12 @@ class Gateway(Protocol):
 
     async def send(self, sms_id: str, phone: str, text: str, encoding: Encoding) -> Outcome:
         """Hand one SMS over; `phone` is E.164. Does not raise."""
+        ...
+
+    async def ask(self, gateway_message_id: str, /) -> Receipt | None:
+        """What became of a message whose receipt did not come; None where it can't say. Does not raise."""
+        ...
+
+    async def listen(self) -> None:
+        """Be there for what the gateway says by itself, until cancelled. Raises `GatewayAway`."""
         ...

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -245,8 +246,11 @@ class Scene:
     @asynccontextmanager
     async def process(self, **changes: object) -> AsyncIterator[asyncio.subprocess.Process]:
         """The service as a process of its own, killed in the end."""
-        told = self.settings.model_copy(update=changes).model_dump(exclude_none=True)
-        environment = os.environ | {f"TONLE_{name.upper()}": str(value) for name, value in told.items()}
+        told = self.settings.model_copy(update=changes).model_dump(exclude_defaults=True)
+        environment = os.environ | {
+            f"TONLE_{name.upper()}": json.dumps(value) if isinstance(value, dict | tuple) else str(value)
+            for name, value in told.items()
+        }
         with (self.settings.data_dir / "service.log").open("ab") as log:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "services.notifications.app", env=environment, stdout=log, stderr=log

@@ -1,0 +1,55 @@
+"""Which gateway SMS leave through, and how: a part of the settings, and the gateway it describes."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel
+
+from services.notifications.gateways.kannel import Kannel
+from services.notifications.gateways.outcome import Gateway
+
+
+class GatewayOptions(BaseModel):
+    """`TONLE_GATEWAY_…`: the address and login of the gateway, and what it is asked to tell afterwards.
+
+    `gateway_report_url`: where Kannel shall send receipts, with `{sms_id}` in it and Kannel's `%d`.
+    `gateway_callback_secret_file`: what callers of `/gateway/…` must know; without it nobody is let in.
+    `receipt_window_s`: how long a receipt is awaited before an SMS is `unknown`.
+    `receipts_every_s`: how often it is looked for receipts that are overdue, and for the SMS of early ones.
+    `resend_unknown`: templates whose SMS may be sent once more when the window has passed and nobody learned
+    whether the gateway took the first; none by default.
+    """
+
+    gateway_kind: Literal["kannel"] = "kannel"
+    gateway_url: str
+    gateway_user: str
+    gateway_password_file: Path
+    gateway_report_url: str | None = None
+    gateway_callback_secret_file: Path | None = None
+    receipt_window_s: float = 86_400.0
+    receipts_every_s: float = 5.0
+    resend_unknown: tuple[str, ...] = ()
+    sms_sender: str
+    sms_timeout_s: float = 10.0
+
+    @property
+    def callback_secret(self) -> str | None:
+        """The shared secret, where a gateway may call."""
+        file = self.gateway_callback_secret_file
+        return file.read_text().strip() if file else None
+
+    @property
+    def awaits_receipts_s(self) -> float | None:
+        """How long receipts are awaited; None where the gateway is asked for none."""
+        return self.receipt_window_s if self.gateway_report_url else None
+
+    def gateway(self) -> Gateway:
+        """The gateway these settings describe."""
+        return Kannel(
+            self.gateway_url,
+            self.gateway_user,
+            self.gateway_password_file.read_text().strip(),
+            self.sms_sender,
+            timeout_s=self.sms_timeout_s,
+            report_url=self.gateway_report_url,
+        )
