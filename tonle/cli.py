@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "cycles": ("services.payments.cli",),
     "officers": ("services.payments.cli",),
     "inbox": ("services.notifications.cli",),
+    "sms": ("services.notifications.cli_sms",),
     "dead-letters": ("tonle.dead_letters",),
     "recover": ("tonle.recover",),
 }

@@ -7,9 +7,11 @@ from fastapi import APIRouter, Depends, Query, Request
 
 from postbox.callers import Caller, allowed
 from postbox.telemetry import trace_id
-from services.notifications import sms, store_receipts, store_views
+from services.notifications import api_words, sms, store_receipts, store_views
+from services.notifications.costs import Prices
 from services.notifications.gateways import callbacks
 from services.notifications.telling import PAYMENT_STATES
+from services.notifications.wording import Wording
 
 router = APIRouter(tags=["notifications"])
 router.include_router(callbacks.router)
@@ -24,6 +26,14 @@ _WHAT = {
     "unknown": "SMS may have been sent: the gateway's answer was not seen",
     "none": "no SMS",
 }
+
+
+def routes(wording: Wording, prices: Prices) -> APIRouter:
+    """Everything that is answered; `prices` are riel a segment by operator."""
+    everything = APIRouter()
+    everything.include_router(router)
+    everything.include_router(api_words.router(wording, prices))
+    return everything
 
 
 @router.get("/households/{household_id}/story")

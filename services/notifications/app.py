@@ -7,14 +7,13 @@ from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
-from prometheus_client import Counter
-
 from contracts import topics, wire
 from contracts.model import Contract
 from contracts.topics import Topic
 from postbox.message import Handler, Subscription
 from postbox.service import Job, Service, ServiceSettings, run
 from services.notifications import api, handlers, heard
+from services.notifications.counters import Counters
 from services.notifications.gateways.callbacks import Callbacks
 from services.notifications.gateways.intake import Intake
 from services.notifications.gateways.options import GatewayOptions
@@ -46,11 +45,9 @@ def service(settings: Settings) -> Service:
     master = MasterKey.from_file(settings.master_key_file)
     senders = [f"sender-{number}" for number in range(settings.sms_senders)]
     desk = handlers.Desk(master, settings.policy, senders)
-    outcomes = Counter("notifications_sms", "What became of SMS", ["outcome"], registry=None)
-    told = Counter("notifications_told_by_gateway", "Receipts and calls of gateways", ["what"], registry=None)
-    gateway = settings.gateway()
-    sender = _sender(settings, gateway, master, outcomes)
-    intake = Intake(_now, told, settings.resend_unknown)
+    counters, gateway = Counters(), settings.gateway()
+    sender = _sender(settings, gateway, master, counters)
+    intake = Intake(_now, counters.told, settings.resend_unknown)
     built = Service(
         "notifications",
         settings,
@@ -61,8 +58,8 @@ def service(settings: Settings) -> Service:
             _subscription(topics.PAYMENT_ISSUED, desk.hear_of_payment),
             _subscription(topics.PAYMENT_UPDATED, desk.tell_payment),
         ),
-        router=api.router,
-        state=Callbacks(settings.callback_secret, intake, None, told),
+        router=api.routes(settings.wording, settings.sms_prices_riel),
+        state=Callbacks(settings.callback_secret, intake, None, counters.told),
         jobs=(
             *(Job(name, sender.run) for name in senders),
             Job("give-up-lost", sender.give_up_lost, settings.sms_timeout_s / 2),
@@ -72,8 +69,7 @@ def service(settings: Settings) -> Service:
         migrations=MIGRATIONS,
     )
     intake.service = built
-    built.metrics.registry.register(outcomes)
-    built.metrics.registry.register(told)
+    counters.register(built.metrics.registry)
     return built
 
 
@@ -82,7 +78,7 @@ def _subscription(topic: Topic, handler: Handler, heard_as: type[Contract] | Non
     return Subscription(topic.name, decode, handler, topic.contract, compacted=topic.compacted)
 
 
-def _sender(settings: Settings, gateway: Gateway, master: MasterKey, outcomes: Counter) -> Sender:
+def _sender(settings: Settings, gateway: Gateway, master: MasterKey, counters: Counters) -> Sender:
     limits = Limits(
         settings.sms_chunk,
         settings.sms_in_flight,
@@ -90,7 +86,7 @@ def _sender(settings: Settings, gateway: Gateway, master: MasterKey, outcomes: C
         settings.awaits_receipts_s,
     )
     return Sender(
-        gateway, settings.wording, master, settings.manners, f"sender-{uuid4()}", limits, _now, outcomes
+        gateway, settings.wording, master, settings.manners, f"sender-{uuid4()}", limits, _now, counters
     )
 
 

@@ -8,6 +8,7 @@ from contracts import topics, wire
 from contracts.household import ContactPreference, Language
 from services.notifications import sms, steps
 from services.notifications.heard import Recipient
+from services.notifications.operators import operator_of
 from services.notifications.sms import Claimed, Ready, Result, To
 from services.notifications.telling import Policy, is_overtaken
 from services.notifications.wording import ACCOUNT_DIGITS, Wording
@@ -126,7 +127,8 @@ def _worded(wording: Wording, claimed: Claimed, found: _Addressed) -> Ready:
     into = who.account if who.account and who.account.provider == claimed.facts.partner else None
     account = into.number[-ACCOUNT_DIGITS:] if into else None
     facts = claimed.facts._replace(account=account, until=claimed.facts.until or claimed.on_date)
+    operator = operator_of(found.phone)
     template = steps.SHARED_PHONE if found.is_shared else claimed.template
     full = who.contact is ContactPreference.FULL
     text, segments = wording.render(template, language, full=full, facts=facts)
-    return Ready(claimed.sms_id, found.phone, text, language, segments, claimed.traceparent)
+    return Ready(claimed.sms_id, found.phone, text, language, segments, claimed.traceparent, operator)

@@ -22,6 +22,7 @@ class TellingOptions(BaseModel):
     told. `sms_reminder_days`: so many days before the last it is reminded of money that waits.
     `sms_quiet_hours`: when nobody is disturbed, by the clock of Phnom Penh, or `none`. `sms_western_digits`:
     Khmer SMS have 0–9. `sms_templates`: a folder of templates that take the place of, or join, those shipped.
+    `sms_prices_riel`: riel a segment by operator and `default`, as JSON: {"default": 100, "smart": 90}.
     """
 
     sms_steps: str = "all"
@@ -31,6 +32,7 @@ class TellingOptions(BaseModel):
     sms_quiet_hours: str = "20:00-07:00"
     sms_western_digits: bool = False
     sms_templates: Path | None = None
+    sms_prices_riel: dict[str, int] = {}
 
     @property
     def policy(self) -> Policy:

@@ -10,8 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from prometheus_client import Counter
-
 from postbox import outbox
 from postbox.errors import handling_of, is_transient, reason_of
 from postbox.message import Connection
@@ -19,6 +17,7 @@ from postbox.outbox import Written
 from postbox.service import Service
 from postbox.telemetry import Tracing, is_sampled
 from services.notifications import sms, store, store_receipts
+from services.notifications.counters import Counters
 from services.notifications.gateways.outcome import Gateway, Verdict
 from services.notifications.manners import Manners
 from services.notifications.sms import Claimed, Finished, Ready, Result
@@ -60,7 +59,7 @@ class Limits:
 class Sender:
     """One process's sender; `process` names it in its claims, `now` is the clock for its events.
 
-    `outcomes` counts what became of SMS, by state.
+    `counters` count what became of SMS.
     """
 
     gateway: Gateway
@@ -70,7 +69,7 @@ class Sender:
     process: str
     limits: Limits
     now: Callable[[], datetime]
-    outcomes: Counter
+    counters: Counters
 
     async def run(self, service: Service) -> bool:
         """Send one chunk; True when there may be more. Raises `GatewayUnavailable` when none was taken.
@@ -94,7 +93,7 @@ class Sender:
             lost = await store.give_up(db, limits.lease_s, limits.chunk, limits.receipt_window_s)
             written = await self._announce(db, lost)
         if lost:
-            self.outcomes.labels("unknown").inc(len(lost))
+            self.counters.outcomes.labels("unknown").inc(len(lost))
             log.warning("%d SMS of a stopped sender are unknown now", len(lost))
             await service.publisher.publish(LANE, written=written)
         return bool(lost)
@@ -140,8 +139,16 @@ class Sender:
         verdict, reason, ids = await self.gateway.send(ready.sms_id, ready.phone, ready.text, encoding)
         if span is not None:
             span.end()
-        told = Result(ready.sms_id, _STATE[verdict], reason, ready.language, encoding, segments)
-        return told._replace(gateway_message_ids=ids)
+        return Result(
+            ready.sms_id,
+            _STATE[verdict],
+            reason,
+            ready.language,
+            encoding,
+            segments,
+            operator=ready.operator,
+            gateway_message_ids=ids,
+        )
 
     async def _write(self, service: Service, results: Sequence[Result]) -> None:
         for wait in (*WRITE_AGAIN_AFTER_S, None):
@@ -156,8 +163,7 @@ class Sender:
                     raise
                 log.warning("outcomes could not be written, trying again", exc_info=error)
                 await asyncio.sleep(wait)
-        for each in finished:
-            self.outcomes.labels(each.state).inc()
+        self.counters.count(results, finished)
         await service.publisher.publish(LANE, written=written)
 
     async def _announce(self, db: Connection, finished: Sequence[Finished]) -> Written:

@@ -87,6 +87,7 @@ class Ready(NamedTuple):
     language: str
     segments: Segments
     traceparent: str
+    operator: str
 
 
 class Result(NamedTuple):
@@ -99,6 +100,7 @@ class Result(NamedTuple):
     encoding: str | None = None
     segments: int | None = None
     not_before: datetime | None = None
+    operator: str | None = None
     gateway_message_ids: tuple[str, ...] = ()
 
 

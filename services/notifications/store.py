@@ -87,21 +87,22 @@ async def finish(
     found = await db.fetch(
         f"""
         update sms s set state = t.state, reason = t.reason, language = t.language, encoding = t.encoding,
-            segments = t.segments, version = version + (t.state not in ('queued', 'waiting'))::int,
+            segments = t.segments, operator = t.operator,
+            version = version + (t.state not in ('queued', 'waiting'))::int,
             finished_at = case when t.state not in ('queued', 'waiting') then now() end,
             not_before = coalesce(t.not_before,
-                now() + make_interval(secs => least($9, power(2, least(s.attempts, 16))))),
-            receipt = case when t.state in ('sent', 'unknown') and $10::float is not null
+                now() + make_interval(secs => least($10, power(2, least(s.attempts, 16))))),
+            receipt = case when t.state in ('sent', 'unknown') and $11::float is not null
                 then coalesce(s.receipt, 'awaited') else s.receipt end,
-            receipt_until = coalesce(s.receipt_until, now() + make_interval(secs => $10))
-        from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int[], $8::timestamptz[])
-            as t(sms_id, state, reason, language, encoding, segments, not_before)
+            receipt_until = coalesce(s.receipt_until, now() + make_interval(secs => $11))
+        from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int[], $8::timestamptz[],
+            $9::text[]) as t(sms_id, state, reason, language, encoding, segments, not_before, operator)
         where s.sms_id = t.sms_id and s.claimed_by = $1
             and (s.state = 'sending' or (s.state = 'unknown' and t.state in ('sent', 'failed')))
         returning {_FINISHED}
         """,  # noqa: S608
         process,
-        *(list(column) for column in zip(*(row[:7] for row in rows), strict=True)),
+        *(list(column) for column in zip(*(row[:8] for row in rows), strict=True)),
         BACKOFF_S_MAX,
         receipt_window_s,
     )

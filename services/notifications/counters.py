@@ -1,0 +1,41 @@
+"""What is counted of SMS as metrics: what became of them, by operator; never whose they are."""
+
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, Counter
+
+from services.notifications.sms import Finished, Result
+
+
+class Counters:
+    """`notifications_sms_total` by outcome, `…_segments_total` by operator, `…_not_sent_total` by reason.
+
+    `told` counts what gateways said afterwards.
+    """
+
+    def __init__(self) -> None:
+        self.outcomes = Counter("notifications_sms", "What became of SMS", ["outcome"], registry=None)
+        self.told = Counter(
+            "notifications_told_by_gateway", "Receipts and calls of gateways", ["what"], registry=None
+        )
+        self._segments = Counter(
+            "notifications_sms_segments", "Segments handed over", ["operator"], registry=None
+        )
+        self._reasons = Counter("notifications_sms_not_sent", "SMS not sent", ["reason"], registry=None)
+
+    def register(self, registry: CollectorRegistry) -> None:
+        """Let them be read."""
+        for each in (self.outcomes, self.told, self._segments, self._reasons):
+            registry.register(each)
+
+    def count(self, results: Iterable[Result], finished: Iterable[Finished]) -> None:
+        """What became of claimed SMS, and of it what was written."""
+        written = {each.sms_id for each in finished}
+        for result in results:
+            if result.sms_id not in written:
+                continue
+            self.outcomes.labels(result.state).inc()
+            if result.state == "sent" and result.segments:
+                self._segments.labels(result.operator or "other").inc(result.segments)
+            if result.state == "none" and result.reason:
+                self._reasons.labels(result.reason).inc()
