@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "officers": ("services.payments.cli",),
     "inbox": ("services.notifications.cli",),
     "sms": ("services.notifications.cli_sms",),
+    "notices": ("tonle.notices",),
     "dead-letters": ("tonle.dead_letters",),
     "recover": ("tonle.recover",),
 }

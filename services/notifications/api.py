@@ -1,5 +1,7 @@
 """What notifications answers over HTTP; no text and no number in it."""
 
+from collections.abc import Callable
+from datetime import datetime
 from typing import Annotated
 
 from asyncpg import Record as Row
@@ -7,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request
 
 from postbox.callers import Caller, allowed
 from postbox.telemetry import trace_id
-from services.notifications import api_words, sms, store_receipts, store_views
+from services.notifications import api_notices, api_words, sms, store_receipts, store_views
 from services.notifications.costs import Prices
 from services.notifications.gateways import callbacks
 from services.notifications.telling import PAYMENT_STATES
@@ -28,11 +30,12 @@ _WHAT = {
 }
 
 
-def routes(wording: Wording, prices: Prices) -> APIRouter:
-    """Everything that is answered; `prices` are riel a segment by operator."""
+def routes(wording: Wording, prices: Prices, now: Callable[[], datetime]) -> APIRouter:
+    """Everything that is answered; `prices` are riel a segment by operator, `now` is the clock."""
     everything = APIRouter()
     everything.include_router(router)
     everything.include_router(api_words.router(wording, prices))
+    everything.include_router(api_notices.router(wording, now))
     return everything
 
 

@@ -58,7 +58,7 @@ def service(settings: Settings) -> Service:
             _subscription(topics.PAYMENT_ISSUED, desk.hear_of_payment),
             _subscription(topics.PAYMENT_UPDATED, desk.tell_payment),
         ),
-        router=api.routes(settings.wording, settings.sms_prices_riel),
+        router=api.routes(settings.wording, settings.sms_prices_riel, _now),
         state=Callbacks(settings.callback_secret, intake, None, counters.told),
         jobs=(
             *(Job(name, sender.run) for name in senders),

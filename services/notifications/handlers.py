@@ -29,7 +29,7 @@ async def keep_keys(batch: Batch[Received[HouseholdKey]], db: Connection) -> Seq
         WrappedKey(k.household_id, k.key_id, k.purpose, k.state, k.master_key_id, k.wrapped) for k in payees
     ]
     await parking.retry_now(db, await keyring.keep(db, keys))
-    if destroyed := [key.key_id for key in payees if key.state is KeyState.DESTROYED]:
+    if destroyed := {key.household_id: key.key_id for key in payees if key.state is KeyState.DESTROYED}:
         await store_contacts.forget(db, destroyed)
     return ()
 

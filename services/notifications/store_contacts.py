@@ -1,6 +1,6 @@
 """SQL about whom households' SMS go to, and how households stand."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from postbox.message import Connection
 from services.notifications.telling import Contact, Standing
@@ -11,14 +11,17 @@ async def contacts(db: Connection, households: Sequence[str]) -> dict[str, Conta
     rows = await db.fetch(
         "select household_id, revision from contact where household_id = any($1::text[])", households
     )
-    return {row[0]: Contact(row[0], row[1]) for row in rows}
+    return {row[0]: Contact(row[0], row[1], is_new=False) for row in rows}
 
 
 async def keep_contacts(db: Connection, contacts: Sequence[Contact]) -> None:
-    """Write contacts down, in one statement; an older revision changes nothing."""
-    if not contacts:
+    """Write contacts down: new ones are copied, which is cheaper; an older revision changes nothing."""
+    new = [each[:9] for each in contacts if each.is_new]
+    if new:
+        await db.copy_records_to_table("contact", columns=Contact._fields[:9], records=new)
+    rows = [each[:9] for each in contacts if not each.is_new]
+    if not rows:
         return
-    rows = [each[:9] for each in contacts]
     await db.execute(
         """
         insert into contact (household_id, revision, commune, reach, event_id, key_id, payee, number_hash,
@@ -34,12 +37,13 @@ async def keep_contacts(db: Connection, contacts: Sequence[Contact]) -> None:
     )
 
 
-async def forget(db: Connection, key_ids: Sequence[str]) -> None:
-    """Nothing of who had these keys is kept but that there is such a household."""
+async def forget(db: Connection, keys: Mapping[str, str]) -> None:
+    """Nothing of who had these keys (by household) is kept but that there is such a household."""
     await db.execute(
         "update contact set reach = 'forgotten', payee = null, number_hash = null, fallback_hash = null"
-        " where key_id = any($1::text[])",
-        sorted(key_ids),
+        " where household_id = any($1::text[]) and key_id = any($2::text[])",
+        sorted(keys),
+        sorted(keys.values()),
     )
 
 
@@ -49,14 +53,17 @@ async def standings(db: Connection, households: Sequence[str]) -> dict[str, Stan
         "select household_id, sequence, standing from standing where household_id = any($1::text[])",
         households,
     )
-    return {row[0]: Standing(*row) for row in rows}
+    return {row[0]: Standing(row[0], row[1], row[2], is_new=False) for row in rows}
 
 
 async def keep_standings(db: Connection, standings: Sequence[Standing]) -> None:
-    """Write standings down, in one statement; an older scoring changes nothing."""
-    if not standings:
+    """Write standings down: new ones are copied, which is cheaper; an older scoring changes nothing."""
+    new = [each[:3] for each in standings if each.is_new]
+    if new:
+        await db.copy_records_to_table("standing", columns=Standing._fields[:3], records=new)
+    rows = [each[:3] for each in standings if not each.is_new]
+    if not rows:
         return
-    rows = [each[:3] for each in standings]
     await db.execute(
         """
         insert into standing (household_id, sequence, standing)

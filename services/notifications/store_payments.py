@@ -51,6 +51,29 @@ async def keep(db: Connection, households: Sequence[Payments]) -> None:
     )
 
 
+async def without_phone(
+    db: Connection, commune: str, today: date, programmes: Collection[str]
+) -> list[Payment]:
+    """Payments of these programmes to a commune's households without a telephone that are news today.
+
+    They can be collected, or came to nothing since. Who wishes no contact, or is forgotten, is not there.
+    """
+    columns = ", ".join(f"p.{each}" for each in Payment._fields)
+    rows = await db.fetch(
+        f"""
+        select {columns} from payment p join contact c using (household_id)
+        where c.reach = 'no-phone' and c.commune = $1 and p.programme = any($3::text[]) and (
+            (p.state in ('accepted', 'unknown') and p.until >= $2)
+            or (p.state in ('failed', 'returned', 'expired') and p.until >= $2 - 30))
+        order by p.until, p.payment_id
+        """,  # noqa: S608
+        commune,
+        today,
+        sorted(programmes),
+    )
+    return [Payment(*row) for row in rows]
+
+
 async def take_to_remind(db: Connection, today: date, until: date, most: int) -> list[Payment]:
     """Payments that can still be collected, the last day of which is not after `until`; each once."""
     rows = await db.fetch(

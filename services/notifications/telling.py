@@ -58,6 +58,7 @@ class Contact(NamedTuple):
     payee: bytes | None = None
     number_hash: bytes | None = None
     fallback_hash: bytes | None = None
+    is_new: bool = True
     new: tuple[NewSms, ...] = ()
 
 
@@ -67,6 +68,7 @@ class Standing(NamedTuple):
     household_id: str
     sequence: int = 0
     standing: str = ""
+    is_new: bool = True
     new: tuple[NewSms, ...] = ()
 
 
@@ -124,7 +126,9 @@ def register(
     if said.revision == 1 and is_told:
         new = sms.new(event, steps.REGISTERED, said.household_id, about=said.household_id)
         contact = contact._replace(new=(new,))
-    return contact._replace(new=(*(known.new if known else ()), *contact.new))
+    if known is None:
+        return contact
+    return contact._replace(is_new=known.is_new, new=(*known.new, *contact.new))
 
 
 def stand(
@@ -142,7 +146,9 @@ def stand(
     if standing not in (None, known.standing) and standing in policy.steps:
         until = event.time + policy.settling
         new = (sms.new(event, standing, known.household_id, about=event.id)._replace(not_before=until),)
-    return Standing(known.household_id, event.sequence, standing or known.standing, (*known.new, *new))
+    return known._replace(
+        sequence=event.sequence, standing=standing or known.standing, new=(*known.new, *new)
+    )
 
 
 def issue(known: Payments | None, event: Received[PaymentIssued]) -> Payments | None:

@@ -79,6 +79,10 @@ class Wording:
             return wanted.neutral
         return self.of_programmes.get((template, facts.programme, language)) or wanted.full or wanted.neutral
 
+    def fields(self, language: str, facts: Facts) -> dict[str, str | None]:
+        """How a language says what is known of these facts: `where`, `to`, `until`, `amount`, …."""
+        return _fields(self.names[language], facts)
+
     def forms(self) -> Iterator[tuple[Place, Form]]:
         """Each form of each template, in order of their files."""
         for (template, language), each in sorted(self.templates.items()):

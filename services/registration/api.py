@@ -18,7 +18,7 @@ from postbox.service import Service
 from postbox.telemetry import trace_id
 from services.registration import store, store_imports
 from services.registration.desk import Desk, Doubled, Receipt, doubled, within
-from services.registration.forms import Exit, HouseholdForm, Revision, form_of
+from services.registration.forms import Exit, HouseholdForm, Households, Revision, form_of
 from services.registration.office import Office
 from services.registration.registering import LANE_API
 
@@ -109,6 +109,15 @@ async def story(
         }
         for change in changes
     ]
+
+
+@router.post("/references")
+async def references(
+    request: Request, of: Households, caller: Annotated[Caller, Depends(allowed("read"))]
+) -> dict[str, str]:
+    """The reference that each of these households is registered under; none outside the caller's area."""
+    async with service_of(request).db.acquire() as db:
+        return await store.references(db, of.household_ids, caller.area)
 
 
 @router.get("/summary")

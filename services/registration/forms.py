@@ -5,9 +5,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from contracts.household import ExitReason, Payee, Persons
+from contracts.household import ExitReason, HouseholdId, Payee, Persons
 from services.registration.cells import Row
 from services.registration.columns import MEMBERS_MOST, member_column
+
+HOUSEHOLDS_MOST = 1_000
 
 Text = Annotated[str, Field(max_length=1000)]
 
@@ -71,6 +73,14 @@ class Revision(BaseModel):
 
     replaces: Annotated[int, Field(ge=1)]
     household: HouseholdForm
+
+
+class Households(BaseModel):
+    """Some households, by id."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    household_ids: Annotated[list[HouseholdId], Field(max_length=HOUSEHOLDS_MOST)]
 
 
 class Exit(BaseModel):

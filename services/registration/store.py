@@ -141,6 +141,17 @@ async def lock(db: Connection, household_id: str) -> None:
     await db.execute("select from household where household_id = $1 for update", household_id)
 
 
+async def references(db: Connection, households: Sequence[str], area: str) -> dict[str, str]:
+    """Household -> reference, of those that are registered now and lie in an area (a gazetteer prefix)."""
+    rows = await db.fetch(
+        "select household_id, reference from household where household_id = any($1::text[])"
+        " and state = 'registered' and starts_with(commune, $2)",
+        households,
+        area,
+    )
+    return {row["household_id"]: row["reference"] for row in rows}
+
+
 async def find(db: Connection, household_id: str) -> Kept | None:
     """A household as it is kept."""
     row = await db.fetchrow(

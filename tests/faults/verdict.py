@@ -243,6 +243,8 @@ async def _sms(world: World, counts: _Counts) -> Sms:
 async def _disorder(world: World, disturber: Disturber) -> list[str]:
     wrong = []
     for topic in BUSINESS:
+        if topic.producer == "notifications":
+            continue  # an SMS's versions are its own, and `tonle check` looks at them
         name = world.state.topic_prefix + topic.name
         records = await heard(world.broker, name, disturber.cuts)
         wrong += out_of_order(name, records)
