@@ -20,21 +20,30 @@ import uvloop
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from simulators.gateway_http import Answer, Asked, Conversation, Query, Say
+from simulators.gateway_receipts import Debt, Receipts
+from simulators.gateway_smpp import OK, SmppConversation, Submitted
 
 COMMIT_EVERY_S = 0.005
 BUSINESS_KEY = "?tonle?sms_id="
 """How a message's key begins in its meta-data (`?group?name=value`, the form Kannel has for it)."""
+_TAKEN = Answer(202, "0: Accepted for delivery")
+_STATUS = {202: OK, 403: 0x0B, 503: 0x58}
+"""What a status of `sendsms` is by SMPP: taken, no such number, throttled."""
 _SCHEMA = """
 create table if not exists sms (
     position integer primary key, sms_id text not null unique, recipient text not null, sender text not null,
-    text text not null, coding integer not null, received_at text not null, copies integer not null default 1
+    text text not null, coding integer not null, received_at text not null, copies integer not null default 1,
+    became text not null default 'delivered'
 );
 """
 
 
 class Settings(BaseSettings):
     """`TONLE_…` environment variables. Shares (0..1) of messages, told apart by seed and message key:
-    `refused` get a 403, `silent` are kept but not answered for `silent_s`, `slow` wait `slow_s` before that.
+    `refused` get a 403, `silent` are kept but not answered for `silent_s`, `slow` wait `slow_s` before that;
+    on `closing` the line is lost (SMPP), for half of them after they are kept. Above `per_second` all shall
+    come again. `undelivered` are reported so; receipts come `receipt_s` later, `repeated` of them twice,
+    `contradicted` with the opposite.
     """
 
     model_config = SettingsConfigDict(env_prefix="TONLE_", extra="ignore")
@@ -50,6 +59,13 @@ class Settings(BaseSettings):
     gateway_silent_s: float = 60.0
     gateway_slow: float = 0.0
     gateway_slow_s: float = 1.0
+    gateway_closing: float = 0.0
+    gateway_per_second: float | None = None
+    gateway_undelivered: float = 0.0
+    gateway_repeated: float = 0.0
+    gateway_contradicted: float = 0.0
+    gateway_receipt_s: float = 0.05
+    gateway_smpp_port: int | None = None
 
 
 class Sms(NamedTuple):
@@ -61,6 +77,7 @@ class Sms(NamedTuple):
     text: str
     coding: int
     received_at: str
+    became: str = "delivered"
 
 
 class Inbox:
@@ -92,8 +109,8 @@ class Inbox:
             conditions.append(f"sms_id in ({', '.join('?' * len(sms_ids))})")
             values.extend(sms_ids)
         rows = self._db.execute(
-            f'select sms_id, recipient as "to", sender as "from", text, coding, received_at, copies from sms '  # noqa: S608
-            f"where {' and '.join(conditions)} order by position desc limit ?",
+            'select sms_id, recipient as "to", sender as "from", text, coding, received_at, copies, became '  # noqa: S608
+            f"from sms where {' and '.join(conditions)} order by position desc limit ?",
             (*values, last),
         )
         return [dict(row) for row in rows]
@@ -113,8 +130,8 @@ class Inbox:
         batch, self._waiting = self._waiting, []
         self._db.execute("begin")
         self._db.executemany(
-            "insert into sms (sms_id, recipient, sender, text, coding, received_at) "
-            "values (?, ?, ?, ?, ?, ?) on conflict (sms_id) do update set copies = copies + 1",
+            "insert into sms (sms_id, recipient, sender, text, coding, received_at, became) "
+            "values (?, ?, ?, ?, ?, ?, ?) on conflict (sms_id) do update set copies = copies + 1",
             [sms for sms, _ in batch],
         )
         self._db.execute("commit")
@@ -123,13 +140,16 @@ class Inbox:
 
 
 class Simulator:
-    """Kannel's answers, and the misbehaviour the settings ask for."""
+    """Kannel's answers and an SMSC's, and the misbehaviour the settings ask for."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._login = (settings.gateway_user, settings.gateway_password_file.read_text().strip())
         self._refused = 0
+        self._throttled = 0
+        self._allowed_at = 0.0
         self.inbox = Inbox(settings.data_dir / "gateway.sqlite")
+        self.receipts = Receipts(settings.gateway_receipt_s)
 
     def answer(self, asked: Asked, say: Say) -> None:
         """Answers a request, now or later."""
@@ -138,12 +158,34 @@ class Simulator:
                 self._sendsms(asked.query, say)
             case "/inbox":
                 say(self._read(asked.query))
+            case "/handset":
+                told = self.receipts.write(*(_first(asked.query, name) for name in ("from", "to", "text")))
+                say(_json({"told": told}))
             case "/summary":
-                say(_json({**self.inbox.counts(), "refused": self._refused}))
+                counts = {"refused": self._refused, "throttled": self._throttled, "owed": self.receipts.owed}
+                say(_json({**self.inbox.counts(), **counts}))
             case "/health/ready":
                 say(_json({"status": "ready", "reasons": []}))
             case _:
                 say(Answer(404, "Not here"))
+
+    def may_enter(self, user: str, password: str) -> bool:
+        """Whether this is the login for SMPP, the same as for `sendsms`."""
+        return (user, password) == self._login
+
+    def take(self, submitted: Submitted, say: Callable[[int], object], lose: Callable[[], object]) -> None:
+        """A message by SMPP; its last part's id is its key."""
+        sms_id, to_report, to, sender, text, coding = submitted
+        sms = Sms(sms_id, to, sender, text, coding, datetime.now(UTC).isoformat(), self._fate(to))
+        debts = [Debt(each, sms.became, sms.recipient, sms.sender) for each in to_report]
+        chance = self._chance(f"closing/{sms_id}")
+        if chance < self._settings.gateway_closing:
+            if chance < self._settings.gateway_closing / 2:
+                self.inbox.keep(sms, partial(self._lose, lose, debts))
+            else:
+                lose()
+            return
+        self._take(sms, debts, lambda answer: say(_STATUS[answer.status]))
 
     def _sendsms(self, query: Query, say: Say) -> None:
         """The interface of smsbox, as the User's Guide of Kannel 1.4.5 and its answers have it."""
@@ -152,23 +194,63 @@ class Simulator:
         elif wrong := _wrong(query):
             say(Answer(400, wrong))
         else:
-            self._take(_sms(query), say)
+            sms = _sms(query)
+            sms = sms._replace(became=self._fate(sms.sms_id))
+            url = _first(query, "dlr-url") if int(_first(query, "dlr-mask", "0")) else ""
+            debts = [Debt(sms.sms_id, sms.became, sms.recipient, sms.sender, url)] if url else []
+            self._take(sms, debts, say)
 
-    def _take(self, sms: Sms, say: Say) -> None:
+    def _take(self, sms: Sms, debts: Sequence[Debt], say: Say) -> None:
         settings, chance = self._settings, self._chance(sms.sms_id)
+        later = asyncio.get_running_loop().call_later
+        if self._is_too_much():
+            self._throttled += 1
+            say(Answer(503, "Temporal failure, try again later."))
+            return
         if chance < settings.gateway_refused:
             self._refused += 1
             say(Answer(403, "Not routable. Do not try again."))
             return
         chance -= settings.gateway_refused
-        taken = partial(say, Answer(202, "0: Accepted for delivery"))
-        later = asyncio.get_running_loop().call_later
+
+        def kept(silent_s: float = 0.0) -> None:
+            self._owe(debts)
+            later(silent_s, say, _TAKEN) if silent_s else say(_TAKEN)
+
         if chance < settings.gateway_silent:
-            self.inbox.keep(sms, partial(later, settings.gateway_silent_s, taken))
+            self.inbox.keep(sms, partial(kept, settings.gateway_silent_s))
         elif chance < settings.gateway_silent + settings.gateway_slow:
-            later(settings.gateway_slow_s, self.inbox.keep, sms, taken)
+            later(settings.gateway_slow_s, self.inbox.keep, sms, kept)
         else:
-            self.inbox.keep(sms, taken)
+            self.inbox.keep(sms, kept)
+
+    def _lose(self, lose: Callable[[], object], debts: Sequence[Debt]) -> None:
+        lose()
+        self._owe(debts)
+
+    def _owe(self, debts: Sequence[Debt]) -> None:
+        """Its receipts, some of them twice or beside the opposite."""
+        for debt in debts:
+            self.receipts.owe(debt)
+            if self._chance(f"repeated/{debt.message_id}") < self._settings.gateway_repeated:
+                self.receipts.owe(debt)
+            # The truth is that it was delivered: a failure beside it is the lie.
+            lies = self._chance(f"contradicted/{debt.message_id}") < self._settings.gateway_contradicted
+            if lies and debt.became == "delivered":
+                self.receipts.owe(debt._replace(became="failed"))
+
+    def _fate(self, key: str) -> str:
+        return "failed" if self._chance(f"fate/{key}") < self._settings.gateway_undelivered else "delivered"
+
+    def _is_too_much(self) -> bool:
+        if self._settings.gateway_per_second is None:
+            return False
+        now = asyncio.get_running_loop().time()
+        # A tenth of a second's worth may come at once.
+        if self._allowed_at > now + 0.1:
+            return True
+        self._allowed_at = max(self._allowed_at, now) + 1 / self._settings.gateway_per_second
+        return False
 
     def _read(self, query: Query) -> Answer:
         """`/inbox?to=+855…&sms_id=…&last=20`: newest first."""
@@ -224,12 +306,20 @@ async def main(settings: Settings) -> None:
     server = await loop.create_server(
         lambda: Conversation(simulator.answer), settings.host, settings.port, backlog=1024
     )
+    smpp = None
+    if settings.gateway_smpp_port is not None:
+        smpp = await loop.create_server(
+            lambda: SmppConversation(simulator, simulator.receipts), settings.host, settings.gateway_smpp_port
+        )
     # As the services do: what lives long is never looked at again.
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
     await stopping.wait()
     server.close()
+    if smpp is not None:
+        smpp.close()
+    simulator.receipts.close()
     simulator.inbox.close()
 
 

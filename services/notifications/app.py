@@ -45,9 +45,10 @@ def service(settings: Settings) -> Service:
     master = MasterKey.from_file(settings.master_key_file)
     senders = [f"sender-{number}" for number in range(settings.sms_senders)]
     desk = handlers.Desk(master, settings.policy, senders)
-    counters, gateway = Counters(), settings.gateway()
-    sender = _sender(settings, gateway, master, counters)
+    counters = Counters()
     intake = Intake(_now, counters.told, settings.resend_unknown)
+    gateway = settings.gateway(intake, None)
+    sender = _sender(settings, gateway, master, counters)
     built = Service(
         "notifications",
         settings,
@@ -61,10 +62,10 @@ def service(settings: Settings) -> Service:
         router=api.routes(settings.wording, settings.sms_prices_riel, _now),
         state=Callbacks(settings.callback_secret, intake, None, counters.told),
         jobs=(
+            *intake.jobs(gateway, settings.receipts_every_s),
             *(Job(name, sender.run) for name in senders),
             Job("give-up-lost", sender.give_up_lost, settings.sms_timeout_s / 2),
             Job("remind", Reminder(settings.sms_reminder_days, _now, senders).run, EVERY_S),
-            *intake.jobs(gateway, settings.receipts_every_s),
         ),
         migrations=MIGRATIONS,
     )

@@ -42,6 +42,8 @@ class Intake:
     def jobs(self, gateway: Gateway, every_s: float) -> tuple[Job, ...]:
         """What is to be done beside the stream."""
         return (
+            # The first to begin is the last to end: senders that stop still get their answers.
+            Job("gateway", partial(_listen, gateway)),
             Job("parked-receipts", self.again_parked, every_s),
             Job("overdue-receipts", partial(self.expire, gateway), every_s),
         )
@@ -53,6 +55,10 @@ class Intake:
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._book_waiting())
         await kept
+
+    def count(self, what: str) -> None:
+        """One more that was refused."""
+        self.counted.labels(what).inc()
 
     async def again_parked(self, service: Service) -> bool:
         """Book what came before its SMS was known (a job)."""
@@ -127,6 +133,11 @@ class Intake:
         now = self.now()
         records = (sms.announce(each, "", now) for each in finished)
         return await outbox.write(db, LANE, [record for record in records if record is not None])
+
+
+async def _listen(gateway: Gateway, _: Service) -> bool:
+    await gateway.listen()
+    return False
 
 
 async def _publish(service: Service, written: Written) -> None:

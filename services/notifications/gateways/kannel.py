@@ -71,7 +71,7 @@ class Kannel:
         """Kannel calls us (`callbacks.py`)."""
         await asyncio.Event().wait()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close the connections."""
         self._connections.close()
 

@@ -5,13 +5,18 @@ from typing import Literal
 
 from pydantic import BaseModel
 
+from services.notifications.gateways.inbound import Receive
+from services.notifications.gateways.intake import Intake
 from services.notifications.gateways.kannel import Kannel
 from services.notifications.gateways.outcome import Gateway
+from services.notifications.gateways.smpp import Account, Line, Smpp
 
 
 class GatewayOptions(BaseModel):
     """`TONLE_GATEWAY_…`: the address and login of the gateway, and what it is asked to tell afterwards.
 
+    `gateway_url`: of Kannel's smsbox, `http://…`; by SMPP `smpp://host:2775`, or `smpps://…` by TLS.
+    `smpp_window`: requests without an answer at once. `smpp_long`: how a long text travels.
     `gateway_report_url`: where Kannel shall send receipts, with `{sms_id}` in it and Kannel's `%d`.
     `gateway_callback_secret_file`: what callers of `/gateway/…` must know; without it nobody is let in.
     `receipt_window_s`: how long a receipt is awaited before an SMS is `unknown`.
@@ -20,12 +25,14 @@ class GatewayOptions(BaseModel):
     whether the gateway took the first; none by default.
     """
 
-    gateway_kind: Literal["kannel"] = "kannel"
+    gateway_kind: Literal["kannel", "smpp"] = "kannel"
     gateway_url: str
     gateway_user: str
     gateway_password_file: Path
     gateway_report_url: str | None = None
     gateway_callback_secret_file: Path | None = None
+    smpp_window: int = 32
+    smpp_long: Literal["segments", "payload"] = "segments"
     receipt_window_s: float = 86_400.0
     receipts_every_s: float = 5.0
     resend_unknown: tuple[str, ...] = ()
@@ -41,14 +48,19 @@ class GatewayOptions(BaseModel):
     @property
     def awaits_receipts_s(self) -> float | None:
         """How long receipts are awaited; None where the gateway is asked for none."""
-        return self.receipt_window_s if self.gateway_report_url else None
+        return self.receipt_window_s if self.gateway_kind == "smpp" or self.gateway_report_url else None
 
-    def gateway(self) -> Gateway:
-        """The gateway these settings describe."""
+    def gateway(self, intake: Intake, receive: Receive | None) -> Gateway:
+        """The gateway these settings describe; what it tells by itself goes to `intake` and `receive`."""
+        password = self.gateway_password_file.read_text().strip()
+        if self.gateway_kind == "smpp":
+            account = Account(self.gateway_url, self.gateway_user, password, self.sms_sender)
+            line = Line(self.smpp_window, self.sms_timeout_s, in_payload=self.smpp_long == "payload")
+            return Smpp(account, line, intake.keep, receive, intake.count)
         return Kannel(
             self.gateway_url,
             self.gateway_user,
-            self.gateway_password_file.read_text().strip(),
+            password,
             self.sms_sender,
             timeout_s=self.sms_timeout_s,
             report_url=self.gateway_report_url,

@@ -44,6 +44,10 @@ class Gateway(Protocol):
         """What became of a message whose receipt did not come; None where it can't say. Does not raise."""
         ...
 
+    async def close(self) -> None:
+        """Close what is open."""
+        ...
+
     async def listen(self) -> None:
         """Be there for what the gateway says by itself, until cancelled. Raises `GatewayAway`."""
         ...

@@ -42,7 +42,7 @@ from tonle.stack.secrets import Secrets
 from vault.master import MasterKey
 from vault.sealing import Keys, new_key
 
-USER, PASSWORD, SENDER = "tonle", "s3cret&more", "TONLE"
+USER, PASSWORD, SENDER = "tonle", "s3cr&et1", "TONLE"
 PHONE = "+85512345678"
 TRACE = "00-11111111111111111111111111111111-2222222222222222-01"
 
@@ -101,6 +101,10 @@ class Gateway:
     async def inbox(self, **query: str) -> list[dict[str, str]]:
         found: list[dict[str, str]] = (await self._get("/inbox", **{"last": "100000", **query})).json()
         return found
+
+    async def handset(self, sender: str, to: str, text: str) -> None:
+        """Somebody writes to us, by SMPP."""
+        await self._get("/handset", **{"from": sender, "to": to, "text": text})
 
     async def summary(self) -> dict[str, int]:
         found: dict[str, int] = (await self._get("/summary")).json()

@@ -23,7 +23,7 @@ async def inbox(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> Callable[.
     kannel = Kannel(gateway.url, USER, PASSWORD, SENDER, timeout_s=5)
     for number, phone in enumerate((PHONE, PHONE, OTHER)):
         await kannel.send(f"s-{number}", phone, f"text {number}", "gsm-7")
-    kannel.close()
+    await kannel.close()
 
     def told(request: httpx.Request) -> httpx.Response:
         known = request.url.params["household"] == "h-1"

@@ -38,7 +38,7 @@ async def served(answer: Answering, requests: list[bytes]) -> AsyncIterator[Kann
     async with server(answer, requests) as url:
         client = Kannel(url, "user", "pass", "TONLE", timeout_s=0.5)
         yield client
-        client.close()
+        await client.close()
 
 
 def saying(answer: bytes, *, close: bool = False) -> Answering:
@@ -162,7 +162,7 @@ async def test_the_request_names_the_message_and_where_its_report_goes() -> None
             report_url="http://us/reports/{sms_id}?status=%d",
         )
         await client.send("s-1", PHONE, "é", "gsm-7")
-        client.close()
+        await client.close()
     assert requests[0].split(b"\r\n")[0] == (
         b"GET /send?username=us%20er&password=p%26ss&from=TONLE&charset=UTF-8&coding=0"
         b"&to=%2b%38%35%35%31%32%33%34%35%36%37%38&text=%c3%a9&meta-data=%3Ftonle%3Fsms_id%3Ds-1"

@@ -11,14 +11,20 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
-from uuid import uuid4
 
 import pytest
 import pytest_asyncio
 
 from services.notifications.segments import measure
 from tests.integration.notifications.conftest import PASSWORD, USER, free_port
-from tests.integration.notifications.gateway_suite import TAKEN, TEXTS, GatewaySuite, Got, UnderTest
+from tests.integration.notifications.gateway_suite import (
+    TEXTS,
+    GatewaySuite,
+    Got,
+    UnderTest,
+    by_kannel,
+    taken,
+)
 from tests.waiting import until
 
 pytestmark = pytest.mark.more
@@ -33,10 +39,7 @@ admin-password = {password}
 smsbox-port = {smsbox}
 box-allow-ip = 127.0.0.1
 
-group = smsc
-smsc = fake
-port = {operator}
-connect-allow-ip = 127.0.0.1
+{smsc}
 
 group = smsbox
 bearerbox-host = 127.0.0.1
@@ -48,6 +51,24 @@ username = {user}
 password = {password}
 max-messages = 10
 concatenation = true
+"""
+
+
+FAKE = """
+group = smsc
+smsc = fake
+port = {operator}
+connect-allow-ip = 127.0.0.1
+"""
+BY_SMPP = """
+group = smsc
+smsc = smpp
+host = 127.0.0.1
+port = {operator}
+transceiver-mode = true
+system-type = ""
+smsc-username = {user}
+smsc-password = {password}
 """
 
 
@@ -154,24 +175,31 @@ def operator(tmp_path_factory: pytest.TempPathFactory) -> Operator:
     return Operator(tmp_path_factory.mktemp("kannel") / "fakesmsc.log")
 
 
-@pytest_asyncio.fixture(scope="module")
-async def under_test(kannel_installed: None, operator: Operator) -> AsyncIterator[UnderTest]:
-    folder = operator.log.parent
-    ports = {name: free_port() for name in ("admin", "smsbox", "operator", "sendsms")}
+@asynccontextmanager
+async def kannel(folder: Path, smsc: str, operator: int) -> AsyncIterator[str]:
+    """bearerbox and smsbox with this operator; the URL of `sendsms`."""
+    ports = {name: free_port() for name in ("admin", "smsbox", "sendsms")}
+    known = {"user": USER, "password": PASSWORD, "operator": operator}
     conf = folder / "kannel.conf"
-    conf.write_text(CONFIGURATION.format(user=USER, password=PASSWORD, **ports).lstrip())
-    fakesmsc = (str(FAKESMSC), "-H", "127.0.0.1", "-r", str(ports["operator"]), "-m", "0", "1 2 text none")
+    conf.write_text(CONFIGURATION.format(smsc=smsc.format(**known).strip(), **known, **ports).lstrip())
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(_program(folder / "bearerbox.log", "bearerbox", str(conf)))
         await until(lambda: _listens(ports["smsbox"]))
         await stack.enter_async_context(_program(folder / "smsbox.log", "smsbox", str(conf)))
         await until(lambda: _listens(ports["sendsms"]))
-        await stack.enter_async_context(_program(operator.log, *fakesmsc))
+        yield f"http://127.0.0.1:{ports['sendsms']}"
 
-        async def received(phone: str) -> list[Got]:
-            return operator.messages(phone)
 
-        yield UnderTest(f"http://127.0.0.1:{ports['sendsms']}", received)
+@pytest_asyncio.fixture(scope="module")
+async def under_test(kannel_installed: None, operator: Operator) -> AsyncIterator[UnderTest]:
+    port = free_port()
+    fakesmsc = (str(FAKESMSC), "-H", "127.0.0.1", "-r", str(port), "-m", "0", "1 2 text none")
+
+    async def received(phone: str) -> list[Got]:
+        return operator.messages(phone)
+
+    async with kannel(operator.log.parent, FAKE, port) as url, _program(operator.log, *fakesmsc):
+        yield UnderTest(by_kannel(url), received)
 
 
 class TestRealKannel(GatewaySuite):
@@ -181,9 +209,9 @@ class TestRealKannel(GatewaySuite):
     async def test_it_makes_the_segments_we_count(
         self, under_test: UnderTest, operator: Operator, text: str
     ) -> None:
-        client, segments, before = under_test.client(), measure(text), len(operator.parts(PHONE))
-        assert await client.send(str(uuid4()), PHONE, text, segments.encoding) == TAKEN
-        client.close()
+        segments, before = measure(text), len(operator.parts(PHONE))
+        async with under_test.client() as client:
+            assert await taken(client, PHONE, text)
 
         async def arrived() -> bool:
             return len(operator.parts(PHONE)) >= before + segments.total

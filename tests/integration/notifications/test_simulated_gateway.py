@@ -9,24 +9,35 @@ import pytest_asyncio
 
 from services.notifications.gateways.kannel import Kannel
 from services.notifications.gateways.outcome import Outcome, Verdict
-from tests.integration.notifications.conftest import PASSWORD, PHONE, SENDER, USER, Gateway
-from tests.integration.notifications.gateway_suite import TAKEN, GatewaySuite, Got, UnderTest
+from tests.integration.notifications.conftest import PASSWORD, PHONE, SENDER, USER, Gateway, free_port
+from tests.integration.notifications.gateway_suite import (
+    TAKEN,
+    GatewaySuite,
+    Got,
+    Heard,
+    UnderTest,
+    by_kannel,
+    by_smpp,
+)
 
 
-@pytest_asyncio.fixture(scope="module")
-async def under_test(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[UnderTest]:
-    gateway = Gateway(tmp_path_factory.mktemp("gateway"))
-    await gateway.start()
+@pytest_asyncio.fixture(scope="module", params=["sendsms", "smpp"])
+async def under_test(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[UnderTest]:
+    gateway, port = Gateway(tmp_path_factory.mktemp("gateway")), free_port()
+    await gateway.start(smpp_port=port)
 
     async def received(phone: str) -> list[Got]:
         return [Got(sms["to"], sms["from"], sms["text"]) for sms in await gateway.inbox(to=phone)]
 
-    yield UnderTest(gateway.url, received)
+    made = by_kannel(gateway.url) if request.param == "sendsms" else by_smpp(port, Heard())
+    yield UnderTest(made, received)
     await gateway.end()
 
 
 class TestSimulatedGateway(GatewaySuite):
-    """The suite, on the simulator."""
+    """The suite, on the simulator, by either protocol."""
 
 
 def client(gateway: Gateway, timeout_s: float = 5) -> Kannel:
@@ -39,7 +50,8 @@ async def test_the_same_business_key_is_kept_once_and_counted(gateway: Gateway) 
     assert await ours.send(sms_id, PHONE, "first", "gsm-7") == TAKEN
     assert await ours.send(sms_id, PHONE, "second", "gsm-7") == TAKEN
     assert [sms["text"] for sms in await gateway.inbox()] == ["first"]
-    assert await gateway.summary() == {"accepted": 1, "duplicates_absorbed": 1, "refused": 0}
+    summary = await gateway.summary()
+    assert (summary["accepted"], summary["duplicates_absorbed"]) == (1, 1)
 
 
 async def test_what_was_accepted_is_there_after_a_kill(gateway: Gateway) -> None:

@@ -1,0 +1,245 @@
+"""An operator's SMSC by SMPP 3.4, as a transceiver (docs/decisions, *SMPP: a codec, and a session of ours*).
+
+One connection carries both directions; it is bound when it is first needed, and again, ever more patiently,
+when it is lost. What was written and not answered is unknown, and never written again.
+"""
+
+import asyncio
+import logging
+import ssl
+import zlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+from services.notifications.gateways import smpp_wire as wire
+from services.notifications.gateways.http import NotSent, Uncertain
+from services.notifications.gateways.inbound import Inbound, Receive
+from services.notifications.gateways.outcome import GatewayAway, Outcome, Verdict
+from services.notifications.gateways.smpp_session import Session
+from services.notifications.receipts import Receipt
+from services.notifications.segments import Encoding
+
+log = logging.getLogger(__name__)
+
+RECONNECT_S = (0.2, 1.0, 3.0, 10.0, 30.0)
+THROTTLED_S_MIN, THROTTLED_S_MAX = 0.1, 8.0
+_LOGIN = {0x05, 0x0D, 0x0E, 0x0F}  # already bound, bind failed, password, system id
+_BUSY = {wire.THROTTLED, wire.MESSAGE_QUEUE_FULL}
+
+
+@dataclass(frozen=True)
+class Account:
+    """How the SMSC knows us. `url`: `smpp://host:port`, `smpps://…` by TLS; `sender` is what people see."""
+
+    url: str
+    user: str
+    password: str
+    sender: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """`window` requests at once, `timeout_s` for each answer, `enquire_s` of silence before asking for life.
+
+    `in_payload`: a long text goes whole in `message_payload` instead of as headed segments.
+    """
+
+    window: int = 32
+    timeout_s: float = 10.0
+    enquire_s: float = 30.0
+    in_payload: bool = False
+
+
+class Smpp:
+    """An account at an SMSC. `keep` books receipts, `receive` keeps inbound SMS, `count` counts refusals."""
+
+    name = "smpp"
+
+    def __init__(
+        self,
+        account: Account,
+        line: Line,
+        keep: Callable[[Receipt], Awaitable[None]],
+        receive: Receive | None,
+        count: Callable[[str], None],
+    ) -> None:
+        self._account = account
+        self._line = line
+        self._keep = keep
+        self._receive = receive
+        self._count = count
+        self._session: Session | None = None
+        self._opening = asyncio.Lock()
+        self._failures = 0
+        self._closed_until = 0.0
+        self._why_closed = "gateway-unreachable"
+        self._throttled_s = 0.0
+        self._quiet_until = 0.0
+
+    async def send(self, sms_id: str, phone: str, text: str, encoding: Encoding) -> Outcome:
+        """Hand one SMS over, in as many parts as it needs. Does not raise."""
+        if not phone.removeprefix("+").isdigit():
+            return Outcome(Verdict.REFUSED, "no-number")
+        reference = zlib.crc32(sms_id.encode()) & 0xFF
+        if self._line.in_payload:
+            cut = [wire.Part(wire.whole(text, encoding))]
+        else:
+            cut = wire.parts(text, encoding, reference)
+        if len(cut) == 1:
+            return await self._submit(phone, encoding, cut[0])
+        submitted = (self._submit_patiently(phone, encoding, part) for part in cut)
+        return _together(await asyncio.gather(*submitted))
+
+    async def ask(self, gateway_message_id: str, /) -> Receipt | None:
+        """query_sm, which an SMSC may not know or may have forgotten."""
+        try:
+            session = await self._bound()
+            sequence = session.sequence
+            request = wire.query_sm(sequence, gateway_message_id, self._account.sender)
+            status, body = await session.ask(sequence, request)
+        except (NotSent, Uncertain):
+            return None
+        return wire.queried(gateway_message_id, body) if status == wire.OK else None
+
+    async def listen(self) -> None:
+        """Keep the connection bound, so that receipts and inbound SMS come in though nothing is sent."""
+        try:
+            while True:
+                session = await self._bound()
+                await session.lost.wait()
+        except NotSent as error:
+            raise GatewayAway(str(error)) from None
+        finally:
+            await self.close()
+
+    async def close(self) -> None:
+        """Unbind, where it is bound."""
+        if self._session is not None and not self._session.lost.is_set():
+            await self._session.unbind()
+
+    async def _submit_patiently(self, phone: str, encoding: Encoding, part: wire.Part) -> Outcome:
+        """One of several: while the SMSC throttles it is offered again, so that no half of an SMS is left."""
+        clock = asyncio.get_running_loop().time
+        until = clock() + self._line.timeout_s
+        while True:
+            outcome = await self._submit(phone, encoding, part)
+            if outcome.reason != "gateway-busy" or clock() > until:
+                return outcome
+
+    async def _submit(self, phone: str, encoding: Encoding, part: wire.Part) -> Outcome:
+        try:
+            await self._wait_out()
+            session = await self._bound()
+            sequence = session.sequence
+            request = wire.submit_sm(sequence, self._account.sender, phone, encoding, part)
+            status, body = await session.ask(sequence, request)
+        except NotSent as error:
+            return Outcome(Verdict.NOT_TAKEN, str(error))
+        except Uncertain as error:
+            return Outcome(Verdict.UNKNOWN, str(error))
+        return self._meant(status, body)
+
+    def _meant(self, status: int, body: bytes) -> Outcome:
+        if status == wire.OK:
+            self._throttled_s = 0.0
+            try:
+                return Outcome(Verdict.TAKEN, None, (wire.message_id(body),))
+            except wire.Unreadable:
+                return Outcome(Verdict.TAKEN)
+        if status in _BUSY:
+            now = asyncio.get_running_loop().time()
+            # A whole window is throttled at once: that is one reason to be more patient, not thirty-two.
+            if now >= self._quiet_until:
+                self._throttled_s = min(max(2 * self._throttled_s, THROTTLED_S_MIN), THROTTLED_S_MAX)
+                self._quiet_until = now + self._throttled_s
+            return Outcome(Verdict.NOT_TAKEN, "gateway-busy")
+        # A system error says neither yes nor no.
+        verdict = Verdict.UNKNOWN if status == wire.SYSTEM_ERROR else Verdict.REFUSED
+        return Outcome(verdict, f"smpp-{status:#x}")
+
+    async def _wait_out(self) -> None:
+        """Be quiet while the SMSC throttles. Raises `NotSent` if that is longer than an answer may take."""
+        quiet_s = self._quiet_until - asyncio.get_running_loop().time()
+        if quiet_s > self._line.timeout_s:
+            raise NotSent("gateway-busy")
+        if quiet_s > 0:
+            await asyncio.sleep(quiet_s)
+
+    async def _bound(self) -> Session:
+        if self._session is not None and not self._session.lost.is_set():
+            return self._session
+        async with self._opening:
+            if self._session is not None and not self._session.lost.is_set():
+                return self._session
+            loop = asyncio.get_running_loop()
+            if loop.time() < self._closed_until:
+                raise NotSent(self._why_closed)
+            try:
+                self._session = await self._bind(loop)
+            except NotSent as error:
+                self._why_closed = str(error)
+                wait = RECONNECT_S[min(self._failures, len(RECONNECT_S) - 1)]
+                self._closed_until, self._failures = loop.time() + wait, self._failures + 1
+                raise
+            self._failures = 0
+            return self._session
+
+    async def _bind(self, loop: asyncio.AbstractEventLoop) -> Session:
+        parts, line = urlsplit(self._account.url), self._line
+        tls = ssl.create_default_context() if parts.scheme == "smpps" else None
+        try:
+            async with asyncio.timeout(line.timeout_s):
+                _, session = await loop.create_connection(
+                    lambda: Session(line.window, line.timeout_s, line.enquire_s, self._hear),
+                    parts.hostname or "",
+                    parts.port or 2775,
+                    ssl=tls,
+                )
+        except (OSError, TimeoutError):
+            raise NotSent("gateway-unreachable") from None
+        sequence = session.sequence
+        try:
+            request = wire.bind(sequence, self._account.user, self._account.password)
+            status, _ = await session.ask(sequence, request)
+        except (NotSent, Uncertain):
+            session.close("not-bound")
+            raise NotSent("gateway-unreachable") from None
+        if status != wire.OK:
+            session.close("not-bound")
+            raise NotSent("gateway-login" if status in _LOGIN else "gateway-unreachable")
+        return session
+
+    async def _hear(self, whole: bytes) -> int:
+        """A deliver_sm: answered with `OK` once it is on disk, so that the SMSC keeps it until then."""
+        try:
+            told = wire.deliver_sm(whole)
+        except wire.Unreadable as error:
+            self._count("malformed")
+            log.warning("the gateway says what nobody can read: %s", error)
+            return wire.NEVER_AGAIN
+        try:
+            if isinstance(told, Receipt):
+                await self._keep(told)
+            elif self._receive is not None:
+                await self._receive(Inbound(*told, None, datetime.now(UTC)))
+            else:
+                return wire.NEVER_AGAIN
+        except Exception as error:
+            self._count("not-kept")
+            log.warning("what the gateway told could not be kept", exc_info=error)
+            return wire.TRY_AGAIN
+        return wire.OK
+
+
+def _together(outcomes: list[Outcome]) -> Outcome:
+    """What became of a whole message: all parts or none; else nobody can say what the reader saw."""
+    ids = tuple(theirs for each in outcomes for theirs in each.gateway_message_ids)
+    verdicts = {each.verdict for each in outcomes}
+    if len(verdicts) == 1:
+        return Outcome(outcomes[0].verdict, outcomes[0].reason, ids)
+    if verdicts == {Verdict.REFUSED, Verdict.NOT_TAKEN}:
+        return next(each for each in outcomes if each.verdict is Verdict.REFUSED)
+    doubtful = next((each for each in outcomes if each.verdict is Verdict.UNKNOWN), None)
+    return Outcome(Verdict.UNKNOWN, doubtful.reason if doubtful else "partly-taken", ids)
