@@ -12,6 +12,9 @@ from tonle.archiving.layout import ArchiveRefused
 from tonle.stack.postgres import AUDITOR
 from tonle.stack.topics import flow
 
+ARCHIVE = "archive"
+"""The archive's folder below the data folder, where no other is named."""
+
 
 def mount(app: typer.Typer) -> None:
     """Add the group."""
@@ -19,7 +22,13 @@ def mount(app: typer.Typer) -> None:
 
 
 def write(
-    folder: Annotated[Path, typer.Argument(help="The archive's folder; made where it is not there.")],
+    folder: Annotated[
+        Path | None,
+        typer.Argument(
+            help="The archive's folder; made where it is not there.",
+            show_default="archive in the data folder",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Answer in JSON.")] = False,
 ) -> None:
     """Bring an archive up to date: every event of every topic, as Parquet files by topic and partition.
@@ -35,7 +44,11 @@ def write(
         with terminal.progress("Archiving") as advance:
             added = asyncio.run(
                 writing.write(
-                    folder, broker, stack.topic_prefix, names, lambda topic, done: advance(done, topic)
+                    folder or stack.data_dir / ARCHIVE,
+                    broker,
+                    stack.topic_prefix,
+                    names,
+                    lambda topic, done: advance(done, topic),
                 )
             )
     except ArchiveRefused as refused:

@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "programmes": ("services.eligibility.cli",),
     "scorecards": ("services.eligibility.cli_scorecards",),
     "coverage": ("tonle.coverage",),
+    "simulate": ("tonle.simulate",),
     "cycles": ("services.payments.cli",),
     "officers": ("services.payments.cli",),
     "inbox": ("services.notifications.cli",),

@@ -85,7 +85,7 @@ _REACHED = Words(
     "A programme reaches a person when its latest decision entitles the person's household.",
     "កម្មវិធីមួយទៅដល់មនុស្សម្នាក់ នៅពេលសេចក្តីសម្រេចចុងក្រោយផ្តល់សិទ្ធិដល់គ្រួសាររបស់គាត់។",
 )
-_STYLE = """
+STYLE = """
 :root { color-scheme: light; }
 body { font: 16px/1.5 system-ui, "Noto Sans Khmer", "Khmer OS", sans-serif; color: #1a1a1a; background: #fff;
     max-width: 75rem; margin: 2rem auto; padding: 0 1rem; }
@@ -119,21 +119,21 @@ def page(told: Coverage) -> str:
         f"{told.rounded_to} ដើម្បីកុំឱ្យគេស្គាល់នរណាម្នាក់។",
     )
     counted = Words(f"Counted on {told.as_of}.", f"រាប់នៅថ្ងៃទី {told.as_of}។")
-    notes = "".join(f"<p>{_both(each)}</p>\n" for each in (counted, _REACHED, rounded))
+    notes = "".join(f"<p>{both(each)}</p>\n" for each in (counted, _REACHED, rounded))
     tables = "".join(_table(each, told) for each in told.tables)
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{TITLE.en} · {told.as_of}</title>\n<style>{_STYLE}</style>\n</head>\n"
-        f"<body>\n<main>\n<h1>{_both(TITLE)}</h1>\n{notes}{tables}</main>\n</body>\n</html>\n"
+        f"<title>{TITLE.en} · {told.as_of}</title>\n<style>{STYLE}</style>\n</head>\n"
+        f"<body>\n<main>\n<h1>{both(TITLE)}</h1>\n{notes}{tables}</main>\n</body>\n</html>\n"
     )
 
 
 def _table(table: Table, told: Coverage) -> str:
     measures = [each for each in told.measures if any(each.id in cell.people for cell in table.cells)]
-    head = "".join(f'<th scope="col">{_both(each.words)}</th>' for each in measures)
+    head = "".join(f'<th scope="col">{both(each.words)}</th>' for each in measures)
     body = "".join(
-        f'<tr><th scope="row">{_both(cell.words)}</th>'
+        f'<tr><th scope="row">{both(cell.words)}</th>'
         + "".join(_figure(cell, measure.id, told.threshold) for measure in measures)
         + "</tr>\n"
         for cell in table.cells
@@ -141,7 +141,7 @@ def _table(table: Table, told: Coverage) -> str:
     # Told here, not by a caption: a table that scrolls sideways would take its name along.
     name = f"table-{table.dimension}"
     return (
-        f'<h2 id="{name}">{_both(table.words)}</h2>\n'
+        f'<h2 id="{name}">{both(table.words)}</h2>\n'
         f'<div class="wide" role="region" tabindex="0" aria-labelledby="{name}">\n'
         f'<table aria-labelledby="{name}">\n<thead><tr><td></td>{head}</tr></thead>\n'
         f"<tbody>\n{body}</tbody>\n</table>\n</div>\n"
@@ -161,7 +161,8 @@ def _figure(cell: Cell, measure: str, threshold: int) -> str:
     )
 
 
-def _both(words: Words) -> str:
+def both(words: Words) -> str:
+    """Text in English, and below it in Khmer, as HTML."""
     if words.en == words.km:
         return escape(words.en)
     return f'{escape(words.en)} <span lang="km">{escape(words.km)}</span>'

@@ -72,6 +72,10 @@ class Programme:
         counted = map(sum, zip(*map(self._count, persons), strict=True)) if persons else self._nobody
         return self._pick((*circumstances, *counted))
 
+    def counted(self, person: Person) -> tuple[int, ...]:
+        """How often a person counts in each of its groups: whoever counts alike is decided alike."""
+        return self._count(person)
+
     def pays_for(self, persons: Sequence[Person]) -> frozenset[int]:
         """The positions of those members whom a line counts; all of them where one counts members."""
         read = {name for count in self.counts.values() for name in count.reads}

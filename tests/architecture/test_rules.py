@@ -8,10 +8,12 @@ import pytest
 from tests.architecture import rules, tree
 from tests.architecture.exceptions import EXCEPTIONS
 
-EDGES = re.compile(r"services/\w+/(app|cli\w*|jobs|api\w*|gateways/\w+|partners/\w+)\.py")
+EDGES = re.compile(
+    r"services/\w+/(app|cli\w*|jobs|api\w*|gateways/\w+|partners/\w+|lab/(app|running|extraction))\.py"
+)
 """Where a service meets the world: clocks and I/O are read here and passed inwards."""
 
-TRANSACTION = re.compile(r"services/\w+/(handlers|store\w*)\.py")
+TRANSACTION = re.compile(r"services/\w+/(lab/)?(handlers|store\w*)\.py")
 """Where a service meets its database, with the loop's clock."""
 
 

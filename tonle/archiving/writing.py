@@ -44,13 +44,13 @@ async def _topic(folder: Path, kafka: Broker, prefix: str, topic: str, say: Told
         for path in (folder / f"topic={topic}").glob("partition=*")
     }
     with ExitStack() as open_files:
-        files: dict[int, _File] = {}
+        files: dict[int, PartitionFile] = {}
         try:
             async for records in told.whole(kafka, prefix + topic, begins):
                 for number, batch in _by_partition(records).items():
                     if number not in files:
                         place = layout.partition(folder, topic, number)
-                        files[number] = open_files.enter_context(_File(place))
+                        files[number] = open_files.enter_context(PartitionFile(place))
                     files[number].add(batch)
                 done += len(records)
                 say(topic, done)
@@ -64,7 +64,7 @@ async def _topic(folder: Path, kafka: Broker, prefix: str, topic: str, say: Told
     return done
 
 
-class _File:
+class PartitionFile:
     """A partition's next file: written as records come, named when it is whole. Use it as a context."""
 
     def __init__(self, folder: Path) -> None:

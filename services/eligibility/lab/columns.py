@@ -1,0 +1,160 @@
+"""What the lab keeps of a household while it runs, in columns: no names, numbers or persons' ids. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from enum import StrEnum
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Annotated, NamedTuple, get_type_hints
+
+import pyarrow
+from pydantic import Field
+
+from contracts.household import AreaType, CommuneCode, HouseholdId, Level, Revision
+from contracts.model import Contract
+from contracts.sealed import Sealed
+from services.eligibility.answers import Home, Occupant, known_of
+from services.eligibility.facts import Circumstances, Member, People, Person, facts_of
+from services.eligibility.scorecards import Known, LineScore, Scorecard
+
+SCORECARD, LINE = "ppi-2020", "National Poverty Line"
+_BY_DAY = ("members", "card_expired")
+_TYPES: Mapping[type, pyarrow.DataType] = MappingProxyType(
+    {bool: pyarrow.bool_(), int: pyarrow.int32(), str: pyarrow.string()}
+)
+KEPT_CIRCUMSTANCES = tuple(name for name in Circumstances._fields if name not in _BY_DAY)
+KEPT_OF_PERSON = tuple(name for name in Person._fields if name != "age")
+
+
+HOMES_REMEMBERED = 65_536
+Asked = tuple[tuple[str, int | tuple[str, ...]], ...]
+"""What a scorecard may ask of a household, by name."""
+
+
+class Readable(StrEnum):
+    """Whether a revision could be read, and if not, why. A missing key counts as forgotten, and is told."""
+
+    READ = "read"
+    FORGOTTEN = "forgotten"
+    KEY_MISSING = "key_missing"
+    BROKEN = "broken"
+
+
+class Registered(Contract):
+    """What is read of `HouseholdRegistered`: the payee stays unread."""
+
+    household_id: HouseholdId
+    revision: Revision
+    commune: CommuneCode
+    area_type: AreaType
+    level: Level
+    persons: Sealed
+
+
+class Someone(Member, Occupant):
+    """What is read of a member, by programmes and by scorecards."""
+
+
+class Everyone(People, Home):
+    """What is read of `Persons`, by programmes and by scorecards."""
+
+    members: Annotated[tuple[Someone, ...], Field(min_length=1, max_length=40)]
+
+
+def _columns(kind: type, names: tuple[str, ...]) -> dict[str, pyarrow.DataType]:
+    hints = get_type_hints(kind)
+    return {name: _TYPES[hints[name]] for name in names}
+
+
+_HOUSEHOLD: dict[str, pyarrow.DataType] = {
+    "revision_id": pyarrow.int64(),
+    "household_id": pyarrow.string(),
+    "revision": pyarrow.int32(),
+    "registered_on": pyarrow.date32(),
+    "readable": pyarrow.string(),
+    "expires_on": pyarrow.date32(),
+    "poor_lowest": pyarrow.float64(),
+    "poor_highest": pyarrow.float64(),
+    **_columns(Circumstances, KEPT_CIRCUMSTANCES),
+}
+_PERSON: dict[str, pyarrow.DataType] = {
+    "revision_id": pyarrow.int64(),
+    "birth_date": pyarrow.date32(),
+    **_columns(Person, KEPT_OF_PERSON),
+}
+_EXIT: dict[str, pyarrow.DataType] = {
+    "household_id": pyarrow.string(),
+    "revision": pyarrow.int32(),
+    "exited_on": pyarrow.date32(),
+}
+REVISIONS, PERSONS, EXITS = pyarrow.schema(_HOUSEHOLD), pyarrow.schema(_PERSON), pyarrow.schema(_EXIT)
+"""Of a revision of a household, of a member of one, and of an exit."""
+_KIND = {**_columns(Person, Person._fields), "class": pyarrow.int32()}
+_DUE: dict[str, pyarrow.DataType] = {
+    "shape": pyarrow.int64(),
+    "side": pyarrow.string(),
+    "programme": pyarrow.string(),
+    "riel": pyarrow.int64(),
+}
+KINDS, DUE = pyarrow.schema(_KIND), pyarrow.schema(_DUE)
+"""Of a kind of person with its class, and of what a programme pays to a shape."""
+
+
+class Rows(NamedTuple):
+    """One revision's row, and a row for each of its members."""
+
+    revision: tuple[object, ...]
+    persons: list[tuple[object, ...]]
+
+
+class Columns:
+    """Turns revisions into rows; `on` is the day that poverty is estimated for."""
+
+    def __init__(self, scorecard: Scorecard, on: date) -> None:
+        self._on = on
+
+        @lru_cache(HOMES_REMEMBERED)
+        def poverty(known: Asked) -> LineScore:
+            return scorecard.score_line(LINE, scorecard.answers(dict(known)))
+
+        self._poverty = poverty
+
+    def read(self, revision_id: int, said: Registered, registered_on: date, everyone: Everyone) -> Rows:
+        """The rows of a revision that could be read.
+
+        Facts are counted on the last day there is, when all are born; ages and cards are the query's.
+        """
+        facts = facts_of(everyone, said.level, said.area_type, said.commune, date.max)
+        poor = self._poverty(_hashable(known_of(everyone, said.commune, self._on)))
+        card = everyone.equity_card
+        circumstances = facts.circumstances._asdict()
+        row = (
+            *_named(revision_id, said, registered_on, Readable.READ),
+            card.expires_on if card else None,
+            poor.likelihood_lowest,
+            poor.likelihood_highest,
+            *(circumstances[name] for name in KEPT_CIRCUMSTANCES),
+        )
+        members = zip(everyone.members, facts.persons, strict=True)
+        return Rows(row, [(revision_id, each.birth_date, *person[1:]) for each, person in members])
+
+    @staticmethod
+    def unread(revision_id: int, said: Registered, registered_on: date, why: Readable) -> Rows:
+        """The row of a revision that could not be read."""
+        empty = (None,) * (len(REVISIONS) - 5)
+        return Rows((*_named(revision_id, said, registered_on, why), *empty), [])
+
+
+def _named(revision_id: int, said: Registered, registered_on: date, why: Readable) -> tuple[object, ...]:
+    return revision_id, said.household_id, said.revision, registered_on, str(why)
+
+
+def _hashable(known: Known) -> Asked:
+    return tuple((name, each if isinstance(each, int) else tuple(each)) for name, each in known.items())
+
+
+def batch(schema: pyarrow.Schema, rows: Sequence[tuple[object, ...]]) -> pyarrow.RecordBatch:
+    """Rows as columns."""
+    columns: Iterable[list[object]] = map(list, zip(*rows, strict=True)) if rows else ([] for _ in schema)
+    arrays = [pyarrow.array(values, kind.type) for values, kind in zip(columns, schema, strict=True)]
+    return pyarrow.record_batch(arrays, schema=schema)
