@@ -42,7 +42,7 @@ HOUSEHOLD_KEY = Topic(
 )
 CONDITION_REPORTED = Topic("condition.reported.v1", ConditionReported, "registration", ())
 APPEAL_DECIDED = Topic("appeal.decided.v1", AppealDecided, "eligibility", ())
-MILESTONE_REACHED = Topic("milestone.reached.v1", MilestoneReached, "eligibility", ())
+MILESTONE_REACHED = Topic("milestone.reached.v1", MilestoneReached, "eligibility", ("notifications",))
 ELIGIBILITY_SCORED = Topic(
     "eligibility.scored.v1", EligibilityScored, "eligibility", ("payments", "notifications")
 )

@@ -58,6 +58,7 @@ def service(settings: Settings) -> Service:
             _subscription(topics.ELIGIBILITY_SCORED, desk.hear_of_standing, heard.ScoredHeard),
             _subscription(topics.PAYMENT_ISSUED, desk.hear_of_payment),
             _subscription(topics.PAYMENT_UPDATED, desk.tell_payment),
+            _subscription(topics.MILESTONE_REACHED, desk.tell_milestone),
         ),
         router=api.routes(settings.wording, settings.sms_prices_riel, _now),
         state=Callbacks(settings.callback_secret, intake, None, counters.told),

@@ -72,7 +72,7 @@ def preview(
     by_operator = found.pop("cost_riel_by_operator")
     costs = ", ".join(f"{operator} {riel}" for operator, riel in by_operator.items())
     price = costs or "not known: set TONLE_SMS_PRICES_RIEL"
-    size = f"{found['segments']} segments, {found['units']} units of {found['encoding']}"
+    size = f"segments: {found['segments']}, {found['units']} units of {found['encoding']}"
     typer.echo(f"\n{size}; cost in riel: {price}")
 
 

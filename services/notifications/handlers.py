@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from contracts.household import HouseholdKey, KeyPurpose, KeyState
+from contracts.milestone import MilestoneReached
 from contracts.payment import PaymentIssued, PaymentUpdated
 from contracts.wire import M, Received, Record, mentions
 from postbox import parking
@@ -76,6 +77,13 @@ class Desk:
         changed = batch.fold(known, partial(telling.update, self.policy))
         await store_payments.keep(db, changed)
         return await self._add(batch, db, [new for each in changed for new in each.new])
+
+    async def tell_milestone(
+        self, batch: Batch[Received[MilestoneReached]], db: Connection
+    ) -> Sequence[Record]:
+        """Tell what a household must do by a day: its card ends, or it should be registered anew."""
+        new = batch.fold({}, lambda _, event: telling.reach(self.policy, event))
+        return await self._add(batch, db, new)
 
     async def _add(
         self, batch: Batch[Received[M]], db: Connection, new: Sequence[NewSms]

@@ -12,6 +12,7 @@ PAID: Final = "payment-paid"
 FAILED: Final = "payment-failed"
 EXPIRED: Final = "payment-expired"
 CARD_EXPIRING: Final = "card-expiring"
+RECERTIFICATION: Final = "recertification-due"
 SHARED_PHONE: Final = "shared-phone"
 """No step: what is said in place of any of them where two households share a number."""
 
@@ -42,5 +43,6 @@ STEPS: Final = {
     FAILED: Step(frozenset({"amount"}), frozenset(), 1, timedelta(days=30), _OF_PROGRAMME),
     EXPIRED: Step(frozenset({"amount"}), frozenset(), 1, timedelta(days=30), _OF_PROGRAMME),
     CARD_EXPIRING: Step(frozenset({"until"}), frozenset({"until"}), 2, None),
+    RECERTIFICATION: Step(frozenset({"until"}), frozenset({"until"}), 2, None),
     SHARED_PHONE: Step(frozenset(), frozenset(), 0, None),
 }

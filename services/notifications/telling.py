@@ -11,6 +11,7 @@ from typing import NamedTuple
 from contracts import topics, wire
 from contracts.eligibility import Outcome
 from contracts.household import Channel, ContactPreference
+from contracts.milestone import MilestoneKind, MilestoneReached
 from contracts.payment import PaymentIssued, PaymentState, PaymentUpdated
 from contracts.wire import Received
 from postbox.errors import Park
@@ -29,6 +30,10 @@ _TOLD_OF: Mapping[PaymentState, str] = {
     PaymentState.FAILED: steps.FAILED,
     PaymentState.RETURNED: steps.FAILED,
     PaymentState.EXPIRED: steps.EXPIRED,
+}
+_TOLD_ON: Mapping[MilestoneKind, str] = {
+    MilestoneKind.CARD_EXPIRING: steps.CARD_EXPIRING,
+    MilestoneKind.RECERTIFICATION_DUE: steps.RECERTIFICATION,
 }
 _NO_STATE = (PaymentState.CORRECTED, PaymentState.UNRECOGNISED)
 PAYMENT_STATES = ("issued", *(each.value for each in PaymentState if each not in _NO_STATE))
@@ -202,6 +207,17 @@ def update(policy: Policy, known: Payments | None, event: Received[PaymentUpdate
     if template not in policy.steps:
         new = new._replace(state="none", reason=sms.STEP_OFF)
     return changed._replace(new=(*earlier, new))
+
+
+def reach(policy: Policy, event: Received[MilestoneReached]) -> NewSms | None:
+    """What must be done by a day; None for milestones that ask nothing of the household."""
+    said = event.data
+    _check_key(event.key, said.household_id)
+    template = _TOLD_ON.get(said.kind)
+    if template is None or said.due_on is None or template not in policy.steps:
+        return None
+    new = sms.new(event, template, said.household_id, about=f"{said.household_id}/{said.due_on}")
+    return new._replace(on_date=said.due_on)
 
 
 def remind(payment: Payment, now: datetime) -> NewSms:

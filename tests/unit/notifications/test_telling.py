@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from contracts import topics
 from contracts.household import Channel
+from contracts.milestone import MilestoneReached
 from contracts.payment import PaymentIssued
 from contracts.wire import Received
 from postbox.errors import Park
@@ -20,6 +22,7 @@ from tests.unit.notifications.samples import (
     issued,
     keys,
     payee,
+    received,
     registered,
     scored,
     updated,
@@ -217,3 +220,30 @@ def test_the_same_happening_step_and_household_give_the_same_id_and_others_anoth
         sms.sms_id("payment-1", "payment-ready", "h-2"),
     }
     assert len(others | {first}) == 4
+
+
+@pytest.mark.parametrize(
+    ("kind", "due_on", "template"),
+    [
+        ("card_expiring", "2023-07-01", "card-expiring"),
+        ("recertification_due", "2023-07-01", "recertification-due"),
+        ("circumstances_changed", None, None),
+        ("card_expiring", None, None),
+    ],
+)
+def test_a_household_is_told_what_it_must_do_by_a_day(
+    kind: str, due_on: str | None, template: str | None
+) -> None:
+    said: dict[str, object] = {
+        "household_id": "h-1",
+        "revision": 1,
+        "as_of": "2023-06-01",
+        "kind": kind,
+        "commune": "010203",
+        "due_on": due_on,
+        "payee": {"key_id": "k-1", "blob": bytes(32)},
+    }
+    told = telling.reach(ALL, received(topics.MILESTONE_REACHED, MilestoneReached.model_validate(said)))
+    assert (told.template if told else None) == template
+    if told:
+        assert str(told.on_date) == due_on

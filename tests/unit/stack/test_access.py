@@ -55,6 +55,7 @@ def names(user: str, operation: str) -> set[str]:
                 "eligibility.scored.v1",
                 "payment.issued.v1",
                 "payment.updated.v1",
+                "milestone.reached.v1",
             },
         ),
         ("partner-wing", {"partner.wing.report.v1"}, {"partner.wing.instruction.v1"}),
