@@ -12,6 +12,7 @@ import asyncpg
 from aiokafka.structs import ConsumerRecord
 
 from contracts import topics, wire
+from contracts.household import Channel
 from postbox import migrate
 from services.eligibility.app import MIGRATIONS
 from services.registration import events
@@ -116,9 +117,8 @@ def _records(part: Part) -> Iterator[ConsumerRecord]:
                 own[1].key_id,
             )
             cause = wire.Cause("bench", "bench", TRACE)
-            yield _as_read(
-                part.number, offset, events.registered(registration, keys, by="", at=AT, cause=cause)
-            )
+            told = events.registered(registration, keys, by="", channel=Channel.FILE, at=AT, cause=cause)
+            yield _as_read(part.number, offset, told)
 
 
 def _as_read(partition: int, offset: int, record: wire.Record) -> ConsumerRecord:
