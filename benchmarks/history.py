@@ -47,8 +47,8 @@ class Part:
     master_key_file: Path
 
 
-def write(archive: Path, scratch: Path, households: int, processes: int, master_key_file: Path) -> list[Path]:
-    """Write an archive of that many registrations; gives files of their wrapped keys, as rows of CSV."""
+def write(archive: Path, scratch: Path, households: int, processes: int, master_key_file: Path) -> None:
+    """Write an archive of that many registrations, and `key_files` with their wrapped keys as rows of CSV."""
     archive.mkdir(parents=True)
     layout.write_whole(
         archive / "archive.json",
@@ -60,29 +60,33 @@ def write(archive: Path, scratch: Path, households: int, processes: int, master_
         for number in range(processes)
     ]
     with ProcessPoolExecutor(processes) as running:
-        return list(running.map(_write_part, parts))
+        list(running.map(_write_part, parts))
 
 
-async def keep_keys(database: str, files: list[Path]) -> None:
-    """Put the keys where eligibility keeps its own, in a database that is migrated for it."""
+def key_files(scratch: Path) -> list[Path]:
+    """What `write` left there."""
+    return sorted(scratch.glob("keys-*.csv"))
+
+
+async def keep_keys(database: str, scratch: Path) -> None:
+    """Put the keys that `write` left in `scratch` where eligibility keeps its own, migrated for it."""
     db = await asyncpg.connect(database)
     try:
         await migrate.apply_all(db, MIGRATIONS)
-        for file in files:
+        for file in key_files(scratch):
             await db.copy_to_table("household_key", source=file, columns=_KEYS, format="csv")
         await db.execute("analyze household_key")
     finally:
         await db.close()
 
 
-def _write_part(part: Part) -> Path:
+def _write_part(part: Part) -> None:
     folder = layout.partition(part.archive, topics.HOUSEHOLD_REGISTERED.name, part.number)
     records = _records(part)
     with PartitionFile(folder) as file:
         while some := list(islice(records, AT_ONCE)):
             file.add(some)
         file.finish()
-    return part.keys
 
 
 def _records(part: Part) -> Iterator[ConsumerRecord]:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import growth, latency, picture, pipeline, results
+from benchmarks import eligibility, growth, latency, picture, pipeline, results
 from benchmarks.watch import whole
 from tonle.stack.errors import StackError
 
@@ -76,12 +76,19 @@ async def measure_growth(asked: Asked) -> results.Figures:
     return await growth.measure(asked.sizes, asked.backlog, asked.home, asked.say)
 
 
+async def measure_eligibility(asked: Asked) -> results.Figures:
+    """The policy lab over a national history."""
+    with pipeline.scratch(asked.home) as home:
+        return await eligibility.simulate(home, asked.say)
+
+
 PARTS: Mapping[str, Callable[[Asked], Awaitable[results.Figures]]] = {
     "baseline": measure_baseline,
     "floor": measure_floor,
     "pipeline": measure_pipeline,
     "latency": measure_latency,
     "growth": measure_growth,
+    "eligibility": measure_eligibility,
 }
 
 

@@ -120,6 +120,7 @@ class Simulation(BaseModel):
     threshold: int
     rounded_to: int
     seconds: dict[str, float]
+    memory_mb_max: int
 
 
 def group_words(dimension: str, group: str) -> Words:
