@@ -18,7 +18,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import eligibility, growth, latency, picture, pipeline, results
+from benchmarks import eligibility, growth, latency, notifications, picture, pipeline, results
 from benchmarks.watch import whole
 from tonle.stack.errors import StackError
 
@@ -82,6 +82,12 @@ async def measure_eligibility(asked: Asked) -> results.Figures:
         return await eligibility.simulate(home, asked.say)
 
 
+async def measure_notifications(asked: Asked) -> results.Figures:
+    """SMS rendered and handed over, without database and broker; beside a bare loop over the same wire."""
+    with pipeline.scratch(asked.home) as home:
+        return await notifications.measure(home, asked.say)
+
+
 PARTS: Mapping[str, Callable[[Asked], Awaitable[results.Figures]]] = {
     "baseline": measure_baseline,
     "floor": measure_floor,
@@ -89,6 +95,7 @@ PARTS: Mapping[str, Callable[[Asked], Awaitable[results.Figures]]] = {
     "latency": measure_latency,
     "growth": measure_growth,
     "eligibility": measure_eligibility,
+    "notifications": measure_notifications,
 }
 
 

@@ -86,6 +86,7 @@ def _sender(settings: Settings, gateway: Gateway, master: MasterKey, counters: C
         settings.sms_in_flight,
         LEASE_TIMEOUTS * settings.sms_timeout_s,
         settings.awaits_receipts_s,
+        settings.sms_rates,
     )
     return Sender(
         gateway, settings.wording, master, settings.manners, f"sender-{uuid4()}", limits, _now, counters

@@ -6,9 +6,9 @@ written; what a stopped process leaves `sending` becomes `unknown` when its leas
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from postbox import outbox
 from postbox.errors import handling_of, is_transient, reason_of
@@ -16,10 +16,11 @@ from postbox.message import Connection
 from postbox.outbox import Written
 from postbox.service import Service
 from postbox.telemetry import Tracing, is_sampled
-from services.notifications import sms, store, store_receipts
+from services.notifications import sms, store, store_rates, store_receipts
 from services.notifications.counters import Counters
 from services.notifications.gateways.outcome import Gateway, Verdict
 from services.notifications.manners import Manners
+from services.notifications.pacing import turns
 from services.notifications.sms import Claimed, Finished, Ready, Result
 from services.notifications.wording import Wording
 from vault import keyring
@@ -29,6 +30,7 @@ from vault.sealing import Keys
 log = logging.getLogger(__name__)
 
 LANE = "sender"
+RATE_LIMIT = "rate-limit"
 WRITE_AGAIN_AFTER_S = (0.2, 1.0, 5.0, 15.0)
 _STATE = {
     Verdict.TAKEN: "sent",
@@ -36,6 +38,10 @@ _STATE = {
     Verdict.UNKNOWN: "unknown",
     Verdict.NOT_TAKEN: "queued",
 }
+
+
+def _turn(paced: tuple[float, Ready]) -> float:
+    return paced[0]
 
 
 class GatewayUnavailable(Exception):
@@ -46,13 +52,15 @@ class GatewayUnavailable(Exception):
 class Limits:
     """`chunk` SMS are claimed at once, `in_flight` requests are open, a claim holds `lease_s` seconds.
 
-    Receipts are awaited for `receipt_window_s`; None: the gateway is asked for none.
+    `rates`: segments a second by operator, of all processes together. Receipts are awaited for
+    `receipt_window_s`; None: the gateway is asked for none.
     """
 
     chunk: int
     in_flight: int
     lease_s: float
     receipt_window_s: float | None = None
+    rates: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -110,11 +118,14 @@ class Sender:
         now = self.now()
         prepared = [self._prepare(keys, each, now) for each in claimed]
         results = [each for each in prepared if isinstance(each, Result)]
-        ready = iter([each for each in prepared if isinstance(each, Ready)])
-        sent: list[Result] = []
+        paced, put_back = await self._pace(service, [each for each in prepared if isinstance(each, Ready)])
+        results += put_back
+        ready, sent = iter(paced), list[Result]()
 
         async def work() -> None:
-            for each in ready:
+            for turn, each in ready:
+                if turn > clock():
+                    await asyncio.sleep(turn - clock())
                 if stopping.is_set() or clock() > until:
                     sent.append(Result(each.sms_id, "queued", "out-of-time"))
                 else:
@@ -124,7 +135,43 @@ class Sender:
         await self._write(service, results + sent)
         if sent and not stopping.is_set() and all(each.state == "queued" for each in sent):
             raise GatewayUnavailable(sent[0].reason)
-        return len(claimed) == self.limits.chunk
+        return bool(put_back) or len(claimed) == self.limits.chunk
+
+    async def _pace(
+        self, service: Service, ready: Sequence[Ready]
+    ) -> tuple[list[tuple[float, Ready]], list[Result]]:
+        """When each may go by the loop's clock, the first first; and those whose operator has no turn now."""
+        limited: dict[str, list[Ready]] = {}
+        for each in ready:
+            if each.operator in self.limits.rates:
+                limited.setdefault(each.operator, []).append(each)
+        go = [(0.0, each) for each in ready if each.operator not in limited]
+        if not limited:
+            return go, []
+        async with service.db.acquire() as db, db.transaction():
+            waits = await store_rates.lock(db, list(limited))
+            given = {
+                operator: turns(
+                    [each.segments.total for each in theirs], self.limits.rates[operator], waits[operator]
+                )
+                for operator, theirs in limited.items()
+            }
+            await store_rates.take(db, {operator: each.taken_s for operator, each in given.items()})
+        began, now, put_back = asyncio.get_running_loop().time(), self.now(), list[Result]()
+        for operator, theirs in limited.items():
+            soon, later = given[operator].go, given[operator].again
+            go += [(began + turn, each) for turn, each in zip(soon, theirs, strict=False)]
+            put_back += [
+                Result(
+                    each.sms_id,
+                    "queued",
+                    RATE_LIMIT,
+                    not_before=now + timedelta(seconds=turn),
+                    operator=operator,
+                )
+                for turn, each in zip(later, theirs[len(soon) :], strict=True)
+            ]
+        return sorted(go, key=_turn), put_back
 
     def _prepare(self, keys: Keys, claimed: Claimed, now: datetime) -> Ready | Result:
         try:

@@ -86,7 +86,9 @@ async def finish(
     rows = sorted(results, key=_by_id)
     found = await db.fetch(
         f"""
-        update sms s set state = t.state, reason = t.reason, language = t.language, encoding = t.encoding,
+        update sms s set state = t.state, reason = t.reason,
+            attempts = attempts - (t.state = 'queued' and t.reason = 'rate-limit')::int,
+            language = t.language, encoding = t.encoding,
             segments = t.segments, operator = t.operator,
             version = version + (t.state not in ('queued', 'waiting'))::int,
             finished_at = case when t.state not in ('queued', 'waiting') then now() end,

@@ -21,6 +21,7 @@ class GatewayOptions(BaseModel):
     `gateway_callback_secret_file`: what callers of `/gateway/…` must know; without it nobody is let in.
     `receipt_window_s`: how long a receipt is awaited before an SMS is `unknown`.
     `receipts_every_s`: how often it is looked for receipts that are overdue, and for the SMS of early ones.
+    `sms_rates`: segments a second that an operator takes, as JSON, `{"smart": 50}`; others are not limited.
     `resend_unknown`: templates whose SMS may be sent once more when the window has passed and nobody learned
     whether the gateway took the first; none by default.
     """
@@ -36,6 +37,7 @@ class GatewayOptions(BaseModel):
     receipt_window_s: float = 86_400.0
     receipts_every_s: float = 5.0
     resend_unknown: tuple[str, ...] = ()
+    sms_rates: dict[str, float] = {}
     sms_sender: str
     sms_timeout_s: float = 10.0
 

@@ -17,7 +17,7 @@ from services.notifications.gateways import smpp_wire as wire
 from services.notifications.gateways.http import NotSent, Uncertain
 from services.notifications.gateways.inbound import Inbound, Receive
 from services.notifications.gateways.outcome import GatewayAway, Outcome, Verdict
-from services.notifications.gateways.smpp_session import Session
+from services.notifications.gateways.smpp_session import Answer, Session
 from services.notifications.receipts import Receipt
 from services.notifications.segments import Encoding
 
@@ -87,10 +87,14 @@ class Smpp:
             cut = [wire.Part(wire.whole(text, encoding))]
         else:
             cut = wire.parts(text, encoding, reference)
+        begun = [await self._begin(phone, encoding, part) for part in cut]
+        outcomes = [await self._ended(each) for each in begun]
         if len(cut) == 1:
-            return await self._submit(phone, encoding, cut[0])
-        submitted = (self._submit_patiently(phone, encoding, part) for part in cut)
-        return _together(await asyncio.gather(*submitted))
+            return outcomes[0]
+        for place, outcome in enumerate(outcomes):
+            if outcome.reason == "gateway-busy":
+                outcomes[place] = await self._submit_patiently(phone, encoding, cut[place])
+        return _together(outcomes)
 
     async def ask(self, gateway_message_id: str, /) -> Receipt | None:
         """query_sm, which an SMSC may not know or may have forgotten."""
@@ -124,19 +128,27 @@ class Smpp:
         clock = asyncio.get_running_loop().time
         until = clock() + self._line.timeout_s
         while True:
-            outcome = await self._submit(phone, encoding, part)
+            outcome = await self._ended(await self._begin(phone, encoding, part))
             if outcome.reason != "gateway-busy" or clock() > until:
                 return outcome
 
-    async def _submit(self, phone: str, encoding: Encoding, part: wire.Part) -> Outcome:
+    async def _begin(
+        self, phone: str, encoding: Encoding, part: wire.Part
+    ) -> "asyncio.Future[Answer] | Outcome":
         try:
             await self._wait_out()
             session = await self._bound()
             sequence = session.sequence
             request = wire.submit_sm(sequence, self._account.sender, phone, encoding, part)
-            status, body = await session.ask(sequence, request)
+            return await session.begin(sequence, request)
         except NotSent as error:
             return Outcome(Verdict.NOT_TAKEN, str(error))
+
+    async def _ended(self, begun: "asyncio.Future[Answer] | Outcome") -> Outcome:
+        if isinstance(begun, Outcome):
+            return begun
+        try:
+            status, body = await begun
         except Uncertain as error:
             return Outcome(Verdict.UNKNOWN, str(error))
         return self._meant(status, body)

@@ -48,13 +48,24 @@ class Session(asyncio.Protocol):
 
     async def ask(self, sequence: int, request: bytes) -> Answer:
         """Send a request and wait for its response. Raises `NotSent` or `Uncertain`."""
-        async with self._room:
-            if self._transport is None or self._transport.is_closing():
-                raise NotSent("closed")
-            answer: asyncio.Future[Answer] = self._loop.create_future()
-            self._open[sequence] = (self._loop.time() + self._timeout_s, answer)
-            self._transport.write(request)
-            return await answer
+        return await (await self.begin(sequence, request))
+
+    async def begin(self, sequence: int, request: bytes) -> "asyncio.Future[Answer]":
+        """Send a request as soon as the window has room; what will be its response. Raises `NotSent`."""
+        await self._room.acquire()
+        if self._transport is None or self._transport.is_closing():
+            self._room.release()
+            raise NotSent("closed")
+        answer: asyncio.Future[Answer] = self._loop.create_future()
+        answer.add_done_callback(self._leave)
+        self._open[sequence] = (self._loop.time() + self._timeout_s, answer)
+        self._transport.write(request)
+        return answer
+
+    def _leave(self, answer: "asyncio.Future[Answer]") -> None:
+        self._room.release()
+        if not answer.cancelled():
+            answer.exception()
 
     async def unbind(self) -> None:
         """Say goodbye and close; what is unanswered is uncertain."""

@@ -4,7 +4,7 @@ The long PDUs and their optional parameters are the codec's (smpp34); a header a
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from struct import Struct
 from typing import NamedTuple
 
@@ -43,6 +43,7 @@ _CODINGS: Mapping[int, str] = {0: "gsm-7", 1: "ascii", 3: "latin-1", 8: "utf-16-
 
 _INTERNATIONAL, _ALPHANUMERIC, _ISDN = 1, 5, 1
 _UDH, _IS_RECEIPT, _KIND = 0x40, 0x04, 0x3C
+_ESCAPE, _HIGH_SURROGATE = 0x1B, 0xD8
 WANTS_RECEIPT = 1
 _ROOM: Mapping[Encoding, tuple[int, int]] = {"gsm-7": (160, 153), "ucs-2": (140, 134)}
 _DATA_CODING: Mapping[Encoding, int] = {"gsm-7": 0, "ucs-2": 8}
@@ -79,19 +80,22 @@ def parts(text: str, encoding: Encoding, reference: int) -> list[Part]:
     single, joined = _ROOM[encoding]
     if len(octets) <= single:
         return [Part(octets)]
-    cut = list(_cut([whole(each, encoding) for each in text], joined))
+    cut = list(_cut(octets, joined, encoding))
     header = bytes((5, 0, 3, reference, len(cut)))
     return [Part(header + bytes((number,)) + octets, True) for number, octets in enumerate(cut, 1)]
 
 
-def _cut(units: Sequence[bytes], room: int) -> Iterator[bytes]:
-    held = b""
-    for unit in units:
-        if len(held) + len(unit) > room:
-            yield held
-            held = b""
-        held += unit
-    yield held
+def _cut(octets: bytes, room: int, encoding: Encoding) -> Iterator[bytes]:
+    at = 0
+    while len(octets) - at > room:
+        end = at + room
+        if encoding == "gsm-7":
+            end -= octets[end - 1] == _ESCAPE
+        elif octets[end - 2] & 0xFC == _HIGH_SURROGATE:
+            end -= 2
+        yield octets[at:end]
+        at = end
+    yield octets[at:]
 
 
 def submit_sm(sequence: int, sender: str, phone: str, encoding: Encoding, part: Part) -> bytes:
