@@ -57,6 +57,13 @@ CURRENT = read_programmes(FOLDER / "programmes")
 COVID = (FOLDER / "programmes" / "covid-19-cash-transfer.yaml").read_text()
 DAYS = (date(2020, 12, 1), date(2022, 12, 10), date(2023, 2, 28), date(2024, 2, 29), date(2025, 2, 1))
 ENDS = date(2026, 1, 1)
+BIRTHDAYS = [
+    date(day.year - age, day.month, day.day) + timedelta(days=late)
+    for day in DAYS
+    for age in (4, 16, 60)
+    for late in (0, 1)
+]
+"""Who is born then has a birthday on a day judged, or on the day after."""
 
 # A purpose paid twice, a need, a programme that gives way, a limit on who registers late, a draft.
 PROPOSED = {
@@ -110,7 +117,7 @@ class Household(NamedTuple):
 
 
 def dates(first: date, last: date) -> st.SearchStrategy[date]:
-    return st.dates(first, last) | st.sampled_from([day - timedelta(days=18 * 365) for day in DAYS])
+    return st.dates(first, last) | st.sampled_from(BIRTHDAYS)
 
 
 members = st.builds(
