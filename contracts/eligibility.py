@@ -32,7 +32,8 @@ class Line(Contract):
 class ProgrammeDecision(Contract):
     """One programme's answer, judged on `as_of`: the open cycle's reference date, else the cause's day.
 
-    `appeal_id` is the appeal that set its refusal aside; `reasons` then says `overturned-on-appeal`.
+    `appeal_id` is the appeal that set its refusal aside; `reasons` then says `overturned-on-appeal`, and
+    which were set aside.
     """
 
     programme: str
@@ -62,7 +63,8 @@ class EligibilityScored(Contract):
     none of them in `decisions`. They are decided for an open cycle only.
 
     Besides the revision, `shocks`, and what each decision names, they rest on the household's condition
-    reports numbered to `reports`, its appeals numbered to `appeals`, and the day `judged_on` (Phnom Penh).
+    reports numbered to `reports`, its appeals numbered to `appeals`, the day `judged_on` (Phnom Penh), and
+    the programme files that `catalogue` names: a SHA-256 over the hashes of all, in the order of their ids.
     """
 
     household_id: HouseholdId
@@ -76,5 +78,6 @@ class EligibilityScored(Contract):
     reports: Annotated[int, Field(ge=0)] = 0
     appeals: Annotated[int, Field(ge=0)] = 0
     judged_on: date | None = None
+    catalogue: str | None = None
     payee: Sealed
     sensitive: Sealed | None = None

@@ -11,9 +11,9 @@ from contracts.sealed import Sealed
 class MilestoneKind(OpenEnum):
     """Coarse on purpose: nothing here tells whose age or which circumstance changed.
 
-    `circumstances_changed`: decisions were made anew as of this day (a birthday that a programme asks for, a
-    card that ran out). `card_expiring`: the Equity Card is valid to `due_on` only. `recertification_due`:
-    the household should be registered anew by `due_on`.
+    `circumstances_changed`: what programmes ask about may be otherwise from this day on (a birthday, a card
+    that ran out); decisions that hang on the day are made anew. `card_expiring`: the Equity Card is valid to
+    `due_on` only. `recertification_due`: the household should be registered anew by `due_on`.
     """
 
     CIRCUMSTANCES_CHANGED = "circumstances_changed"

@@ -40,7 +40,7 @@ HOUSEHOLD_KEY = Topic(
     key="household_id/key_id",
     compacted=True,
 )
-CONDITION_REPORTED = Topic("condition.reported.v1", ConditionReported, "registration", ())
+CONDITION_REPORTED = Topic("condition.reported.v1", ConditionReported, "registration", ("eligibility",))
 APPEAL_DECIDED = Topic("appeal.decided.v1", AppealDecided, "eligibility", ())
 MILESTONE_REACHED = Topic("milestone.reached.v1", MilestoneReached, "eligibility", ("notifications",))
 ELIGIBILITY_SCORED = Topic(

@@ -102,11 +102,14 @@ class Service:
         jobs: Sequence[Job] = (),
         migrations: Sequence[Path] = (),
         publish_first: Sequence[str] = (),
+        prepare: Callable[["Service"], Awaitable[None]] | None = None,
         state: object = None,
     ) -> None:
         """`state` is what the service's own API and jobs need; they find it as `service.state`.
 
         Records of the topics in `publish_first` are on the broker before others of their outbox row.
+        `prepare` runs once the database is migrated, before anything is heard; what it raises
+        stops the start.
         """
         self.name = name
         self.settings = settings
@@ -122,6 +125,7 @@ class Service:
             Job("watch", Service.look, settings.watch_every_s),
         ]
         self._migrations = migrations
+        self._prepare = prepare
         self._publish_first = frozenset(publish_first)
         self._listener: Listener | None = None
         self._wake: dict[str, asyncio.Event] = {job.name: asyncio.Event() for job in self._jobs}
@@ -148,8 +152,7 @@ class Service:
                     reset=_leave_as_is,
                 )
             )
-            async with self.db.acquire() as db:
-                await migrate.apply_all(db, self._migrations)
+            await self._migrate()
             traces = settings.data_dir / "traces" / f"{self.name}.jsonl"
             self.tracing = Tracing(self.name, traces, settings.otlp_endpoint)
             stack.callback(self.tracing.close)
@@ -175,6 +178,12 @@ class Service:
                 task = asyncio.create_task(self._repeat(job), name=job.name)
                 stack.push_async_callback(_cancel, task)
             yield self
+
+    async def _migrate(self) -> None:
+        async with self.db.acquire() as db:
+            await migrate.apply_all(db, self._migrations)
+        if self._prepare is not None:
+            await self._prepare(self)
 
     async def unready(self) -> list[str]:
         """Why the service can't work now; empty when it can."""

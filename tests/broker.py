@@ -11,12 +11,12 @@ from tonle.checking import told
 
 def as_admin(settings: ServiceSettings) -> dict[str, str]:
     """What a client is told to be the admin of the broker that these settings name."""
-    return _admin(settings).options
+    return admin(settings).options
 
 
 async def everything(settings: ServiceSettings, topic: str) -> list[ConsumerRecord]:
     """All that a topic holds now, each partition in order; `topic` is without the settings' prefix."""
-    return await whole(_admin(settings), settings.topic_prefix + topic)
+    return await whole(admin(settings), settings.topic_prefix + topic)
 
 
 async def whole(broker: Broker, topic: str) -> list[ConsumerRecord]:
@@ -24,7 +24,8 @@ async def whole(broker: Broker, topic: str) -> list[ConsumerRecord]:
     return [record async for batch in told.whole(broker, topic) for record in batch]
 
 
-def _admin(settings: ServiceSettings) -> Broker:
+def admin(settings: ServiceSettings) -> Broker:
+    """The broker that these settings name, as its admin."""
     mine = settings.broker
     assert mine.password_file is not None
     return replace(mine, user="admin", password_file=mine.password_file.with_name("kafka-admin.password"))

@@ -6,16 +6,15 @@ from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Depends, Request
 
-from contracts.topics import HOUSEHOLD_REGISTERED
-from contracts.wire import load
+from contracts.eligibility import ProgrammeDecision
 from postbox.callers import Caller, allowed
 from postbox.message import Connection
 from postbox.problems import Problem
 from services.eligibility import store
 from services.eligibility.explaining import explain
-from services.eligibility.facts import People, facts_of
-from services.eligibility.handlers import Office
-from services.eligibility.households import PHNOM_PENH, Household, Registration
+from services.eligibility.grounds import decide, opened
+from services.eligibility.handlers import Office, opener
+from services.eligibility.households import PHNOM_PENH, Household
 from services.eligibility.packages import Judgement
 from services.eligibility.scoring import Occasion
 from vault import keyring
@@ -52,11 +51,15 @@ async def explanations(
     if (state := keys.state(kept.persons.key_id)) != "active":
         remedy = {"destroyed": "It was forgotten: its decisions are counted, not explained."}
         raise Problem(409, "This household can't be read", remedy.get(state, "Try again shortly."))
-    plain = keys.open(
-        kept.persons.key_id, kept.persons.blob, event_id=kept.event_id, event_type=HOUSEHOLD_REGISTERED.name
-    )
-    judgements = _judgements(office, {} if on else recorded, programme, on)
-    return _explained(office, load(People, plain), kept, judgements, {} if on else recorded)
+    known = opened(opener(keys), kept, household.reported, household.appealed)
+    assert known is not None
+    late = household.registered_on
+    judgements = [
+        each._replace(days_late=(late - each.occasion.as_of).days if each.occasion.cycle_id else 0)
+        for each in _judgements(office, {} if on else recorded, programme, on)
+    ]
+    made = decide(office.panel, judgements, household.revision, kept, known)
+    return _explained(judgements, made, {} if on else recorded)
 
 
 class Recorded(NamedTuple):
@@ -90,16 +93,12 @@ def _judgements(
 
 
 def _explained(
-    office: Office,
-    people: People,
-    kept: Registration,
     judgements: Sequence[Judgement],
+    decisions: Sequence[ProgrammeDecision],
     recorded: Mapping[str, Recorded],
 ) -> list[dict[str, object]]:
-    days = {each.occasion.as_of for each in judgements}
-    facts = {day: facts_of(people, kept.level, kept.area_type, kept.commune, day) for day in days}
     found = []
-    for judgement, made in zip(judgements, office.panel.decide(judgements, facts), strict=True):
+    for judgement, made in zip(judgements, decisions, strict=True):
         before = recorded.get(made.programme)
         said = explain(judgement.programme, made)
         found.append(

@@ -4,27 +4,17 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from fastapi import APIRouter
-
 from contracts import topics, wire
 from contracts.model import Contract
 from contracts.topics import Topic
 from postbox.message import Handler, Subscription
 from postbox.service import Job, Service, ServiceSettings, run
-from services.eligibility import (
-    api,
-    api_coverage,
-    api_explanations,
-    api_scorecards,
-    handlers,
-    jobs,
-    packages,
-    programmes,
-)
+from services.eligibility import calendar, handlers, jobs, library, packages, programmes
 from services.eligibility.handlers import Office
+from services.eligibility.milestones import Notice
 from services.eligibility.packages import Panel
 from services.eligibility.programmes import Programme
-from services.eligibility.scorecards import Scorecard, catalogue
+from services.eligibility.routes import router
 from vault import keyring
 from vault.master import MasterKey
 
@@ -33,10 +23,16 @@ MIGRATIONS = [keyring.MIGRATIONS, FOLDER / "migrations"]
 
 
 class EligibilitySettings(ServiceSettings):
-    """`programmes`: the folder of programme files; those shipped when not set."""
+    """`programmes`: the folder of programme files; those shipped when not set.
+
+    Cards are announced `card_notice_days` before they run out, registrations are due anew after
+    `recertification_days`.
+    """
 
     master_key_file: Path
     programmes: Path = FOLDER / "programmes"
+    card_notice_days: int = 30
+    recertification_days: int = 1095
 
 
 def read_programmes(folder: Path) -> Mapping[str, Programme]:
@@ -49,20 +45,12 @@ def read_programmes(folder: Path) -> Mapping[str, Programme]:
     return found
 
 
-def read_scorecards() -> Mapping[str, Scorecard]:
-    """The scorecards shipped, by id. Raises `ScorecardRefused`."""
-    folder = FOLDER / "scorecards"
-    return catalogue({path.name: path.read_bytes() for path in sorted(folder.iterdir())})
-
-
 def service(settings: EligibilitySettings) -> Service:
     """The service, not started yet."""
     known = read_programmes(settings.programmes)
     master = MasterKey.from_file(settings.master_key_file)
-    office = Office(master, Panel(known), read_scorecards())
-    router = APIRouter()
-    for part in (api, api_scorecards, api_coverage, api_explanations):
-        router.include_router(part.router)
+    notice = Notice(settings.card_notice_days, settings.recertification_days)
+    office = Office(master, Panel(known), library.scorecards(FOLDER / "scorecards"), notice)
     return Service(
         "eligibility",
         settings,
@@ -72,13 +60,16 @@ def service(settings: EligibilitySettings) -> Service:
             _listen(topics.CYCLE_CHANGED, handlers.open_cycle),
             _listen(topics.HOUSEHOLD_REGISTERED, partial(handlers.score, office)),
             _listen(topics.HOUSEHOLD_EXITED, handlers.leave),
+            _listen(topics.CONDITION_REPORTED, partial(handlers.report, office)),
         ],
         router=router,
         jobs=[
             Job("caseload", partial(jobs.score_caseload, office)),
+            Job(calendar.CALENDAR, partial(calendar.run, office), 60.0),
             Job("coverage", partial(jobs.count_coverage, office)),
         ],
         migrations=MIGRATIONS,
+        prepare=partial(library.keep, office),
         state=office,
     )
 

@@ -7,9 +7,13 @@ from typing import NamedTuple
 from contracts.appeal import AppealDecided, Ruling, Verdict
 from contracts.sealed import Sealed
 from contracts.topics import APPEAL_DECIDED
-from contracts.wire import Cause, Record, dump, emit, event_id
+from contracts.wire import Cause, Record, dump, emit, event_id, load
 from vault.sealing import Keys
 
+OVERTURNED = "overturned-on-appeal"
+"""The reason code of a decision that pays because a refusal was set aside."""
+FIRM = frozenset({"programme-not-in-force", "level-not-covered", "nothing-due"})
+"""Reasons that no appeal can set aside: there is no rate to pay by."""
 RULING_MULTIPLE_BYTES = 1024
 
 
@@ -46,7 +50,7 @@ def waiver(
     last = max(about, key=lambda each: each.number, default=None)
     if last is None or last.verdict is not Verdict.OVERTURNED or on > last.ruling.stands_until:
         return None
-    return Waiver(last.appeal_id, frozenset(last.ruling.waived))
+    return Waiver(last.appeal_id, frozenset(last.ruling.waived) - FIRM)
 
 
 def decided(
@@ -60,7 +64,7 @@ def decided(
     cause: Cause,
 ) -> Record:
     """The appeal as an event; `people` are who prepared it and who decided it."""
-    known_as = event_id(APPEAL_DECIDED, household_id, appeal.number)
+    known_as = event_id_of(household_id, appeal.number)
     plain = dump(appeal.ruling)
     padded = plain + b" " * (-len(plain) % RULING_MULTIPLE_BYTES)
     blob = keys.seal(key_id, padded, event_id=known_as, event_type=APPEAL_DECIDED.name)
@@ -77,3 +81,13 @@ def decided(
     return emit(
         APPEAL_DECIDED, said, id=known_as, key=household_id, sequence=appeal.number, time=at, cause=cause
     )
+
+
+def event_id_of(household_id: str, number: int) -> str:
+    """The id of the event that tells a household's appeal."""
+    return event_id(APPEAL_DECIDED, household_id, number)
+
+
+def read(plain: bytes) -> Ruling:
+    """A ruling as it was sealed."""
+    return load(Ruling, plain)

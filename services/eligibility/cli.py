@@ -15,7 +15,7 @@ def mount(app: typer.Typer) -> None:
     """Add the group."""
     commands = terminal.group(app, "programmes", "The programmes that every household is scored with.")
     commands.command("list")(list_)
-    for command in (show, check, facts):
+    for command in (show, check, facts, file):
         commands.command()(command)
     app.command()(explain)
 
@@ -122,6 +122,15 @@ def explain(
         )
     if not found:
         typer.echo("No programme has decided about this household.")
+
+
+def file(
+    hash_: Annotated[str, typer.Argument(metavar="HASH", help="The hash that a decision names.")],
+) -> None:
+    """Print a programme file by its hash, byte for byte as it decided, whatever it says today."""
+    with terminal.client("eligibility") as client:
+        found = terminal.checked(client.get(f"/programme-files/{hash_}"))
+    typer.echo(found.content, nl=False)
 
 
 def facts(as_json: Json = False) -> None:

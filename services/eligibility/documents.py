@@ -165,6 +165,8 @@ class Document(Strict):
     dates: tuple[date, ...] = ()
     sensitive: bool
     draft: bool = False
+    # The hash of the file that this one takes the place of, where that has decided already.
+    replaces: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     currency: Literal["KHR"]
     # What is judged is judged on the cycle's reference date; without a cycle, on the day of the event.
     reference_date: Literal["cycle"]

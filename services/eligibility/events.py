@@ -33,6 +33,10 @@ def _scored(scored: Scored, keys: Keys, now: datetime) -> Record:
         area_type=registration.area_type,
         level=registration.level,
         decisions=scored.decisions,
+        reports=scored.reports,
+        appeals=scored.appeals,
+        judged_on=scored.judged_on,
+        catalogue=scored.catalogue,
         payee=Sealed(key_id=key_id, blob=blob),
         sensitive=sensitive,
     )

@@ -29,6 +29,13 @@ _NEEDS = Words(en="the household is entitled to {}", km="គ្រួសារ�
 _YIELDS = Words(en="the household is not entitled to {}", km="គ្រួសារមិនមានសិទ្ធិទទួល {}")
 
 
+_ASIDE = (
+    " On appeal, two people set aside what does not hold.",
+    " តាមបណ្តឹងតវ៉ា មន្រ្តីពីររូបបានលើកលែងលក្ខខណ្ឌដែលមិនត្រូវបានបំពេញ។",
+)
+_NOTHING_ASIDE = ("", "")
+
+
 class Asked(NamedTuple):
     """A condition and whether it holds."""
 
@@ -54,7 +61,9 @@ def explain(programme: Programme, decision: ProgrammeDecision) -> Explanation:
         for reason, words in _asked(programme, decision)
     )
     if decision.outcome is Outcome.ELIGIBLE:
-        return Explanation(decision, asked, _paid_en(programme, decision), _paid_km(programme, decision))
+        aside = _ASIDE if decision.appeal_id else _NOTHING_ASIDE
+        paid = _paid_en(programme, decision), _paid_km(programme, decision)
+        return Explanation(decision, asked, paid[0] + aside[0], paid[1] + aside[1])
     failed = [each for each in asked if not each.holds]
     name, day = programme.document.name, decision.as_of
     en = f"{name.en} gives nothing, judged on {day}. It asks, and this does not hold: "

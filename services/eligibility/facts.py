@@ -3,12 +3,14 @@
 `Person` and `Circumstances` are that vocabulary; `docs/facts.md` is made of it.
 """
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Annotated, NamedTuple, get_type_hints
 
 from pydantic import Field
 
 from contracts import household
+from contracts.condition import ConditionKind, ConditionReport
 from contracts.household import (
     AreaType,
     CommuneCode,
@@ -21,6 +23,7 @@ from contracts.household import (
     Work,
 )
 from contracts.model import UNRECOGNISED, Contract
+from services.eligibility import conditions
 
 
 class School(Contract):
@@ -35,6 +38,7 @@ class Member(Contract):
 
     birth_date: date
     sex: Sex
+    person_id: str = ""
     conditions: tuple[Condition, ...] = ()
     school: School | None = None
     work: Work | None = None
@@ -63,8 +67,8 @@ class Fact(NamedTuple):
 
 _TOLD = Fact("as told at registration", "`conditions`")
 _SHOCK = Fact("declared for the commune on the reference date", "shocks; none can be declared yet: no")
-_REPORTS = "visits reported; none can be reported yet: 0"
-_VISITS = Fact("visits in the period", _REPORTS)
+_REPORTS = "`condition.reported.v1`"
+_VISITS = Fact("visits in the month of the reference date, or first reported in it", _REPORTS)
 _SCHOOLS = "`none`, `primary`, `lower_secondary`, `upper_secondary`"
 
 
@@ -79,7 +83,11 @@ class Person(NamedTuple):
     returned_migrant: Annotated[bool, _TOLD] = False
     school: Annotated[str, Fact(_SCHOOLS, "`school.level`")] = "none"
     attendance_percent: Annotated[
-        int, Fact("percent of last term's days, 0 where unknown", "`school.attendance_percent`")
+        int,
+        Fact(
+            "percent of last term's days, 0 where unknown",
+            "`condition.reported.v1`, else `school.attendance_percent`",
+        ),
     ] = 0
     work: Annotated[str, Fact("`formal`, `informal`, `none`, `unknown`", "`work`")] = "unknown"
 
@@ -98,7 +106,7 @@ class Circumstances(NamedTuple):
     flood: Annotated[bool, _SHOCK] = False
     lockdown: Annotated[bool, _SHOCK] = False
     antenatal_visits: Annotated[int, _VISITS] = 0
-    deliveries: Annotated[int, Fact("babies delivered in the period", _REPORTS)] = 0
+    deliveries: Annotated[int, Fact("babies delivered, counted like visits", _REPORTS)] = 0
     postnatal_visits: Annotated[int, _VISITS] = 0
     vaccination_visits: Annotated[int, _VISITS] = 0
 
@@ -110,14 +118,25 @@ class Facts(NamedTuple):
     persons: tuple[Person, ...]
 
 
-def facts_of(people: People | Persons, level: Level, area: AreaType, commune: CommuneCode, on: date) -> Facts:
-    """A household's facts on a day.
+def facts_of(
+    people: People | Persons,
+    level: Level,
+    area: AreaType,
+    commune: CommuneCode,
+    on: date,
+    *,
+    reports: Sequence[ConditionReport] = (),
+) -> Facts:
+    """A household's facts on a day; `reports` are its condition reports, in the order of their numbers.
 
     Who is born later is no member yet. HIV counts only where the household consented to health data.
     """
+    seen = conditions.observed(reports, on)
     may_use_health = Purpose.HEALTH_DATA in people.consents
     persons = tuple(
-        _person(member, on, may_use_health) for member in people.members if member.birth_date <= on
+        _person(member, on, may_use_health, seen.attendance.get(member.person_id))
+        for member in people.members
+        if member.birth_date <= on
     )
     card = people.equity_card
     expires_on = card.expires_on if card else None
@@ -129,12 +148,18 @@ def facts_of(people: People | Persons, level: Level, area: AreaType, commune: Co
             len(persons),
             has_card=card is not None,
             card_expired=expires_on is not None and expires_on < on,
+            antenatal_visits=seen.visits.get(ConditionKind.ANTENATAL_VISIT, 0),
+            deliveries=seen.visits.get(ConditionKind.DELIVERY, 0),
+            postnatal_visits=seen.visits.get(ConditionKind.POSTNATAL_VISIT, 0),
+            vaccination_visits=seen.visits.get(ConditionKind.VACCINATION, 0),
         ),
         persons,
     )
 
 
-def _person(member: Member | household.Member, on: date, may_use_health: bool) -> Person:
+def _person(
+    member: Member | household.Member, on: date, may_use_health: bool, attended: int | None
+) -> Person:
     conditions, school = member.conditions, member.school
     age = age_on(member.birth_date, on)
     female = member.sex is Sex.FEMALE
@@ -148,9 +173,16 @@ def _person(member: Member | household.Member, on: date, may_use_health: bool) -
         hiv=may_use_health and Condition.HIV in conditions,
         returned_migrant=Condition.RETURNED_MIGRANT in conditions,
         school=school.level.value if school and school.level.value != UNRECOGNISED else "none",
-        attendance_percent=(school.attendance_percent or 0) if school else 0,
+        attendance_percent=_attendance(school, attended),
         work=member.work.value if member.work and member.work is not Work.UNRECOGNISED else "unknown",
     )
+
+
+def _attendance(school: School | household.School | None, attended: int | None) -> int:
+    """The last reported term's, else the registered one's; nobody who goes to no school attends."""
+    if school is None:
+        return 0
+    return (school.attendance_percent or 0) if attended is None else attended
 
 
 def age_on(birth_date: date, on: date) -> int:

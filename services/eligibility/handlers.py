@@ -1,19 +1,21 @@
 """One function per message: load, decide, save, and say what was decided."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 
+from contracts.condition import ConditionReported
 from contracts.cycle import CycleChanged
 from contracts.household import HouseholdExited, HouseholdKey, HouseholdRegistered
 from contracts.sealed import Sealed
-from contracts.topics import HOUSEHOLD_REGISTERED
 from contracts.wire import Received, Record
 from postbox import parking
 from postbox.message import Batch, Connection
-from services.eligibility import cycles, events, households, store
+from services.eligibility import cycles, events, households, store, store_told
 from services.eligibility.cycles import Cycle
+from services.eligibility.grounds import Open
 from services.eligibility.households import Desk
+from services.eligibility.milestones import Notice
 from services.eligibility.packages import Panel
 from services.eligibility.programmes import Programme
 from services.eligibility.scorecards import Scorecard
@@ -30,6 +32,7 @@ class Office:
     master: MasterKey
     panel: Panel
     scorecards: Mapping[str, Scorecard]
+    notice: Notice = field(default_factory=Notice)
 
     @property
     def programmes(self) -> Collection[Programme]:
@@ -38,7 +41,7 @@ class Office:
 
     def desk(self, known: Sequence[Cycle], keys: Keys) -> Desk:
         """Scores under these cycles what these keys open."""
-        return Desk(self.panel, known, _opener(keys))
+        return Desk(self.panel, known, opener(keys), self.notice)
 
 
 async def keep_keys(batch: Batch[Received[HouseholdKey]], db: Connection) -> Sequence[Record]:
@@ -67,6 +70,22 @@ async def score(
     return events.of_households(changed, keys, batch.now)
 
 
+async def report(
+    office: Office, batch: Batch[Received[ConditionReported]], db: Connection
+) -> Sequence[Record]:
+    """Take in condition reports: each household is scored by what is reported of it by now."""
+    known = await store.cycles_for_scoring(db)
+    found = await store.load(db, batch.keys)
+    before = await store_told.with_registrations(db, list(found.values()))
+    kept = [each.kept for each in before.values() if each.kept is not None]
+    sealed = [each.data.report for each in batch.messages]
+    sealed += [part for each in kept for part in (each.persons, each.payee)]
+    keys = await keyring.load(db, office.master, (part.key_id for part in sealed))
+    changed = batch.fold(before, partial(households.report, office.desk(known, keys)))
+    await store.save(db, changed, batch.now)
+    return events.of_households(changed, keys, batch.now)
+
+
 async def leave(batch: Batch[Received[HouseholdExited]], db: Connection) -> Sequence[Record]:
     """Take in exits: these households are scored no more, unless they are registered again."""
     changed = batch.fold(await store.load(db, batch.keys), households.leave)
@@ -84,10 +103,12 @@ async def open_cycle(batch: Batch[Received[CycleChanged]], db: Connection) -> Se
     return ()
 
 
-def _opener(keys: Keys) -> Callable[[Sealed, str], bytes | None]:
-    def open_sealed(sealed: Sealed, event_id: str) -> bytes | None:
+def opener(keys: Keys) -> Open:
+    """Opens what households' keys sealed."""
+
+    def open_sealed(sealed: Sealed, event_id: str, event_type: str) -> bytes | None:
         if keys.state(sealed.key_id) == "destroyed":
             return None
-        return keys.open(sealed.key_id, sealed.blob, event_id=event_id, event_type=HOUSEHOLD_REGISTERED.name)
+        return keys.open(sealed.key_id, sealed.blob, event_id=event_id, event_type=event_type)
 
     return open_sealed

@@ -1,6 +1,6 @@
 """A household as eligibility knows it: its latest event sealed, and the decisions made of it. Pure."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from enum import StrEnum
@@ -8,16 +8,30 @@ from functools import cached_property, lru_cache
 from hashlib import sha256
 from typing import NamedTuple
 
+from contracts.condition import ConditionKind, ConditionReport, ConditionReported
 from contracts.eligibility import Outcome, ProgrammeDecision
 from contracts.household import AreaType, HouseholdExited, HouseholdRegistered, Level
-from contracts.sealed import Sealed
+from contracts.topics import CONDITION_REPORTED, HOUSEHOLD_REGISTERED
 from contracts.wire import Cause, Received, load
 from postbox.errors import Park
+from services.eligibility import milestones
+from services.eligibility.conditions import UnknownKind
 from services.eligibility.cycles import Cycle, Misplaced, governing
-from services.eligibility.facts import Facts, People, facts_of
+from services.eligibility.facts import People
+from services.eligibility.grounds import (
+    Known,
+    Open,
+    Registration,
+    SealedAppeal,
+    SealedReport,
+    decide,
+    opened,
+)
+from services.eligibility.milestones import Milestone, Notice
 from services.eligibility.packages import Judgement, Panel
 from services.eligibility.scoring import Occasion
 
+NOTICE = Notice()
 PHNOM_PENH = timezone(timedelta(hours=7))
 
 
@@ -36,19 +50,6 @@ class UnknownWord(Park):
         super().__init__(self.__doc__)
 
 
-class Registration(NamedTuple):
-    """The latest event of a household; persons and payee stay sealed under its `event_id`."""
-
-    event_id: str
-    commune: str
-    area_type: AreaType
-    level: Level
-    persons: Sealed
-    payee: Sealed
-    correlation_id: str
-    traceparent: str
-
-
 class Scored(NamedTuple):
     """One scoring of a household: every programme's decision, to be told as event number `sequence`.
 
@@ -63,6 +64,10 @@ class Scored(NamedTuple):
     sensitive: tuple[ProgrammeDecision, ...]
     payee: bytes
     cause: Cause
+    reports: int
+    appeals: int
+    judged_on: date
+    catalogue: str
 
 
 class Household(NamedTuple):
@@ -70,7 +75,10 @@ class Household(NamedTuple):
 
     `standing` and `riel` are of the decisions for cycles, where there are any, and of none that is sensitive.
 
-    `arrived` is the event that this batch brought, `scored` are this batch's scorings.
+    `reports` and `appeals` number the last of either, `judged_on` is the last day it was judged as of.
+
+    `arrived` is the event that this batch brought, `kept` the one before it where it was loaded, `scored` are
+    this batch's scorings, and `heard` its condition reports.
     """
 
     household_id: str
@@ -82,7 +90,14 @@ class Household(NamedTuple):
     riel: int = 0
     in_cycle: bool = False
     basis: str = ""
+    reports: int = 0
+    appeals: int = 0
+    judged_on: date | None = None
     is_new: bool = True
+    kept: Registration | None = None
+    reported: tuple[SealedReport, ...] = ()
+    appealed: tuple[SealedAppeal, ...] = ()
+    heard: tuple[SealedReport, ...] = ()
     arrived: Registration | None = None
     scored: tuple[Scored, ...] = ()
 
@@ -90,14 +105,29 @@ class Household(NamedTuple):
     def has_left(self) -> bool:
         return self.exit_revision >= self.revision
 
+    @property
+    def registered_on(self) -> date:
+        """The day of its last registration in Phnom Penh."""
+        assert self.registered_at is not None
+        return self.registered_at.astimezone(PHNOM_PENH).date()
+
+    def until(self, day: date) -> "Household":
+        """Judged as of this day, where it was not as of a later one."""
+        return self._replace(judged_on=max(self.judged_on or day, day))
+
 
 @dataclass(frozen=True)
 class Desk:
-    """What scoring needs besides the household. `open_sealed` gives None where the key was destroyed."""
+    """What scoring needs besides the household."""
 
     panel: Panel
     cycles: Sequence[Cycle]
-    open_sealed: Callable[[Sealed, str], bytes | None]
+    open_sealed: Open
+    notice: Notice = NOTICE
+
+    def opened(self, household: "Household", kept: Registration) -> Known | None:
+        """What the household's decisions rest on; None where its persons' key was destroyed."""
+        return opened(self.open_sealed, kept, household.reported, household.appealed)
 
     @cached_property
     def cycles_of(self) -> dict[str, list[Cycle]]:
@@ -135,8 +165,13 @@ def register(
         traceparent=registered.traceparent,
     )
     known = known._replace(
-        revision=said.revision, registered_at=registered.time, arrived=registration, basis=""
+        revision=said.revision,
+        registered_at=registered.time,
+        arrived=registration,
+        kept=registration,
+        basis="",
     )
+    known = known.until(known.registered_on)
     if known.has_left:
         return known
     cause = Cause(registered.id, registered.correlation_id, registered.traceparent)
@@ -154,33 +189,85 @@ def leave(household: Household | None, exited: Received[HouseholdExited]) -> Hou
     return known._replace(exit_revision=said.revision)
 
 
+def report(
+    desk: Desk, household: Household | None, reported: Received[ConditionReported]
+) -> Household | None:
+    """Take in a condition report and score the household (`kept`); None for one that is not newer.
+
+    A household not registered yet, or that left, keeps it for later. Raises `Misplaced`, `UnknownKind`, or
+    what opening and reading it raises; then nothing changed.
+    """
+    said = reported.data
+    if reported.key != said.household_id:
+        raise Misplaced
+    known = household or Household(said.household_id)
+    if said.number <= known.reports:
+        return None
+    plain = desk.open_sealed(said.report, reported.id, CONDITION_REPORTED.name)
+    known = known._replace(reports=said.number)
+    if plain is None:
+        return known
+    if load(ConditionReport, plain).kind is ConditionKind.UNRECOGNISED:
+        raise UnknownKind
+    sealed = SealedReport(said.number, reported.id, said.report)
+    known = known._replace(reported=(*known.reported, sealed), heard=(*known.heard, sealed))
+    if known.kept is None or known.has_left:
+        return known
+    cause = Cause(reported.id, reported.correlation_id, reported.traceparent)
+    return _score(desk, known.until(reported.time.astimezone(PHNOM_PENH).date()), known.kept, cause)
+
+
+def appeal(desk: Desk, household: Household, decided: SealedAppeal, cause: Cause, on: date) -> Household:
+    """Take in an appeal decided on a day, and score the household (`kept`)."""
+    assert household.kept is not None
+    known = household._replace(appeals=decided.number, appealed=(*household.appealed, decided))
+    return _score(desk, known.until(on), household.kept, cause)
+
+
 def score_again(
     desk: Desk, household: Household, registration: Registration, cause_id: str
 ) -> Household | None:
     """Score a household because of a cycle; None where nothing that its decisions rest on has changed."""
-    if household.has_left or household.basis == _basis(household, _judge(desk, household)):
+    if household.has_left or household.basis == _basis(household, judge(desk, household)):
         return None
     cause = Cause(cause_id, registration.correlation_id, registration.traceparent)
     return _score(desk, household, registration, cause)
 
 
-def entitled(desk: Desk, household: Household, registration: Registration, people: People) -> tuple[str, ...]:
+class Due(NamedTuple):
+    """A household's milestones due by a day, in order, and the day of the next one after it."""
+
+    milestones: tuple[Milestone, ...]
+    next_on: date | None
+
+
+def due(desk: Desk, household: Household, kept: Registration, day: date) -> Due:
+    """What is due of a household by a day and was not reached before; nothing for one that left or is
+    forgotten."""
+    known = None if household.has_left else desk.opened(household, kept)
+    if known is None or kept.due_on is None:
+        return Due((), None)
+    before = max(kept.due_on - timedelta(days=1), household.registered_on)
+    ahead = milestones.ahead(known.people, household.registered_on, before, desk.panel.birthdays, desk.notice)
+    later = (each.day for each in ahead if each.day > day)
+    return Due(tuple(dict.fromkeys(each for each in ahead if each.day <= day)), next(later, None))
+
+
+def entitled(desk: Desk, household: Household, registration: Registration, known: Known) -> tuple[str, ...]:
     """Ids of the programmes that entitle a household by what is known now, sensitive ones among them."""
-    judgements = _judge(desk, household)
-    facts = _facts(people, registration, {each.occasion.as_of for each in judgements})
-    made = desk.panel.decide(judgements, facts)
+    made = decide(desk.panel, judge(desk, household), household.revision, registration, known)
     return tuple(each.programme for each in made if each.outcome is Outcome.ELIGIBLE)
 
 
 def _score(desk: Desk, household: Household, registration: Registration, cause: Cause) -> Household:
-    sealed_persons = desk.open_sealed(registration.persons, registration.event_id)
-    payee = desk.open_sealed(registration.payee, registration.event_id)
-    if sealed_persons is None or payee is None:
+    known = desk.opened(household, registration)
+    payee = desk.open_sealed(registration.payee, registration.event_id, HOUSEHOLD_REGISTERED.name)
+    if known is None or payee is None:
         return household._replace(standing=Standing.FORGOTTEN, riel=0, in_cycle=False, basis="")
-    judgements = _judge(desk, household)
-    facts = _facts(load(People, sealed_persons), registration, {each.occasion.as_of for each in judgements})
-    made = desk.panel.decide(judgements, facts)
+    judgements = judge(desk, household)
+    made = decide(desk.panel, judgements, household.revision, registration, known)
     sequence = household.sequence + 1
+    judged_on = household.judged_on or household.registered_on
     scored = Scored(
         household.household_id,
         sequence,
@@ -190,6 +277,10 @@ def _score(desk: Desk, household: Household, registration: Registration, cause: 
         tuple(each for each in made if each.programme in desk.panel.sensitive),
         payee,
         cause,
+        household.reports,
+        household.appeals,
+        judged_on,
+        desk.panel.catalogue,
     )
     in_cycle = [each for each in scored.decisions if each.cycle_id is not None]
     eligible = [each for each in in_cycle or scored.decisions if each.outcome is Outcome.ELIGIBLE]
@@ -199,25 +290,31 @@ def _score(desk: Desk, household: Household, registration: Registration, cause: 
         riel=sum(each.amount for each in eligible),
         in_cycle=bool(in_cycle),
         basis=_basis(household, judgements),
+        judged_on=judged_on,
+        arrived=_with_due_on(desk, household, known.people),
         scored=(*household.scored, scored),
     )
 
 
-def _facts(people: People, registration: Registration, days: Iterable[date]) -> dict[date, Facts]:
-    """A household's facts on each of these days, mostly one."""
-    area, level = registration.area_type, registration.level
-    return {day: facts_of(people, level, area, registration.commune, day) for day in days}
+def _with_due_on(desk: Desk, household: Household, people: People) -> Registration | None:
+    arrived = household.arrived
+    if arrived is None:
+        return None
+    on = household.registered_on
+    return arrived._replace(due_on=milestones.next_day(people, on, on, desk.panel.birthdays, desk.notice))
 
 
-def _judge(desk: Desk, household: Household) -> tuple[Judgement, ...]:
-    """What there is to decide: programmes with a cycle on the cycle's day, others in force on the event's.
+def judge(desk: Desk, household: Household) -> tuple[Judgement, ...]:
+    """What there is to decide: programmes with a cycle on the cycle's day, others in force on the last day
+    that the household was judged as of: of its registration, a report, an appeal or a milestone.
 
-    The event's day is that in Phnom Penh. Sensitive programmes are decided for a cycle only: nobody acts on
+    Days are those in Phnom Penh. Sensitive programmes are decided for a cycle only: nobody acts on
     what is decided without one, and what need not be told of them is not.
     """
     at = household.registered_at
     assert at is not None
-    today = at.astimezone(PHNOM_PENH).date()
+    registered_on = household.registered_on
+    today = household.judged_on or registered_on
     in_force = desk.panel.in_force(today)
     found = []
     for name, programme in desk.panel.programmes.items():
@@ -225,14 +322,15 @@ def _judge(desk: Desk, household: Household) -> tuple[Judgement, ...]:
         if cycle is not None:
             day = cycle.reference_date
             occasion = Occasion(day, cycle.cycle_id, cycle.period)
-            found.append(Judgement(programme, occasion, (today - day).days))
+            found.append(Judgement(programme, occasion, (registered_on - day).days))
         elif name in in_force and name not in desk.panel.sensitive:
             found.append(Judgement(programme, Occasion(today)))
     return tuple(found)
 
 
 def _basis(household: Household, judgements: tuple[Judgement, ...]) -> str:
-    return f"{household.revision} {_digest(judgements)}"
+    told = f" {household.reports}/{household.appeals}" if household.reports or household.appeals else ""
+    return f"{household.revision}{told} {_digest(judgements)}"
 
 
 @lru_cache(4096)

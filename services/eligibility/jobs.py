@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from contracts.wire import load
 from postbox import outbox
 from postbox.errors import handling_of, reason_of
 from postbox.message import Connection
 from postbox.service import Service
 from services.eligibility import coverage, events, store, store_coverage
 from services.eligibility.coverage import Reach
-from services.eligibility.facts import People, facts_of
+from services.eligibility.facts import facts_of
+from services.eligibility.grounds import Registration
 from services.eligibility.handlers import Office
-from services.eligibility.households import Desk, Household, Registration, entitled, score_again
+from services.eligibility.households import Desk, Household, entitled, score_again
 from services.eligibility.store import Turn
 from services.eligibility.store_coverage import Counting
 from vault import keyring
@@ -104,15 +104,16 @@ def _add_each(desk: Desk, counting: Counting, found: Sequence[tuple[Household, R
     unreadable = 0
     for household, kept in found:
         try:
-            plain = desk.open_sealed(kept.persons, kept.event_id)
-            people = load(People, plain) if plain is not None else None
+            known = desk.opened(household, kept)
         except Exception as error:
             if handling_of(error) == "wait":
                 raise
-            people = None
-        if people is None:
+            known = None
+        if known is None:
             unreadable += 1
             continue
-        facts = facts_of(people, kept.level, kept.area_type, kept.commune, counting.as_of)
-        coverage.add(counting.counts, facts, entitled(desk, household, kept, people))
+        facts = facts_of(
+            known.people, kept.level, kept.area_type, kept.commune, counting.as_of, reports=known.reports
+        )
+        coverage.add(counting.counts, facts, entitled(desk, household, kept, known))
     return unreadable

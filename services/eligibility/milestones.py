@@ -15,6 +15,7 @@ from vault.sealing import Keys
 
 _COMPARED = re.compile(r"\bage\s*(<=|>=|<|>|==|!=)\s*(\d+)")
 _AGE = re.compile(r"\bage\b")
+_CHANGES_AT = {"<": (0,), ">=": (0,), "<=": (1,), ">": (1,), "==": (0, 1), "!=": (0, 1)}
 _EVERY_BIRTHDAY = range(121)
 _KINDS = tuple(MilestoneKind)
 
@@ -46,7 +47,7 @@ def birthdays_that_matter(programmes: Iterable[Programme]) -> tuple[int, ...]:
             if len(compared) < len(_AGE.findall(rule.text)):
                 ages.update(_EVERY_BIRTHDAY)
             for sign, number in compared:
-                ages |= {int(number)} if sign in ("<", ">=") else {int(number), int(number) + 1}
+                ages |= {int(number) + more for more in _CHANGES_AT[sign]}
     return tuple(sorted(ages))
 
 
@@ -56,6 +57,15 @@ def ahead(
     """A household's milestones after a day, the next one first."""
     found = sorted(_all(people, registered_on, ages, notice), key=lambda each: (each.day, each.kind))
     return [each for each in found if each.day > after]
+
+
+def next_day(
+    people: People, registered_on: date, after: date, ages: Sequence[int], notice: Notice
+) -> date | None:
+    """The day of the first milestone after a day, which alone is kept of a household; None for none."""
+    return min(
+        (each.day for each in _all(people, registered_on, ages, notice) if each.day > after), default=None
+    )
 
 
 def _all(people: People, registered_on: date, ages: Sequence[int], notice: Notice) -> Iterator[Milestone]:

@@ -4,11 +4,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property, lru_cache
+from hashlib import sha256
 from typing import NamedTuple
 
 from contracts.eligibility import Outcome, ProgrammeDecision
+from services.eligibility.appeals import Waiver
 from services.eligibility.documents import Example
 from services.eligibility.facts import Facts
+from services.eligibility.milestones import birthdays_that_matter
 from services.eligibility.programmes import Programme
 from services.eligibility.reading import ProgrammeRefused
 from services.eligibility.scoring import Occasion, decide
@@ -22,6 +25,7 @@ class Judgement(NamedTuple):
     programme: Programme
     occasion: Occasion
     days_late: int = 0
+    waiver: Waiver | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +39,18 @@ class Panel:
         """Ids of programmes whose decisions travel sealed."""
         return frozenset(name for name, each in self.programmes.items() if each.document.sensitive)
 
+    @cached_property
+    def catalogue(self) -> str:
+        """Names all these files together: a SHA-256 over their hashes, in the order of their ids."""
+        return sha256(
+            " ".join(self.programmes[name].hash for name in sorted(self.programmes)).encode()
+        ).hexdigest()
+
+    @cached_property
+    def birthdays(self) -> tuple[int, ...]:
+        """The ages on whose birthday one of them may decide otherwise."""
+        return birthdays_that_matter(self.programmes.values())
+
     @lru_cache(maxsize=512)  # noqa: B019 - a process has one panel
     def in_force(self, on: date) -> frozenset[str]:
         """Ids of programmes that pay on a day."""
@@ -47,7 +63,7 @@ class Panel:
         """
         found: list[ProgrammeDecision] = []
         paying: list[Programme] = []
-        for programme, occasion, days_late in judgements:
+        for programme, occasion, days_late, waiver in judgements:
             on_day = facts[occasion.as_of]
             besides = self._besides(programme, occasion.as_of, on_day)
             limit = programme.document.backdating_days
@@ -55,7 +71,7 @@ class Panel:
                 besides = (*besides, "registered-too-late")
             purpose = programme.document.purpose
             before = [each for each in paying if each.document.purpose == purpose]
-            decision = decide(programme, _left(on_day, before), occasion, besides)
+            decision = decide(programme, _left(on_day, before), occasion, besides, waiver)
             found.append(decision)
             if decision.outcome is Outcome.ELIGIBLE:
                 paying.append(programme)

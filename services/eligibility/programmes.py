@@ -43,6 +43,7 @@ class Programme:
     """
 
     document: Document
+    content: bytes
     hash: str
     missing: tuple[str, ...]
     persons: Mapping[str, Counted]
@@ -125,6 +126,7 @@ def parse(file: str, content: bytes) -> Programme:
     vocabulary = CIRCUMSTANCES | dict.fromkeys(document.persons, int)
     programme = Programme(
         document,
+        content,
         hashlib.sha256(content).hexdigest(),
         missing,
         persons={

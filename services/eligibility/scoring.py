@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from contracts.eligibility import Line, Outcome, ProgrammeDecision
+from services.eligibility.appeals import OVERTURNED, Waiver
 from services.eligibility.expressions import Value
 from services.eligibility.facts import Facts
 from services.eligibility.programmes import Programme, Rates
@@ -22,29 +23,39 @@ class Occasion(NamedTuple):
 
 
 def decide(
-    programme: Programme, facts: Facts, occasion: Occasion, besides: tuple[str, ...] = ()
+    programme: Programme,
+    facts: Facts,
+    occasion: Occasion,
+    besides: tuple[str, ...] = (),
+    waiver: Waiver | None = None,
 ) -> ProgrammeDecision:
     """The programme's answer on facts of the occasion's day; a refusal names every reason as a code.
 
-    `besides` are reasons that lie outside the household: what it gets from other programmes, say.
+    `besides` are reasons that lie outside the household: what it gets from other programmes, say. Where a
+    `waiver` names every reason, the refusal is set aside, and the programme pays by its own rates.
 
     It hangs on the few facts that the programme reads alone, so that most households meet an answer that
     was given before: that one is given again.
     """
-    return _decide(programme, programme.asked(facts.circumstances, facts.persons), occasion, besides)
+    return _decide(programme, programme.asked(facts.circumstances, facts.persons), occasion, besides, waiver)
 
 
 @lru_cache(DECISIONS_REMEMBERED)
 def _decide(
-    programme: Programme, asked: tuple[Value, ...], occasion: Occasion, besides: tuple[str, ...]
+    programme: Programme,
+    asked: tuple[Value, ...],
+    occasion: Occasion,
+    besides: tuple[str, ...],
+    waiver: Waiver | None,
 ) -> ProgrammeDecision:
     facts = dict(zip(programme.reads, asked, strict=True))
     rates = programme.rates(occasion.as_of)
     reasons = (*_reasons(programme, facts, occasion), *besides)
+    overturned = waiver is not None and bool(reasons) and waiver.reasons.issuperset(reasons)
     lines: tuple[Line, ...] = ()
-    if rates is not None and not reasons:
+    if rates is not None and (overturned or not reasons):
         lines = tuple(_lines(programme, rates[str(facts["area"]), str(facts["level"])], facts))
-        reasons = () if lines else ("nothing-due",)
+        reasons = reasons if lines else (*reasons, "nothing-due")
     return ProgrammeDecision(
         programme=programme.id,
         programme_hash=programme.hash,
@@ -52,10 +63,11 @@ def _decide(
         as_of=occasion.as_of,
         cycle_id=occasion.cycle_id,
         period=occasion.period,
-        outcome=Outcome.REFUSED if reasons else Outcome.ELIGIBLE,
+        outcome=Outcome.ELIGIBLE if lines else Outcome.REFUSED,
         amount=sum(line.amount for line in lines),
         lines=lines,
-        reasons=reasons,
+        reasons=(OVERTURNED, *reasons) if overturned and lines else reasons,
+        appeal_id=waiver.appeal_id if waiver and overturned and lines else None,
     )
 
 

@@ -7,20 +7,22 @@ from typing import NamedTuple
 import asyncpg
 from pydantic_core import to_json
 
-from contracts.household import AreaType, Level
-from contracts.sealed import Sealed
 from postbox.message import Connection
+from services.eligibility import store_told
 from services.eligibility.cycles import Caseload, Cycle
-from services.eligibility.households import Household, Registration, Scored, Standing
+from services.eligibility.grounds import Registration
+from services.eligibility.households import Household, Scored
+from services.eligibility.store_told import household_of
 
 # Batches that score take this lock shared, a change of cycles takes it alone: so each household either sees
 # the change or is in its caseload.
 _CYCLES_LOCK = 0x546F6E6C65
 
-_WITH_REGISTRATION = """
+WITH_REGISTRATION = """
     select h.household_id, h.revision, h.exit_revision, h.registered_at, h.sequence, h.standing, h.riel,
-        h.in_cycle, h.basis, r.event_id, r.commune, r.area_type, r.level, r.person_key_id, r.persons,
-        r.payee_key_id, r.payee, r.correlation_id, r.traceparent
+        h.in_cycle, h.basis, h.reports, h.appeals, h.judged_on,
+        r.event_id, r.commune, r.area_type, r.level, r.person_key_id, r.persons,
+        r.payee_key_id, r.payee, r.correlation_id, r.traceparent, r.due_on
     from household h join registration r using (household_id)
 """
 
@@ -82,18 +84,21 @@ async def load(db: Connection, household_ids: Sequence[str]) -> dict[str, Househ
     """Households by id, locked in the order of their ids (sorted); those not known yet are left out."""
     rows = await db.fetch(
         """
-        select household_id, revision, exit_revision, registered_at, sequence, standing, riel, in_cycle, basis
+        select household_id, revision, exit_revision, registered_at, sequence, standing, riel, in_cycle,
+            basis, reports, appeals, judged_on
         from household where household_id = any($1) order by household_id for update
         """,
         household_ids,
     )
-    return {row["household_id"]: _household(row) for row in rows}
+    found = [household_of(row) for row in rows]
+    return {each.household_id: each for each in await store_told.with_told(db, found)}
 
 
 async def save(db: Connection, households: Sequence[Household], now: datetime) -> None:
     """Write households (sorted, each once), the events that brought them, and the decisions just made."""
     await _insert(db, [each for each in households if each.is_new])
     await _update(db, [each for each in households if not each.is_new])
+    await store_told.add_reports(db, households)
     await _insert_decisions(db, [scored for each in households for scored in each.scored], now)
 
 
@@ -122,7 +127,7 @@ async def chunk_of(db: Connection, turn: Turn, most: int) -> list[tuple[Househol
     """The next households of a caseload with their sealed events, locked, by id."""
     rows = await db.fetch(
         f"""
-        {_WITH_REGISTRATION}
+        {WITH_REGISTRATION}
         where household_id > $1 and h.revision > h.exit_revision
             and ($2::timestamptz is null or h.registered_at > $2)
         order by household_id limit $3 for update of h
@@ -131,26 +136,26 @@ async def chunk_of(db: Connection, turn: Turn, most: int) -> list[tuple[Househol
         turn.since,
         most,
     )
-    return [(_household(row), _registration(row)) for row in rows]
+    return await store_told.paired(db, rows)
 
 
 async def chunk_after(db: Connection, household_id: str, most: int) -> list[tuple[Household, Registration]]:
     """The next households by id that have not left, with their sealed events; not locked."""
     rows = await db.fetch(
         f"""
-        {_WITH_REGISTRATION} where household_id > $1 and h.revision > h.exit_revision
+        {WITH_REGISTRATION} where household_id > $1 and h.revision > h.exit_revision
         order by household_id limit $2
         """,
         household_id,
         most,
     )
-    return [(_household(row), _registration(row)) for row in rows]
+    return await store_told.paired(db, rows)
 
 
 async def registered(db: Connection, household_id: str) -> tuple[Household, Registration] | None:
     """A household with its latest sealed event; None for one that is not known."""
-    row = await db.fetchrow(f"{_WITH_REGISTRATION} where household_id = $1", household_id)
-    return (_household(row), _registration(row)) if row else None
+    row = await db.fetchrow(f"{WITH_REGISTRATION} where household_id = $1", household_id)
+    return (await store_told.paired(db, [row]))[0] if row else None
 
 
 async def go_on(
@@ -246,11 +251,11 @@ async def _cycles(db: Connection) -> list[Cycle]:
 
 _HOUSEHOLD_COLUMNS = (
     *("household_id", "revision", "exit_revision", "registered_at", "sequence", "standing", "riel"),
-    *("in_cycle", "basis"),
+    *("in_cycle", "basis", "reports", "appeals", "judged_on"),
 )
 _REGISTRATION_COLUMNS = (
     *("household_id", "event_id", "commune", "area_type", "level", "person_key_id", "persons"),
-    *("payee_key_id", "payee", "correlation_id", "traceparent"),
+    *("payee_key_id", "payee", "correlation_id", "traceparent", "due_on"),
 )
 _DECISION_COLUMNS = (
     *("household_id", "sequence", "programme", "programme_hash", "revision", "cause_id", "as_of"),
@@ -273,9 +278,11 @@ async def _update(db: Connection, households: Sequence[Household]) -> None:
             f"""
             update household h set revision = t.revision, exit_revision = t.exit_revision,
                 registered_at = t.registered_at, sequence = t.sequence, standing = t.standing, riel = t.riel,
-                in_cycle = t.in_cycle, basis = t.basis
+                in_cycle = t.in_cycle, basis = t.basis, reports = t.reports, appeals = t.appeals,
+                judged_on = t.judged_on
             from unnest($1::text[], $2::bigint[], $3::bigint[], $4::timestamptz[], $5::bigint[], $6::text[],
-                    $7::bigint[], $8::boolean[], $9::text[]) as t({", ".join(_HOUSEHOLD_COLUMNS)})
+                    $7::bigint[], $8::boolean[], $9::text[],
+                    $10::bigint[], $11::bigint[], $12::date[]) as t({", ".join(_HOUSEHOLD_COLUMNS)})
             where h.household_id = t.household_id
             """,  # noqa: S608 - constants
             *zip(*map(_row, households), strict=True),
@@ -287,6 +294,7 @@ def _row(each: Household) -> tuple[object, ...]:
     return (
         *(each.household_id, each.revision, each.exit_revision, each.registered_at, each.sequence),
         *(each.standing, each.riel, each.in_cycle, each.basis),
+        *(each.reports, each.appeals, each.judged_on),
     )
 
 
@@ -296,14 +304,15 @@ async def _replace_registrations(db: Connection, households: Iterable[Household]
         await db.execute(
             """
             insert into registration (household_id, event_id, commune, area_type, level, person_key_id,
-                persons, payee_key_id, payee, correlation_id, traceparent)
+                persons, payee_key_id, payee, correlation_id, traceparent, due_on)
             select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
-                $7::bytea[], $8::text[], $9::bytea[], $10::text[], $11::text[])
+                $7::bytea[], $8::text[], $9::bytea[], $10::text[], $11::text[], $12::date[])
             on conflict (household_id) do update set event_id = excluded.event_id,
                 commune = excluded.commune, area_type = excluded.area_type, level = excluded.level,
                 person_key_id = excluded.person_key_id, persons = excluded.persons,
                 payee_key_id = excluded.payee_key_id, payee = excluded.payee,
-                correlation_id = excluded.correlation_id, traceparent = excluded.traceparent
+                correlation_id = excluded.correlation_id, traceparent = excluded.traceparent,
+                due_on = excluded.due_on
             """,
             *zip(*rows, strict=True),
         )
@@ -315,7 +324,7 @@ def _registrations(households: Iterable[Household]) -> Iterator[tuple[object, ..
             yield (
                 *(each.household_id, came.event_id, came.commune, came.area_type, came.level),
                 *(came.persons.key_id, came.persons.blob, came.payee.key_id, came.payee.blob),
-                *(came.correlation_id, came.traceparent),
+                *(came.correlation_id, came.traceparent, came.due_on),
             )
 
 
@@ -335,32 +344,3 @@ async def _insert_decisions(db: Connection, scored: Sequence[Scored], now: datet
                 for each in one.decisions
             ],
         )
-
-
-def _household(row: asyncpg.Record) -> Household:
-    standing = row["standing"]
-    return Household(
-        household_id=row["household_id"],
-        revision=row["revision"],
-        exit_revision=row["exit_revision"],
-        registered_at=row["registered_at"],
-        sequence=row["sequence"],
-        standing=Standing(standing) if standing else None,
-        riel=row["riel"],
-        in_cycle=row["in_cycle"],
-        basis=row["basis"],
-        is_new=False,
-    )
-
-
-def _registration(row: asyncpg.Record) -> Registration:
-    return Registration(
-        event_id=row["event_id"],
-        commune=row["commune"],
-        area_type=AreaType(row["area_type"]),
-        level=Level(row["level"]),
-        persons=Sealed(key_id=row["person_key_id"], blob=row["persons"]),
-        payee=Sealed(key_id=row["payee_key_id"], blob=row["payee"]),
-        correlation_id=row["correlation_id"],
-        traceparent=row["traceparent"],
-    )

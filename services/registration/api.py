@@ -162,7 +162,7 @@ async def at_desk(request: Request, caller: Caller, act: Callable[[Desk], Awaita
     """What `act` answers at a desk of its own, in one transaction; its refusals are problems."""
     service, office = service_of(request), office_of(request)
     await refuse_when_full(service, office)
-    cause = _cause(request, service)
+    cause = cause_of(request, service)
 
     async def once() -> Answer:
         async with service.db.acquire() as db, db.transaction():
@@ -181,7 +181,7 @@ async def at_desk(request: Request, caller: Caller, act: Callable[[Desk], Awaita
     return answer
 
 
-def _cause(request: Request, service: Service) -> wire.Cause:
+def cause_of(request: Request, service: Service) -> wire.Cause:
     sent = request.headers.get("traceparent", "")
     began = sent if _TRACEPARENT.fullmatch(sent) else service.new_traceparent()
     traceparent = service.tracing.mark("household request", began)

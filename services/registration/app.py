@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from contracts.topics import HOUSEHOLD_KEY
 from postbox.service import Job, Service, ServiceSettings, run
-from services.registration import api, api_duplicates, api_imports
+from services.registration import api, api_conditions, api_duplicates, api_imports
 from services.registration.gazetteer import load_gazetteer
 from services.registration.importing import IMPORTING, Importer
 from services.registration.office import Office
@@ -48,7 +48,7 @@ def service(settings: RegistrationSettings) -> Service:
         settings.search_chunk_persons,
     )
     router = APIRouter()
-    for each in (api.router, api_imports.router, api_duplicates.router):
+    for each in (api.router, api_imports.router, api_duplicates.router, api_conditions.router):
         router.include_router(each)
     return Service(
         "registration",

@@ -210,6 +210,7 @@ FULL: dict[str, Contract] = {
         reports=3,
         appeals=1,
         judged_on=date(2023, 6, 1),
+        catalogue=HASH,
         payee=payee("eligibility.scored.v1", "full"),
         sensitive=seal("payee-key-1", b"[]", "eligibility.scored.v1", "full"),
     ),

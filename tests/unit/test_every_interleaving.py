@@ -26,7 +26,7 @@ from services.eligibility import events as scoring_events
 from services.eligibility.cycles import Caseload
 from services.eligibility.cycles import Cycle as KnownCycle
 from services.eligibility.households import Household as Scored
-from services.eligibility.households import Registration, Standing
+from services.eligibility.households import Standing
 from services.notifications import steps, telling
 from services.notifications.telling import Payments, Policy
 from services.payments import entitlements, handlers, ledger, states
@@ -39,6 +39,7 @@ from services.payments.partners.kafka import KafkaPartner
 from services.payments.states import LIVE, Account
 from tests.unit.eligibility import samples
 from tests.unit.eligibility.samples import (
+    ATTENDED,
     CYCLE,
     JUNE,
     PROGRAMME,
@@ -77,8 +78,7 @@ class Inputs:
 def inputs(random: Random, *, troubled: bool) -> Inputs:
     """Some households whose levels change, and one cycle; where troubled, exits and failed payments."""
     sealer = Sealer()
-    registered: list[Heard] = []
-    left: list[Heard] = []
+    registered, left = list[Heard](), list[Heard]()
     names = [f"h-{number}" for number in range(random.randint(2, 3))]
     for name in names:
         for revision in range(1, random.randint(1, 4) + 1):
@@ -88,7 +88,9 @@ def inputs(random: Random, *, troubled: bool) -> Inputs:
             left.append(exited(name, random.randint(1, revision)))
     failing = frozenset(name for name in names if troubled and random.random() < 0.3)
     changed: list[Heard] = [cycle_changed(CycleState.OPENED), cycle_changed(CycleState.APPROVED, 2)]
-    return Inputs(sealer, {"cycle": changed, "registered": registered, "exited": left}, failing)
+    told: list[Heard] = [sealer.reported(ATTENDED, 1, name) for name in names]
+    given = {"cycle": changed, "registered": registered, "conditions": told, "exited": left}
+    return Inputs(sealer, given, failing)
 
 
 @dataclass
@@ -98,7 +100,6 @@ class Services:
     given: Inputs
     logs: dict[str, list[Heard]] = field(default_factory=dict)
     scored: dict[str, Scored] = field(default_factory=dict)
-    kept: dict[str, Registration] = field(default_factory=dict)
     known: dict[str, KnownCycle] = field(default_factory=dict)
     caseloads: list[Caseload] = field(default_factory=list)
     cycle: Cycle = SUBMITTED
@@ -130,10 +131,9 @@ class Services:
     def work(self) -> bool:
         """What jobs do beside the stream: a caseload, and what waits for approval; whether there is more."""
         if self.caseloads:
-            caseload = self.caseloads.pop(0)
-            at = self._office()
-            for name, kept in sorted(self.kept.items()):
-                again = households.score_again(at, self.scored[name], kept, caseload.cause_id)
+            cause, at = self.caseloads.pop(0).cause_id, self._office()
+            for _, each in sorted(self.scored.items()):
+                again = households.score_again(at, each, each.kept, cause) if each.kept else None
                 self._keep_scored([again] if again else [])
         if self.cycle.state is CycleState.APPROVED:
             desk = self._desk()
@@ -150,6 +150,9 @@ class Services:
 
     def register(self, batch: Batch[Heard]) -> None:
         self._keep_scored(batch.fold(self.scored, partial(households.register, self._office())))
+
+    def hear(self, batch: Batch[Heard]) -> None:
+        self._keep_scored(batch.fold(self.scored, partial(households.report, self._office())))
 
     def leave(self, batch: Batch[Heard]) -> None:
         self._keep_scored(batch.fold(self.scored, households.leave))  # type: ignore[arg-type]
@@ -190,8 +193,7 @@ class Services:
             "scored", EligibilityScored, scoring_events.of_households(changed, self.given.sealer.keys, NOW)
         )
         for each in changed:
-            self.kept |= {each.household_id: each.arrived} if each.arrived else {}
-            self.scored[each.household_id] = each._replace(is_new=False, arrived=None, scored=())
+            self.scored[each.household_id] = each._replace(is_new=False, arrived=None, heard=(), scored=())
 
     def _desk(self) -> Desk:
         budgets = {CYCLE: Budget(self.cycle)} if self.cycle.state is CycleState.APPROVED else {}
@@ -246,6 +248,7 @@ class Services:
 _HANDLERS: Mapping[str, Callable[[Services, Batch[Heard]], None]] = {
     "cycle": Services.open_cycle,
     "registered": Services.register,
+    "conditions": Services.hear,
     "exited": Services.leave,
     "scored": Services.score,
     "exited too": Services.void,

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from services.eligibility.app import FOLDER, read_programmes, read_scorecards
+from services.eligibility import library
+from services.eligibility.app import FOLDER, read_programmes
 from services.eligibility.lab import running
 from services.eligibility.lab.columns import SCORECARD
 from services.eligibility.lab.extraction import Source
@@ -52,7 +53,7 @@ def main(settings: LabSettings) -> int:
             settings.facts,
             settings.database,
             settings.master_key_file,
-            read_scorecards()[SCORECARD],
+            library.scorecards(FOLDER / "scorecards")[SCORECARD],
             settings.today,
             processes=os.cpu_count() or 1,
         )

@@ -23,7 +23,13 @@ from tonle.stack.secrets import Secrets
 from vault.master import MasterKey
 
 _TOPICS = {
-    each.name: each for each in (topics.HOUSEHOLD_REGISTERED, topics.HOUSEHOLD_EXITED, topics.CYCLE_CHANGED)
+    each.name: each
+    for each in (
+        topics.HOUSEHOLD_REGISTERED,
+        topics.HOUSEHOLD_EXITED,
+        topics.CYCLE_CHANGED,
+        topics.CONDITION_REPORTED,
+    )
 }
 
 
@@ -112,8 +118,17 @@ class Scene:
 
     async def get(self, path: str) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self.admin_token}"}
-        async with httpx.AsyncClient(verify=False, base_url=self.service.url, headers=headers) as client:
+        async with httpx.AsyncClient(
+            verify=False, base_url=self.service.url, headers=headers, timeout=60
+        ) as client:
             return await client.get(path)
+
+    async def post(self, path: str, body: object, token: str = "") -> httpx.Response:
+        headers = {"Authorization": f"Bearer {token or self.admin_token}"}
+        async with httpx.AsyncClient(
+            verify=False, base_url=self.service.url, headers=headers, timeout=60
+        ) as client:
+            return await client.post(path, json=body)
 
     async def _send(self, record: Record) -> None:
         await self.producer.send_and_wait(

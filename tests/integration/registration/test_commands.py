@@ -26,9 +26,9 @@ class Commands:
     def __init__(self, window: Window, monkeypatch: pytest.MonkeyPatch) -> None:
         self._window = window
         self.token = window.admin_token
-        self._app = typer.Typer()
-        cli.mount(self._app)
-        cli_duplicates.mount(self._app)
+        self.app = typer.Typer()
+        cli.mount(self.app)
+        cli_duplicates.mount(self.app)
         monkeypatch.setattr(terminal, "client", self._client)
 
     def _client(self, service: str, *, timeout_s: float = 60.0) -> httpx.Client:
@@ -39,7 +39,7 @@ class Commands:
         )
 
     async def run(self, *arguments: str) -> Result:
-        return await asyncio.to_thread(lambda: CliRunner().invoke(self._app, list(arguments)))
+        return await asyncio.to_thread(lambda: CliRunner().invoke(self.app, list(arguments)))
 
     async def json(self, *arguments: str) -> dict[str, object]:
         result = await self.run(*arguments, "--json")

@@ -7,6 +7,7 @@ from pathlib import Path
 from random import Random
 
 from contracts import topics, wire
+from contracts.condition import ConditionKind, ConditionReport, ConditionReported
 from contracts.cycle import CycleChanged, CycleState
 from contracts.household import (
     AreaType,
@@ -39,9 +40,22 @@ PROGRAMME = programmes.parse(FILE.name, FILE.read_bytes())
 CYCLE = f"{PROGRAMME.id}-2023-06"
 JUNE = date(2023, 6, 1)
 START = datetime(2025, 1, 1, tzinfo=UTC)
-Event = Received[HouseholdRegistered] | Received[HouseholdExited] | Received[CycleChanged]
+Event = (
+    Received[HouseholdRegistered]
+    | Received[HouseholdExited]
+    | Received[CycleChanged]
+    | Received[ConditionReported]
+)
 TRACE = "00-11111111111111111111111111111111-2222222222222222-01"
 ADULT = date(1985, 4, 15)
+ATTENDED = ConditionReport(
+    reference="term",
+    person_id="p",
+    kind=ConditionKind.ATTENDANCE,
+    on=JUNE,
+    reported_on=JUNE,
+    attendance_percent=90,
+)
 
 
 def changed(before: str, after: str) -> Programme:
@@ -109,17 +123,28 @@ class Sealer:
         )
         return received(topic, data, event_id, household_id, revision, minute=minute)
 
-    def open(self, sealed: Sealed, event_id: str) -> bytes | None:
+    def reported(
+        self, report: ConditionReport, number: int = 1, household_id: str = "h-1", *, minute: int = 0
+    ) -> Received[ConditionReported]:
+        topic = topics.CONDITION_REPORTED
+        event_id = wire.event_id(topic, household_id, number)
+        sealed = self._seal(f"{household_id}-person", report, event_id, topic)
+        data = ConditionReported(
+            household_id=household_id, number=number, reported_by="office", report=sealed
+        )
+        return received(topic, data, event_id, household_id, number, minute=minute)
+
+    def open(self, sealed: Sealed, event_id: str, event_type: str) -> bytes | None:
         if sealed.key_id in self.destroyed:
             return None
-        return self.keys.open(
-            sealed.key_id, sealed.blob, event_id=event_id, event_type=topics.HOUSEHOLD_REGISTERED.name
-        )
+        return self.keys.open(sealed.key_id, sealed.blob, event_id=event_id, event_type=event_type)
 
-    def _seal(self, key_id: str, what: Contract, event_id: str) -> Sealed:
+    def _seal(
+        self, key_id: str, what: Contract, event_id: str, topic: Topic = topics.HOUSEHOLD_REGISTERED
+    ) -> Sealed:
         if self.keys.state(key_id) == "missing":
             self.keys.add(key_id, key_of(key_id))
-        event_type = topics.HOUSEHOLD_REGISTERED.name
+        event_type = topic.name
         blob = self.keys.seal(key_id, wire.dump(what), event_id=event_id, event_type=event_type)
         return Sealed(key_id=key_id, blob=blob)
 

@@ -15,7 +15,8 @@ from contracts.household import AreaType, Level
 from postbox.message import Batch
 from services.eligibility import cycles, households
 from services.eligibility.cycles import Caseload, Cycle, Misplaced
-from services.eligibility.households import Desk, Household, Registration, Scored, Standing, UnknownWord
+from services.eligibility.grounds import Registration
+from services.eligibility.households import Desk, Household, Scored, Standing, UnknownWord
 from services.eligibility.packages import Panel
 from tests.unit.eligibility.samples import (
     CYCLE,

@@ -31,7 +31,8 @@ from contracts.household import (
 )
 from contracts.sealed import Sealed
 from contracts.wire import dump, load
-from services.eligibility.app import FOLDER, read_programmes, read_scorecards
+from services.eligibility import library
+from services.eligibility.app import FOLDER, read_programmes
 from services.eligibility.facts import facts_of
 from services.eligibility.lab import running, telling
 from services.eligibility.lab.columns import (
@@ -196,7 +197,7 @@ def laboratory(
     exits: Sequence[tuple[str, int, date]] = (),
 ) -> Iterator[Lab]:
     """A lab over households `h-0`, `h-1` and so on, and over what else was registered: id, revision, what."""
-    columns = Columns(read_scorecards()[SCORECARD], ENDS)
+    columns = Columns(library.scorecards(FOLDER / "scorecards")[SCORECARD], ENDS)
     told = [*((f"h-{at}", 1, each, Readable.READ) for at, each in enumerate(everybody)), *registered]
     rows = [row(columns, at, each) for at, each in enumerate(told)]
     with TemporaryDirectory() as folder:

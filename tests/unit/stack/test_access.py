@@ -28,7 +28,13 @@ def names(user: str, operation: str) -> set[str]:
         (
             "eligibility",
             {"eligibility.scored.v1", "appeal.decided.v1", "milestone.reached.v1"},
-            {"household.registered.v1", "household.exited.v1", "household.key.v1", "cycle.changed.v1"},
+            {
+                "household.registered.v1",
+                "household.exited.v1",
+                "household.key.v1",
+                "cycle.changed.v1",
+                "condition.reported.v1",
+            },
         ),
         (
             "payments",

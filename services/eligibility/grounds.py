@@ -1,0 +1,119 @@
+"""What decisions about a household rest on, sealed and opened, and the decisions themselves. Pure."""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date
+from typing import NamedTuple, Protocol
+
+from contracts.appeal import Ruling, Verdict
+from contracts.condition import ConditionReport
+from contracts.eligibility import ProgrammeDecision
+from contracts.household import AreaType, Level
+from contracts.sealed import Sealed
+from contracts.topics import APPEAL_DECIDED, CONDITION_REPORTED, HOUSEHOLD_REGISTERED
+from contracts.wire import load
+from services.eligibility.appeals import Appeal, waiver
+from services.eligibility.facts import People, facts_of
+from services.eligibility.packages import Judgement, Panel
+
+Open = Callable[[Sealed, str, str], bytes | None]
+"""Opens what was sealed under an event's id and type; None where the key was destroyed."""
+
+
+class Registration(NamedTuple):
+    """The latest event of a household; persons and payee stay sealed under its `event_id`.
+
+    `due_on` is the day of its next milestone: neither what comes then nor of whom is kept in the clear.
+    """
+
+    event_id: str
+    commune: str
+    area_type: AreaType
+    level: Level
+    persons: Sealed
+    payee: Sealed
+    correlation_id: str
+    traceparent: str
+    due_on: date | None = None
+
+
+class SealedReport(NamedTuple):
+    """A condition report as it was heard, sealed under `event_id`."""
+
+    number: int
+    event_id: str
+    report: Sealed
+
+
+class SealedAppeal(NamedTuple):
+    """A decided appeal, its ruling sealed under `appeal_id`."""
+
+    number: int
+    appeal_id: str
+    revision: int
+    verdict: Verdict
+    ruling: Sealed
+
+
+class Known(NamedTuple):
+    """What a household's decisions rest on, opened; reports and appeals in the order of their numbers."""
+
+    people: People
+    reports: tuple[ConditionReport, ...] = ()
+    appeals: tuple[Appeal, ...] = ()
+
+
+class Placed(Protocol):
+    """Where a household lives, and its level."""
+
+    @property
+    def commune(self) -> str: ...
+    @property
+    def area_type(self) -> AreaType: ...
+    @property
+    def level(self) -> Level: ...
+
+
+def opened(
+    open_sealed: Open,
+    registration: Registration,
+    reported: Sequence[SealedReport],
+    appealed: Sequence[SealedAppeal],
+) -> Known | None:
+    """What a household's decisions rest on; None where its persons' key was destroyed."""
+    persons = open_sealed(registration.persons, registration.event_id, HOUSEHOLD_REGISTERED.name)
+    if persons is None:
+        return None
+    reports = [open_sealed(each.report, each.event_id, CONDITION_REPORTED.name) for each in reported]
+    rulings = [open_sealed(each.ruling, each.appeal_id, APPEAL_DECIDED.name) for each in appealed]
+    return Known(
+        load(People, persons),
+        tuple(load(ConditionReport, plain) for plain in reports if plain is not None),
+        tuple(
+            Appeal(each.number, each.appeal_id, each.revision, each.verdict, load(Ruling, plain))
+            for each, plain in zip(appealed, rulings, strict=True)
+            if plain is not None
+        ),
+    )
+
+
+def decide(
+    panel: Panel, judgements: Iterable[Judgement], revision: int, registration: Placed, known: Known
+) -> tuple[ProgrammeDecision, ...]:
+    """Each programme's answer on what is known of a household: the same whenever it is asked."""
+    if known.appeals:
+        judgements = [
+            each._replace(
+                waiver=waiver(
+                    known.appeals, revision, each.programme.id, each.occasion.cycle_id, each.occasion.as_of
+                )
+            )
+            for each in judgements
+        ]
+    judgements = tuple(judgements)
+    days = {each.occasion.as_of for each in judgements}
+    area, level = registration.area_type, registration.level
+    facts = {
+        day: facts_of(known.people, level, area, registration.commune, day, reports=known.reports)
+        for day in days
+    }
+    return panel.decide(judgements, facts)

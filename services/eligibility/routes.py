@@ -1,0 +1,25 @@
+"""All that eligibility answers over HTTP."""
+
+from fastapi import APIRouter
+
+from services.eligibility import (
+    api,
+    api_appeals,
+    api_calendar,
+    api_coverage,
+    api_explanations,
+    api_recomputing,
+    api_scorecards,
+)
+
+router = APIRouter()
+for part in (
+    api,
+    api_scorecards,
+    api_coverage,
+    api_explanations,
+    api_calendar,
+    api_appeals,
+    api_recomputing,
+):
+    router.include_router(part.router)
