@@ -1,0 +1,122 @@
+"""SMS by SMPP while senders are killed and the gateway ails: none goes out twice, none is forgotten.
+
+The seed is printed; TONLE_FAULT_SEED and TONLE_FAULT_SMS set it and the number of SMS.
+"""
+
+import asyncio
+import os
+import random
+import sys
+from collections import Counter
+from collections.abc import Sequence
+
+import pytest
+
+from contracts import topics
+from contracts.sms import SmsSent, SmsUpdated
+from tests.integration.notifications.conftest import Gateway, Scene, free_port, gateway, phone_of, scene
+from tests.waiting import until
+
+__all__ = ["gateway", "scene"]  # the fixtures of notifications
+pytestmark = [pytest.mark.stack, pytest.mark.long]
+
+SEED = int(os.environ.get("TONLE_FAULT_SEED", "20261127"))
+MESSAGES = int(os.environ.get("TONLE_FAULT_SMS", "20000"))
+KILLS, OUTAGES = 8, 3
+AT_ONCE = 500
+PATIENCE_S = 900
+AILING = {
+    "slow": 0.2, "slow_s": 0.1, "silent": 0.002, "closing": 0.001,
+    "undelivered": 0.1, "repeated": 0.2, "contradicted": 0.05, "receipt_s": 0.2,
+}  # fmt: skip
+
+
+async def queue(scene: Scene, households: Sequence[str]) -> None:
+    """Every household's SMS is queued, and no sender runs yet."""
+    for start in range(0, len(households), AT_ONCE):
+        some = households[start : start + AT_ONCE]
+        await asyncio.gather(*map(scene.household, some))
+        await asyncio.gather(*map(scene.issue, some))
+
+    async def queued() -> bool:
+        return (await scene.states()).get("queued") == len(households)
+
+    async with scene.running(sms_senders=0):
+        await until(queued, PATIENCE_S)
+
+
+async def disturb(scene: Scene, gateway: Gateway, chance: random.Random, port: int) -> None:
+    """Kill senders and stop the gateway, each when so many more SMS have ended, until all have."""
+    shares = sorted(chance.uniform(0.02, 0.9) for _ in range(KILLS + OUTAGES))
+    outages = set(chance.sample(range(KILLS + OUTAGES), OUTAGES))
+    for place, share in enumerate(shares):
+        async with scene.process(), scene.process() as victim:
+            await until(lambda least=share: ended(scene, least), PATIENCE_S)  # type: ignore[misc]
+            if place in outages:
+                await gateway.end()
+                await until(lambda: tried_in_vain(scene), PATIENCE_S)
+                await gateway.start(smpp_port=port, seed=chance.randrange(1000), **AILING)
+            else:
+                victim.kill()
+    async with scene.process(), scene.process():
+        await until(lambda: scene.ended(MESSAGES), PATIENCE_S)
+        await until(lambda: no_receipt_awaited(scene), PATIENCE_S)
+        # What receipts said is published, too.
+        await until(lambda: scene.ended(MESSAGES), PATIENCE_S)
+
+
+async def ended(scene: Scene, share: float) -> bool:
+    left = "select count(*) from sms where state in ('queued', 'sending')"
+    return bool(await scene.db.fetchval(left) <= MESSAGES * (1 - share))
+
+
+async def tried_in_vain(scene: Scene) -> bool:
+    query = "select exists (select from sms where state = 'queued' and reason like 'gateway-%')"
+    return bool(await scene.db.fetchval(query))
+
+
+async def no_receipt_awaited(scene: Scene) -> bool:
+    return not await scene.db.fetchval("select exists (select from sms where receipt = 'awaited')")
+
+
+async def test_no_sms_goes_out_twice_and_none_is_forgotten(scene: Scene, gateway: Gateway) -> None:
+    sys.stdout.write(f"seed {SEED}, {MESSAGES} SMS\n")
+    port, chance = free_port(), random.Random(SEED)
+    scene.settings = scene.settings.model_copy(
+        update={
+            "gateway_kind": "smpp",
+            "gateway_url": f"smpp://127.0.0.1:{port}",
+            "sms_timeout_s": 2.0,
+            "receipt_window_s": 5.0,
+            "receipts_every_s": 0.2,
+        }
+    )
+    households = [f"h-{number}" for number in range(MESSAGES)]
+    await queue(scene, households)
+    await gateway.start(smpp_port=port, seed=SEED % 1000, **AILING)
+    await disturb(scene, gateway, chance, port)
+    await check(scene, gateway)
+
+
+async def check(scene: Scene, gateway: Gateway) -> None:
+    """The gateway's own record, the database and the topics say the same of every SMS."""
+    inbox = await gateway.inbox()
+    received = Counter(sms["to"] for sms in inbox)
+    became = {sms["to"]: sms["became"] for sms in inbox}
+    rows = await scene.db.fetch("select sms_id, household_id, state, receipt from sms")
+    states = Counter((row["state"], row["receipt"]) for row in rows)
+    sys.stdout.write(f"{dict(states)}; {len(inbox)} at the gateway\n")
+    assert set(received.values()) == {1}
+    assert len(rows) == MESSAGES
+    assert {row["state"] for row in rows} <= {"sent", "unknown"}
+    taken = {phone_of(row["household_id"]) for row in rows if row["state"] == "sent"}
+    assert taken <= set(received)
+    delivered = {phone_of(row["household_id"]) for row in rows if row["receipt"] == "delivered"}
+    assert {became[phone] for phone in delivered} == {"delivered"}
+    sent = {each.data.sms_id for each in await scene.on(topics.SMS_SENT, SmsSent)}
+    assert sent == {row["sms_id"] for row in rows if row["state"] == "sent"}
+    said: dict[str, tuple[int, str]] = {}
+    for each in await scene.on(topics.SMS_UPDATED, SmsUpdated):
+        said[each.data.sms_id] = max(said.get(each.data.sms_id, (0, "")), (each.sequence, each.data.status))
+    expected = {row["sms_id"]: row["receipt"] or "unknown" for row in rows}
+    assert {sms_id: word for sms_id, (_, word) in said.items()} == expected
