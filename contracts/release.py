@@ -16,6 +16,7 @@ from contracts.appeal import Ruling
 from contracts.condition import ConditionReport
 from contracts.eligibility import SensitiveDecisions
 from contracts.household import Payee, Persons
+from contracts.message import MessageText
 from contracts.model import Contract
 from contracts.topics import TOPICS, partner_instruction, partner_report
 
@@ -28,6 +29,7 @@ SEALED_PAYEE = "sealed.payee.v1"
 SEALED_DECISIONS = "sealed.decisions.v1"
 SEALED_REPORT = "sealed.report.v1"
 SEALED_RULING = "sealed.ruling.v1"
+SEALED_MESSAGE = "sealed.message.v1"
 
 Schema = dict[str, JsonValue]
 
@@ -45,6 +47,7 @@ def released() -> dict[str, type[Contract]]:
         SEALED_DECISIONS: SensitiveDecisions,
         SEALED_REPORT: ConditionReport,
         SEALED_RULING: Ruling,
+        SEALED_MESSAGE: MessageText,
     }
 
 

@@ -6,7 +6,9 @@ from contracts.appeal import AppealDecided
 from contracts.condition import ConditionReported
 from contracts.cycle import CycleChanged, EnvelopeChanged
 from contracts.eligibility import EligibilityScored
+from contracts.grievance import GrievanceOpened, GrievanceUpdated
 from contracts.household import HouseholdExited, HouseholdKey, HouseholdRegistered
+from contracts.message import MessageReceived
 from contracts.milestone import MilestoneReached
 from contracts.model import Contract
 from contracts.payment import PaymentInstruction, PaymentIssued, PaymentReport, PaymentUpdated
@@ -52,6 +54,27 @@ PAYMENT_ISSUED = Topic("payment.issued.v1", PaymentIssued, "payments", ("notific
 PAYMENT_UPDATED = Topic("payment.updated.v1", PaymentUpdated, "payments", ("notifications",))
 SMS_SENT = Topic("sms.sent.v1", SmsSent, "notifications", ())
 SMS_UPDATED = Topic("sms.updated.v1", SmsUpdated, "notifications", ())
+MESSAGE_RECEIVED = Topic(
+    "message.received.v1",
+    MessageReceived,
+    "notifications",
+    ("registration",),
+    key="household_id or message_id",
+)
+GRIEVANCE_OPENED = Topic(
+    "grievance.opened.v1",
+    GrievanceOpened,
+    "registration",
+    ("notifications",),
+    key="household_id or grievance_id",
+)
+GRIEVANCE_UPDATED = Topic(
+    "grievance.updated.v1",
+    GrievanceUpdated,
+    "registration",
+    ("notifications",),
+    key="household_id or grievance_id",
+)
 
 TOPICS = (
     HOUSEHOLD_KEY,
@@ -67,6 +90,9 @@ TOPICS = (
     PAYMENT_UPDATED,
     SMS_SENT,
     SMS_UPDATED,
+    MESSAGE_RECEIVED,
+    GRIEVANCE_OPENED,
+    GRIEVANCE_UPDATED,
 )
 
 

@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "household": ("services.registration.cli", "tonle.story"),
     "quarantine": ("services.registration.cli",),
     "duplicates": ("services.registration.cli_duplicates",),
+    "grievances": ("services.registration.cli_grievances",),
     "registrars": ("services.registration.cli",),
     "programmes": ("services.eligibility.cli",),
     "scorecards": ("services.eligibility.cli_scorecards",),
@@ -40,6 +41,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "inbox": ("services.notifications.cli",),
     "sms": ("services.notifications.cli_sms",),
     "notices": ("tonle.notices",),
+    "protection": ("services.notifications.cli_protection",),
     "dead-letters": ("tonle.dead_letters",),
     "recover": ("tonle.recover",),
 }

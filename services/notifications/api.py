@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request
 
 from postbox.callers import Caller, allowed
 from postbox.telemetry import trace_id
-from services.notifications import api_notices, api_words, sms, store_receipts, store_views
+from services.notifications import api_messages, api_notices, api_words, sms, store_receipts, store_views
 from services.notifications.costs import Prices
 from services.notifications.gateways import callbacks
 from services.notifications.telling import PAYMENT_STATES
@@ -17,6 +17,7 @@ from services.notifications.wording import Wording
 
 router = APIRouter(tags=["notifications"])
 router.include_router(callbacks.router)
+router.include_router(api_messages.router)
 Reader = Annotated[Caller, Depends(allowed("read"))]
 STATES = ("waiting", "queued", "sending", "sent", "failed", "unknown", "none")
 _WHAT = {

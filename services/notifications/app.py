@@ -18,24 +18,24 @@ from services.notifications.gateways.callbacks import Callbacks
 from services.notifications.gateways.intake import Intake
 from services.notifications.gateways.options import GatewayOptions
 from services.notifications.gateways.outcome import Gateway
-from services.notifications.options import TellingOptions
+from services.notifications.handlers import Desk
+from services.notifications.inbox_options import InboxOptions
+from services.notifications.office import Office
 from services.notifications.reminding import EVERY_S, Reminder
-from services.notifications.sending import Limits, Sender
+from services.notifications.sending import Sender
+from services.notifications.telling_complaints import Complaints
 from vault import keyring
 from vault.master import MasterKey
 
 FOLDER = Path(__file__).parent
 _now = partial(datetime.now, UTC)
-LEASE_TIMEOUTS = 6
-"""A claim holds for so many time-outs: half of it to begin requests, two for the last, one to spare."""
+FORGET_EVERY_S = 3600.0
 MIGRATIONS: Sequence[Path] = (keyring.MIGRATIONS, FOLDER / "migrations")
 
 
-class Settings(ServiceSettings, GatewayOptions, TellingOptions):
+class Settings(ServiceSettings, GatewayOptions, InboxOptions):
     """`TONLE_…` environment variables of notifications."""
 
-    sms_in_flight: int = 64
-    sms_chunk: int = 256
     sms_senders: int = 2
 
 
@@ -44,53 +44,50 @@ def service(settings: Settings) -> Service:
     assert settings.master_key_file is not None, "set TONLE_MASTER_KEY_FILE"
     master = MasterKey.from_file(settings.master_key_file)
     senders = [f"sender-{number}" for number in range(settings.sms_senders)]
-    desk = handlers.Desk(master, settings.policy, senders)
+    desk = Desk(master, settings.policy, senders)
     counters = Counters()
     intake = Intake(_now, counters.told, settings.resend_unknown)
-    gateway = settings.gateway(intake, None)
+    inbox = settings.inbox(master, senders, counters.messages)
+    complaints = Complaints(master, settings.wording, settings.manners.quiet, senders)
+    gateway = settings.gateway(intake, inbox.receive)
     sender = _sender(settings, gateway, master, counters)
     built = Service(
         "notifications",
         settings,
         subscriptions=(
-            replace(_subscription(topics.HOUSEHOLD_KEY, handlers.keep_keys), wants=handlers.OF_PAYEES),
-            _subscription(topics.HOUSEHOLD_REGISTERED, desk.hear_of_household, heard.HouseholdHeard),
-            _subscription(topics.ELIGIBILITY_SCORED, desk.hear_of_standing, heard.ScoredHeard),
-            _subscription(topics.PAYMENT_ISSUED, desk.hear_of_payment),
-            _subscription(topics.PAYMENT_UPDATED, desk.tell_payment),
-            _subscription(topics.MILESTONE_REACHED, desk.tell_milestone),
+            replace(_listen(topics.HOUSEHOLD_KEY, handlers.keep_keys), wants=handlers.OF_PAYEES),
+            _listen(topics.HOUSEHOLD_REGISTERED, desk.hear_of_household, heard.HouseholdHeard),
+            _listen(topics.ELIGIBILITY_SCORED, desk.hear_of_standing, heard.ScoredHeard),
+            _listen(topics.PAYMENT_ISSUED, desk.hear_of_payment),
+            _listen(topics.PAYMENT_UPDATED, desk.tell_payment),
+            _listen(topics.MILESTONE_REACHED, desk.tell_milestone),
+            _listen(topics.GRIEVANCE_OPENED, complaints.tell),
+            _listen(topics.GRIEVANCE_UPDATED, complaints.tell),
         ),
         router=api.routes(settings.wording, settings.sms_prices_riel, _now),
-        state=Callbacks(settings.callback_secret, intake, None, counters.told),
+        state=Office(Callbacks(settings.callback_secret, intake, inbox.receive, counters.told), inbox),
         jobs=(
             *intake.jobs(gateway, settings.receipts_every_s),
             *(Job(name, sender.run) for name in senders),
             Job("give-up-lost", sender.give_up_lost, settings.sms_timeout_s / 2),
             Job("remind", Reminder(settings.sms_reminder_days, _now, senders).run, EVERY_S),
+            Job("forget-messages", inbox.forget_old, FORGET_EVERY_S),
         ),
         migrations=MIGRATIONS,
     )
-    intake.service = built
+    intake.service = inbox.service = built
     counters.register(built.metrics.registry)
     return built
 
 
-def _subscription(topic: Topic, handler: Handler, heard_as: type[Contract] | None = None) -> Subscription:
+def _listen(topic: Topic, handler: Handler, heard_as: type[Contract] | None = None) -> Subscription:
     decode = partial(wire.decode, heard_as or topic.contract)
     return Subscription(topic.name, decode, handler, topic.contract, compacted=topic.compacted)
 
 
 def _sender(settings: Settings, gateway: Gateway, master: MasterKey, counters: Counters) -> Sender:
-    limits = Limits(
-        settings.sms_chunk,
-        settings.sms_in_flight,
-        LEASE_TIMEOUTS * settings.sms_timeout_s,
-        settings.awaits_receipts_s,
-        settings.sms_rates,
-    )
-    return Sender(
-        gateway, settings.wording, master, settings.manners, f"sender-{uuid4()}", limits, _now, counters
-    )
+    process, limits = f"sender-{uuid4()}", settings.limits
+    return Sender(gateway, settings.wording, master, settings.manners, process, limits, _now, counters)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from services.notifications.sms import Finished, Result
 class Counters:
     """`notifications_sms_total` by outcome, `…_segments_total` by operator, `…_not_sent_total` by reason.
 
-    `told` counts what gateways said afterwards.
+    `told` counts what gateways said afterwards, `messages` SMS that came in, by kind.
     """
 
     def __init__(self) -> None:
@@ -18,6 +18,7 @@ class Counters:
         self.told = Counter(
             "notifications_told_by_gateway", "Receipts and calls of gateways", ["what"], registry=None
         )
+        self.messages = Counter("notifications_messages", "SMS that came in", ["kind"], registry=None)
         self._segments = Counter(
             "notifications_sms_segments", "Segments handed over", ["operator"], registry=None
         )
@@ -25,7 +26,7 @@ class Counters:
 
     def register(self, registry: CollectorRegistry) -> None:
         """Let them be read."""
-        for each in (self.outcomes, self.told, self._segments, self._reasons):
+        for each in (self.outcomes, self.told, self.messages, self._segments, self._reasons):
             registry.register(each)
 
     def count(self, results: Iterable[Result], finished: Iterable[Finished]) -> None:

@@ -10,7 +10,7 @@ from contracts.payment import PaymentIssued, PaymentUpdated
 from contracts.wire import M, Received, Record, mentions
 from postbox import parking
 from postbox.message import Batch, Connection
-from services.notifications import store, store_contacts, store_payments, telling
+from services.notifications import store, store_contacts, store_messages, store_payments, telling
 from services.notifications.heard import HouseholdHeard, ScoredHeard
 from services.notifications.numbers import number_hash
 from services.notifications.sms import NewSms
@@ -32,6 +32,7 @@ async def keep_keys(batch: Batch[Received[HouseholdKey]], db: Connection) -> Seq
     await parking.retry_now(db, await keyring.keep(db, keys))
     if destroyed := {key.household_id: key.key_id for key in payees if key.state is KeyState.DESTROYED}:
         await store_contacts.forget(db, destroyed)
+        await store_messages.forget(db, destroyed)
     return ()
 
 

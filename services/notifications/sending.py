@@ -16,7 +16,7 @@ from postbox.message import Connection
 from postbox.outbox import Written
 from postbox.service import Service
 from postbox.telemetry import Tracing, is_sampled
-from services.notifications import sms, store, store_rates, store_receipts
+from services.notifications import answers, sms, store, store_rates, store_receipts
 from services.notifications.counters import Counters
 from services.notifications.gateways.outcome import Gateway, Verdict
 from services.notifications.manners import Manners
@@ -175,6 +175,8 @@ class Sender:
 
     def _prepare(self, keys: Keys, claimed: Claimed, now: datetime) -> Ready | Result:
         try:
+            if claimed.answer is not None:
+                return answers.ready(self.master, claimed, claimed.answer, now)
             return self.manners.prepare(self.wording, keys, claimed, now)
         except Exception as error:
             state = "queued" if handling_of(error) == "wait" else "failed"

@@ -26,7 +26,8 @@ QUIET: Final = "quiet-hours"
 class NewSms(NamedTuple):
     """An SMS decided on: to be sent from `not_before` (now, where None), or `none` with its reason.
 
-    `on_date` is the day it tells of, where that is no payment's.
+    `on_date` is the day it tells of, where that is no payment's. `answer`: number and words, encrypted, of
+    an SMS that goes to whoever wrote to us.
     """
 
     sms_id: str
@@ -42,6 +43,7 @@ class NewSms(NamedTuple):
     reason: str | None = None
     not_before: datetime | None = None
     on_date: date | None = None
+    answer: bytes | None = None
 
 
 class To(NamedTuple):
@@ -76,6 +78,7 @@ class Claimed(NamedTuple):
     standing: str | None
     has_payment: bool
     to: To | None
+    answer: bytes | None = None
 
 
 class Ready(NamedTuple):

@@ -16,6 +16,10 @@ RECERTIFICATION: Final = "recertification-due"
 SHARED_PHONE: Final = "shared-phone"
 """No step: what is said in place of any of them where two households share a number."""
 
+ANSWER: Final = "answer"
+"""No step: what an SMS that came in is answered, whatever it asked; sent before all steps."""
+ANSWER_PRIORITY: Final = 0
+
 _MONEY = frozenset({"amount", "where", "until"})
 _OF_PROGRAMME = frozenset({"programme", "period"})
 
@@ -46,3 +50,14 @@ STEPS: Final = {
     RECERTIFICATION: Step(frozenset({"until"}), frozenset({"until"}), 2, None),
     SHARED_PHONE: Step(frozenset(), frozenset(), 0, None),
 }
+_NUMBER = frozenset({"number"})
+ANSWERS: Final = {
+    "answer-stopped": Step(frozenset({"hotline"}), frozenset(), 0, None),
+    "answer-started": Step(frozenset({"hotline"}), frozenset(), 0, None),
+    "answer-help": Step(frozenset({"hotline"}), frozenset({"hotline"}), 0, None),
+    "answer-protection": Step(frozenset({"helpline"}), frozenset({"helpline"}), 0, None),
+    "grievance-opened": Step(_NUMBER, _NUMBER, 0, None),
+    "grievance-updated": Step(_NUMBER | {"state"}, _NUMBER | {"state"}, 0, None),
+}
+"""Sent as `answer`, to whoever wrote; their words are data as those of steps are."""
+WORDED: Final = {**STEPS, **ANSWERS}

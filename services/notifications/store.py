@@ -24,7 +24,8 @@ _CLAIM = """
     ), claimed as (
         update sms s set state = 'sending', claimed_by = $1, claimed_at = now(), attempts = attempts + 1
         from next where s.sms_id = next.sms_id
-        returning s.sms_id, s.household_id, s.template, s.told_at, s.on_date, s.traceparent, s.payment_id
+        returning s.sms_id, s.household_id, s.template, s.told_at, s.on_date, s.traceparent, s.payment_id,
+            s.answer
     )
     select s.sms_id, s.template, s.told_at, s.on_date, s.traceparent, s.payment_id,
         p.programme, p.partner, p.period, p.amount, p.until, p.state,
@@ -32,7 +33,7 @@ _CLAIM = """
             then (select standing from standing where household_id = s.household_id) end,
         s.template = 'eligible' and exists (
             select from sms other where other.household_id = s.household_id and other.payment_id is not null),
-        c.event_id, c.key_id, c.payee,
+        s.answer, c.event_id, c.key_id, c.payee,
         exists (select from opt_out where number_hash = c.number_hash),
         c.number_hash is not null and exists (select from contact other
             where other.number_hash = c.number_hash and other.household_id <> c.household_id),
@@ -51,14 +52,15 @@ async def add(db: Connection, new: Sequence[NewSms]) -> None:
     await db.execute(
         """
         insert into sms (sms_id, household_id, payment_id, template, event_id, correlation_id, traceparent,
-            told_at, priority, state, reason, not_before, on_date)
+            told_at, priority, state, reason, not_before, on_date, answer)
         select sms_id, household_id, payment_id, template, event_id, correlation_id, traceparent, told_at,
             priority, case when state = 'queued' and not_before > now() then 'waiting' else state end, reason,
-            coalesce(not_before, now()), on_date
+            coalesce(not_before, now()), on_date, answer
         from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-            $8::timestamptz[], $9::smallint[], $10::text[], $11::text[], $12::timestamptz[], $13::date[])
+            $8::timestamptz[], $9::smallint[], $10::text[], $11::text[], $12::timestamptz[], $13::date[],
+            $14::bytea[])
             as t(sms_id, household_id, payment_id, template, event_id, correlation_id, traceparent, told_at,
-                priority, state, reason, not_before, on_date)
+                priority, state, reason, not_before, on_date, answer)
         on conflict do nothing
         """,
         *(list(column) for column in zip(*rows, strict=True)),
@@ -92,6 +94,7 @@ async def finish(
             segments = t.segments, operator = t.operator,
             version = version + (t.state not in ('queued', 'waiting'))::int,
             finished_at = case when t.state not in ('queued', 'waiting') then now() end,
+            answer = case when t.state in ('queued', 'waiting') then s.answer end,
             not_before = coalesce(t.not_before,
                 now() + make_interval(secs => least($10, power(2, least(s.attempts, 16))))),
             receipt = case when t.state in ('sent', 'unknown') and $11::float is not null
@@ -121,7 +124,7 @@ async def give_up(
             select sms_id from sms where state = 'sending' and claimed_at < now() - make_interval(secs => $1)
             order by claimed_at limit $2 for update skip locked
         )
-        update sms s set state = 'unknown', reason = 'sender-stopped', version = version + 1,
+        update sms s set state = 'unknown', reason = 'sender-stopped', version = version + 1, answer = null,
             finished_at = now(), receipt_until = coalesce(s.receipt_until, now() + make_interval(secs => $3)),
             receipt = case when $3::float is not null then coalesce(s.receipt, 'awaited') else s.receipt end
         from lost where s.sms_id = lost.sms_id
@@ -135,8 +138,8 @@ async def give_up(
 
 
 def _claimed(row: Row) -> Claimed:
-    to = To(*row[14:]) if row[14] is not None else None
-    return Claimed._make((*row[:6], Facts(*row[6:11]), *row[11:14], to))
+    to = To(*row[15:]) if row[15] is not None else None
+    return Claimed._make((*row[:6], Facts(*row[6:11]), *row[11:14], to, row[14]))
 
 
 def _by_id(row: NewSms | Result) -> str:

@@ -27,6 +27,7 @@ class Names(_File):
     partners: dict[str, str]
     other_partner: str
     account: str
+    grievance_states: dict[str, str]
 
 
 class Form(_File):

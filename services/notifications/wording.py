@@ -13,7 +13,7 @@ from string import Formatter
 from typing import NamedTuple
 
 from services.notifications.segments import Segments, measure
-from services.notifications.steps import STEPS, Step
+from services.notifications.steps import WORDED, Step
 from services.notifications.template_files import (
     Form,
     Names,
@@ -30,10 +30,13 @@ WESTERN_DIGITS = "0123456789"
 LONGEST_AMOUNT = 9_999_900
 """Riel. More than any payment to one household; what a template's budget is checked with."""
 ACCOUNT_DIGITS = 3
+LONGEST_NUMBER = "G-9999999"
+LONGEST_PHONE = "+855 23 999 9999"
 
 
 class Facts(NamedTuple):
-    """What an SMS may say: ids, the month paid for (YYYY-MM), riel, a last day, an account's last digits."""
+    """What an SMS may say: ids, the month paid for (YYYY-MM), riel, a last day, an account's last digits;
+    of a complaint its number and state; who to call."""
 
     programme: str | None = None
     partner: str | None = None
@@ -41,6 +44,10 @@ class Facts(NamedTuple):
     amount: int | None = None
     until: date | None = None
     account: str | None = None
+    number: str | None = None
+    state: str | None = None
+    hotline: str | None = None
+    helpline: str | None = None
 
 
 class Text(NamedTuple):
@@ -110,8 +117,8 @@ def load(files: Mapping[str, str], *, western_digits: bool = False) -> Wording:
         if template == "names":
             read = parse(Names, file, text)
             names[language] = read.model_copy(update={"digits": WESTERN_DIGITS}) if western_digits else read
-        elif template not in STEPS:
-            raise TemplateRefused(f"{file}: no step is called so; use {', '.join(sorted(STEPS))}")
+        elif template not in WORDED:
+            raise TemplateRefused(f"{file}: no step is called so; use {', '.join(sorted(WORDED))}")
         elif programme is not None:
             of_programmes[template, programme, language] = parse(OfProgramme, file, text).full
         else:
@@ -125,7 +132,7 @@ def load(files: Mapping[str, str], *, western_digits: bool = False) -> Wording:
 
 def _check_whole(wording: Wording) -> None:
     """Every language says every step, and names each programme that has words of its own."""
-    for template, language in product(STEPS, wording.names):
+    for template, language in product(WORDED, wording.names):
         if (template, language) not in wording.templates:
             raise TemplateRefused(f"{template}.{language}.yaml: missing; write it, as {language} has names")
     for template, language in wording.templates:
@@ -143,7 +150,7 @@ def _check_whole(wording: Wording) -> None:
 
 def _check(wording: Wording, place: Place, form: Form, text: str) -> None:
     where = f"{file_of(*place[:3])}:{line_of(text, place.form, 'text')}: {place.form}"
-    _check_fields(where, form.text, STEPS[place.template], full=place.form == "full")
+    _check_fields(where, form.text, WORDED[place.template], full=place.form == "full")
     longest = wording.longest(place, form).segments
     if longest.total > form.segments_max:
         raise TemplateRefused(
@@ -177,9 +184,14 @@ def _extremes(names: Iterable[Names], programme: str | None) -> Iterator[Facts]:
         {programme} if programme else {each for language in languages for each in language.programmes}
     )
     partners = {each for language in languages for each in language.partners}
+    states = {each for language in languages for each in language.grievance_states}
     accounts = (None, "9" * ACCOUNT_DIGITS)
     for each, partner, month, account in product(programmes, partners | {""}, range(1, 13), accounts):
-        yield Facts(each, partner, f"2028-{month:02}", LONGEST_AMOUNT, date(2028, month, 28), account)
+        facts = Facts(each, partner, f"2028-{month:02}", LONGEST_AMOUNT, date(2028, month, 28), account)
+        for state in states:
+            yield facts._replace(
+                number=LONGEST_NUMBER, state=state, hotline=LONGEST_PHONE, helpline=LONGEST_PHONE
+            )
 
 
 def _fields(names: Names, facts: Facts) -> dict[str, str | None]:
@@ -188,6 +200,9 @@ def _fields(names: Names, facts: Facts) -> dict[str, str | None]:
     fields: dict[str, str | None] = {"where": where, "to": where}
     if facts.account is not None:
         fields["to"] = names.account.format(last=_in(names.digits, facts.account))
+    if facts.state is not None:
+        fields["state"] = names.grievance_states.get(facts.state)
+    fields |= {"number": facts.number, "hotline": facts.hotline, "helpline": facts.helpline}
     if facts.programme is not None:
         fields["programme"] = names.programmes.get(facts.programme)
     if facts.period is not None:

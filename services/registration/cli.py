@@ -12,7 +12,7 @@ import typer
 
 from tonle import terminal
 
-ACTIONS = ("register", "revise", "read", "exit", "import", "duplicates", "decide", "report")
+ACTIONS = ("register", "revise", "read", "exit", "import", "duplicates", "decide", "report", "grievances")
 POLL_S = 0.3
 PART_BYTES = 256 * 1024
 _LISTS = ("consents", "assets", "conditions")

@@ -47,7 +47,7 @@ class Desk:
         self._office = office
         self.db = db
         self.caller = caller
-        self._cause = cause
+        self.cause = cause
         self.at = at
         self._act = Act(caller.name, at, LANE_API)
 
@@ -81,7 +81,7 @@ class Desk:
         holders = await store.holders(self.db, household.identities)
         if duplicate := duplicates.find(household_id, household.identities, holders):
             raise Doubled(household_id, duplicate)
-        arrival = Arrival(household, candidate.content_hash, self._cause)
+        arrival = Arrival(household, candidate.content_hash, self.cause)
         revised = await registering.revise(self.db, self._office.master, kept, arrival, self._act)
         await self._resolve(household_id)
         return Receipt(household_id=household_id, revision=revised.revision)
@@ -91,7 +91,7 @@ class Desk:
         kept = await self._locked(household_id)
         revision = kept.registration.revision
         if not kept.exited:
-            revision = await registering.leave(self.db, kept, reason, self._cause, self._act)
+            revision = await registering.leave(self.db, kept, reason, self.cause, self._act)
         elif (await store.changes(self.db, household_id))[-1].reason != reason:
             raise _conflict(household_id, revision, "The household exited already, for another reason.")
         return Receipt(household_id=household_id, revision=revision, state="exited")
@@ -114,7 +114,7 @@ class Desk:
         if isinstance(answer, Conflict | Repeated):
             raise _conflict(answer.known.household_id, answer.known.revision, answer.flaw.remedy)
         if isinstance(answer, New):
-            arrival = Arrival(household, candidate.content_hash, self._cause)
+            arrival = Arrival(household, candidate.content_hash, self.cause)
             await registering.register(self.db, self._office.master, [arrival], self._act)
             await self._resolve(household.household_id)
             return 1

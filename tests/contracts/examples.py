@@ -48,6 +48,7 @@ from contracts.release import (
     REPORT,
     SAMPLES,
     SEALED_DECISIONS,
+    SEALED_MESSAGE,
     SEALED_PAYEE,
     SEALED_PERSONS,
     SEALED_REPORT,
@@ -56,6 +57,7 @@ from contracts.release import (
 from contracts.sealed import Sealed
 from contracts.sms import SmsEncoding, SmsSent, SmsStatus, SmsUpdated
 from contracts.topics import TOPICS, Topic, partner_instruction, partner_report
+from tests.contracts.examples_of_answers import MESSAGE_TEXT, answered
 from tests.contracts.sealed_examples import (
     APPEAL,
     CYCLE,
@@ -75,6 +77,7 @@ HOUSEHOLD = "3f0d5a52-7c1e-5a57-9a55-0f3a4b9c2d11"
 DECISION = "0b8f4a3e-6f2c-5d6e-8f11-1c2d3e4f5a6b"
 PAYMENT = "5d2c7b1a-1111-5222-8333-944455566677"
 SMS = "77777777-8888-5999-8aaa-bbbbccccdddd"
+PERSON = "8e8f2b0c-4a51-4c5d-9b7e-2f6f3f0a1b2c"
 TIME = datetime(2023, 6, 1, 2, 30, 0, 123456, tzinfo=UTC)
 SAMPLE_KEYS = {"person-key-1": bytes(range(32)), "payee-key-1": bytes(range(32, 64))}
 
@@ -292,6 +295,8 @@ FULL: dict[str, Contract] = {
     SEALED_DECISIONS: SENSITIVE,
     SEALED_REPORT: REPORTED,
     SEALED_RULING: RULING,
+    SEALED_MESSAGE: MESSAGE_TEXT,
+    **answered(HOUSEHOLD, seal),
 }
 
 CHANGED: dict[str, dict[str, object]] = {

@@ -112,10 +112,21 @@ def _notifications(place: Place) -> dict[str, str]:
         "TONLE_GATEWAY_URL": place.urls["gateway"],
         "TONLE_GATEWAY_USER": GATEWAY_USER,
         "TONLE_GATEWAY_PASSWORD_FILE": str(place.secrets.gateway_password_file),
+        "TONLE_GATEWAY_CALLBACK_SECRET_FILE": str(place.secrets.callback_secret_file),
         "TONLE_SMS_SENDER": SMS_SENDER,
+        # Sample numbers: who runs this for people sets their own.
+        "TONLE_SMS_HOTLINE": os.environ.get("TONLE_SMS_HOTLINE", "023 000 000"),
+        "TONLE_SMS_HELPLINE": os.environ.get("TONLE_SMS_HELPLINE", "023 000 001"),
+        **_protection(),
         # Nobody sleeps beside a simulated gateway.
         "TONLE_SMS_QUIET_HOURS": os.environ.get("TONLE_SMS_QUIET_HOURS", "none"),
     }
+
+
+def _protection() -> dict[str, str]:
+    """The public half of the protection role's key, where `tonle up` was told one."""
+    name = "TONLE_PROTECTION_PUBLIC_KEY_FILE"
+    return {name: str(Path(os.environ[name]).absolute())} if name in os.environ else {}
 
 
 def _gateway(place: Place) -> dict[str, str]:

@@ -42,6 +42,11 @@ class Secrets:
         """What notifications shows to the SMS gateway."""
         return self.folder / "gateway.password"
 
+    @property
+    def callback_secret_file(self) -> Path:
+        """What the SMS gateway shows to notifications when it calls."""
+        return self.folder / "gateway-callback.secret"
+
     def jwk(self, name: str) -> Path:
         """A private key: `payments`, `<partner>-sign` or `<partner>-encrypt`."""
         return self.folder / f"{name}.jwk"
@@ -83,6 +88,7 @@ def ensure(folder: Path, *, roles: Sequence[str], partners: Sequence[str]) -> Se
     _once(found.master_key, lambda: secrets.token_hex(32))
     _once(found.admin_token_file, lambda: secrets.token_urlsafe(32))
     _once(found.gateway_password_file, lambda: secrets.token_urlsafe(24))
+    _once(found.callback_secret_file, lambda: secrets.token_urlsafe(24))
     for role in roles:
         _once(folder / f"postgres-{role}.password", lambda: secrets.token_hex(24))
         _once(found.passfile(role), lambda: f"*:*:*:{role}:{found.database_password(role)}")  # noqa: B023

@@ -42,7 +42,7 @@ _ENCODINGS = {b"0": "utf-8", b"1": "binary", b"2": "utf-16-be"}
 
 @dataclass(frozen=True)
 class Callbacks:
-    """What the endpoints need; found as the service's `state`. `counted` counts what was refused, by why."""
+    """What the endpoints need, the service's `state.callbacks`. `counted` counts what was refused, by why."""
 
     secret: str | None
     intake: Intake
@@ -93,14 +93,16 @@ async def inbound_posted(request: Request) -> Response:
 
 def _entered(request: Request) -> tuple[Callbacks, dict[bytes, bytes]]:
     """The fields of the query, of a caller who knows the secret."""
-    callbacks = request.app.state.service.state
+    callbacks = request.app.state.service.state.callbacks
     assert isinstance(callbacks, Callbacks)
     query: bytes = request.scope["query_string"]
     if callbacks.secret is None:
         raise Problem(404, "No gateway calls here", "Set TONLE_GATEWAY_CALLBACK_SECRET_FILE to let one in.")
     if len(query) > BYTES_MOST:
         raise _refused(callbacks, "too-long", 414, f"At most {BYTES_MOST} bytes: no SMS is longer.")
-    told = dict(parse_qsl(query, keep_blank_values=True))
+    # As text of octets, since of bytes `parse_qsl` knows ASCII alone.
+    pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True, encoding="latin-1")
+    told = {name.encode("latin-1"): value.encode("latin-1") for name, value in pairs}
     shown = told.get(b"secret") or request.headers.get("x-gateway-secret", "").encode()
     if not secrets.compare_digest(shown, callbacks.secret.encode()):
         raise _refused(callbacks, "forged", 403, "The shared secret is missing or another one.")

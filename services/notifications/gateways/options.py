@@ -10,6 +10,9 @@ from services.notifications.gateways.intake import Intake
 from services.notifications.gateways.kannel import Kannel
 from services.notifications.gateways.outcome import Gateway
 from services.notifications.gateways.smpp import Account, Line, Smpp
+from services.notifications.sending import Limits
+
+LEASE_TIMEOUTS = 6
 
 
 class GatewayOptions(BaseModel):
@@ -40,6 +43,15 @@ class GatewayOptions(BaseModel):
     sms_rates: dict[str, float] = {}
     sms_sender: str
     sms_timeout_s: float = 10.0
+    sms_in_flight: int = 64
+    sms_chunk: int = 256
+
+    @property
+    def limits(self) -> Limits:
+        """How much is sent at once, and how long a claim holds: half of it to begin requests, two time-outs
+        for the last, one to spare."""
+        lease_s = LEASE_TIMEOUTS * self.sms_timeout_s
+        return Limits(self.sms_chunk, self.sms_in_flight, lease_s, self.awaits_receipts_s, self.sms_rates)
 
     @property
     def callback_secret(self) -> str | None:

@@ -159,7 +159,7 @@ def test_a_wrong_template_is_refused_with_file_and_remedy(file: str, old: str, n
     ("missing", "reason"),
     [
         (EN, "payment-ready.en.yaml: missing; write it, as en has names"),
-        (NAMES, "names.en.yaml: missing; write it, as card-expiring.en.yaml needs it"),
+        (NAMES, "names.en.yaml: missing; write it, as answer-help.en.yaml needs it"),
     ],
 )
 def test_a_language_is_whole_or_refused(missing: str, reason: str) -> None:
@@ -178,7 +178,7 @@ def test_every_language_of_the_contract_has_its_names() -> None:
 
 def test_a_file_for_a_step_there_is_not_is_refused() -> None:
     with pytest.raises(
-        TemplateRefused, match=r"payment-redy\.en\.yaml: no step is called so; use card-expiring"
+        TemplateRefused, match=r"payment-redy\.en\.yaml: no step is called so; use answer-help"
     ):
         wording.load(FILES | {"payment-redy.en.yaml": FILES[EN]})
 

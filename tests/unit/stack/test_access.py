@@ -3,6 +3,7 @@
 import pytest
 
 from tonle.stack.access import ADMIN, AUDITOR, Operation, Resource, rules, users
+from tonle.stack.topics import SERVICES
 
 RULES = rules("p.")
 TOPICS = {(rule.user, rule.operation.name, rule.name) for rule in RULES if rule.resource is Resource.TOPIC}
@@ -22,8 +23,10 @@ def names(user: str, operation: str) -> set[str]:
                 "household.exited.v1",
                 "household.key.v1",
                 "condition.reported.v1",
+                "grievance.opened.v1",
+                "grievance.updated.v1",
             },
-            set(),
+            {"message.received.v1"},
         ),
         (
             "eligibility",
@@ -54,8 +57,10 @@ def names(user: str, operation: str) -> set[str]:
         ),
         (
             "notifications",
-            {"sms.sent.v1", "sms.updated.v1"},
+            {"sms.sent.v1", "sms.updated.v1", "message.received.v1"},
             {
+                "grievance.opened.v1",
+                "grievance.updated.v1",
                 "household.key.v1",
                 "household.registered.v1",
                 "eligibility.scored.v1",
@@ -85,9 +90,7 @@ def test_the_auditor_reads_every_topic_and_writes_none() -> None:
 
 def test_a_service_joins_its_own_group_alone() -> None:
     groups = {(rule.user, rule.name) for rule in RULES if rule.resource is Resource.GROUP}
-    assert groups == {(each, f"p.{each}") for each in ("eligibility", "payments", "notifications")} | {
-        (AUDITOR, "*")
-    }
+    assert groups == {(each, f"p.{each}") for each in SERVICES} | {(AUDITOR, "*")}
     assert {rule.operation for rule in RULES if rule.user == AUDITOR and rule.name == "*"} == {
         Operation.DESCRIBE
     }
