@@ -48,6 +48,7 @@ class MakeSettings(Protocol):
     ) -> Settings: ...
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """With `-n 2` a file's tests stay in one process, and so do all that share the flow's one run."""
     for item in items:
