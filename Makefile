@@ -30,7 +30,7 @@ demo: $(INSTALLED)  ## Register, score, pay and tell HOUSEHOLDS households on a 
 	@$(BIN)/tonle demo --households $(HOUSEHOLDS) $(ARGS)
 
 test: lint  ## Lint, then every test that needs Python alone, in two processes; ends with one table
-	@TONLE_LINTED=$(LINTED) $(BIN)/pytest -q -m "not more and not long" -n 2 --dist loadgroup $(ARGS)
+	@TONLE_LINTED=$(LINTED) $(BIN)/pytest -q -m "not more and not long" -n 2 $(ARGS)
 
 test-more: $(INSTALLED)  ## The tests that need apt, Docker or a browser; what cannot run is listed
 	@$(BIN)/pytest -q -m "more and not long" $(ARGS) || { code=$$?; [ $$code -eq 5 ] && echo "No test needs more yet."; }

@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 import asyncpg
 import pytest
 import pytest_asyncio
+from xdist.scheduler import LoadScopeScheduling
 
 from postbox import migrate
 from postbox.broker import Broker
@@ -48,12 +49,18 @@ class MakeSettings(Protocol):
     ) -> Settings: ...
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
     """With `-n 2` a file's tests stay in one process, and so do all that share the flow's one run."""
-    for item in items:
-        file = item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group("flow" if file.startswith("tests/flow/") else file))
+    scheduler = LoadScopeScheduling(config, log)
+    scheduler._split_scope = together
+    return scheduler
+
+
+def together(nodeid: str) -> str:
+    """What a test shares its process with: its file, or all of the flow's."""
+    file = nodeid.partition("::")[0]
+    return "tests/flow" if file.startswith("tests/flow/") else file
 
 
 @pytest_asyncio.fixture(scope="session")

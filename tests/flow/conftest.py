@@ -30,7 +30,7 @@ class Run:
         return self.stack.state.data_dir
 
 
-@pytest_asyncio.fixture(scope="session")
+@pytest_asyncio.fixture(scope="package")
 async def run(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run]:
     """Every trace is recorded. The file lies outside the data folder, as a registrar's file does."""
     file = tmp_path_factory.mktemp("registrar") / "households.csv"

@@ -58,7 +58,7 @@ async def test_a_report_that_is_not_the_partner_s_is_refused_by_the_broker(
 @pytest.mark.parametrize(
     ("user", "topic"),
     [
-        ("notifications", topics.HOUSEHOLD_REGISTERED.name),
+        ("notifications", topics.HOUSEHOLD_EXITED.name),
         ("registration", topics.PAYMENT_ISSUED.name),
         ("eligibility", INSTRUCTIONS),
         ("partner-wing", topics.PAYMENT_ISSUED.name),
