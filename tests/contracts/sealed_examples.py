@@ -25,7 +25,7 @@ from contracts.household import (
 
 PROGRAMME = "covid-19-cash-transfer"
 CYCLE = "covid-19-cash-transfer-2023-06"
-HASH = "9c56cc51b374c3ba189210d5b6d4bf57790d351c96c47c02190ecf1e430635ab"
+HASH = "9c56cc51b374c3ba189210d5b6d4bf57790d351c96c47c02190ecf1e430635ab"  # pragma: allowlist secret
 APPEAL = "2c9e6a1d-4444-5555-8666-c77788899900"
 PERSON = "8e8f2b0c-4a51-4c5d-9b7e-2f6f3f0a1b2c"
 

@@ -13,7 +13,7 @@ from tests.waiting import until
 
 pytestmark = pytest.mark.stack
 
-SECRET = "callback-s3cret"
+SECRET = "callback-s3cret"  # pragma: allowlist secret
 NOBODY = "00000000-0000-5000-8000-000000000000"
 
 
