@@ -3,7 +3,6 @@
 from typing import Annotated
 from uuid import uuid4
 
-import httpx
 import typer
 
 from tonle import terminal
@@ -21,6 +20,8 @@ def mount(app: typer.Typer) -> None:
     complaints.command("open")(open_grievance)
     complaints.command("list")(list_grievances)
     complaints.command("show")(show)
+    complaints.command("text")(text)
+    complaints.command("reader")(add_reader)
     complaints.command("acknowledge")(acknowledge)
     complaints.command("take")(take)
     complaints.command("resolve")(resolve)
@@ -38,7 +39,7 @@ def categories(as_json: AsJson = False) -> None:
 
 def open_grievance(
     household_id: Annotated[str, typer.Argument(metavar="HOUSEHOLD", help="The household's id.")],
-    text: Annotated[str, typer.Argument(help="The complaint, in the household's words.")],
+    words: Annotated[str, typer.Argument(metavar="TEXT", help="The complaint, in the household's words.")],
     *,
     category: Annotated[str, typer.Option(help="See `tonle grievances categories`.")] = "other",
     decision: Annotated[
@@ -50,7 +51,7 @@ def open_grievance(
     as_json: AsJson = False,
 ) -> None:
     """Take in a complaint at the window; its number is what the household is told."""
-    body = {"household_id": household_id, "text": text, "category": category, "decision_id": decision}
+    body = {"household_id": household_id, "text": words, "category": category, "decision_id": decision}
     with terminal.client("registration") as http:
         headers = {"Idempotency-Key": request_id or str(uuid4())}
         opened = terminal.checked(http.post("/grievances", json=body, headers=headers)).json()
@@ -78,15 +79,11 @@ def list_grievances(
 def show(number: Number, as_json: AsJson = False) -> None:
     """Show a grievance with its text and every step: who, when and why.
 
-    The text of an SMS from a number that is no one household's is kept by notifications, and asked there.
+    The text of an SMS from a number that is no one household's rests elsewhere: `tonle grievances text ID`
+    with its `message_id`.
     """
     with terminal.client("registration") as http:
         found = terminal.checked(http.get(f"/grievances/{number}")).json()
-    if found["text"] is None and found["message_id"]:
-        with terminal.client("notifications") as http:
-            answer = http.get(f"/messages/{found['message_id']}")
-        if answer.status_code == httpx.codes.OK:
-            found["text"] = answer.json()["text"]
     if as_json:
         terminal.emit(found, as_json)
         return
@@ -94,6 +91,25 @@ def show(number: Number, as_json: AsJson = False) -> None:
     typer.echo()
     names = ("at", "step", "state", "level", "due_on", "actor", "note")
     terminal.emit([{name: each[name] for name in names} for each in found["steps"]], as_json)
+
+
+def text(
+    message_id: Annotated[str, typer.Argument(metavar="ID", help="The grievance's `message_id`.")],
+    as_json: AsJson = False,
+) -> None:
+    """Read what was written from a number of no household, with a token of `tonle grievances reader`."""
+    with terminal.client("notifications") as http:
+        terminal.emit(terminal.checked(http.get(f"/messages/{message_id}")).json(), as_json)
+
+
+def add_reader(
+    name: Annotated[str, typer.Argument(help="Who it is.")],
+    as_json: AsJson = False,
+) -> None:
+    """Let somebody read such messages. The token is shown once: they set it as TONLE_TOKEN for that."""
+    with terminal.client("notifications") as http:
+        answer = http.post("/callers", json={"name": name, "actions": ["messages.read"], "area": ""})
+    terminal.emit(terminal.checked(answer).json(), as_json)
 
 
 def acknowledge(number: Number, note: Note = None, as_json: AsJson = False) -> None:
