@@ -1,6 +1,7 @@
 """`tonle calendar` and `tonle appeals`: what happens to a household between registrations."""
 
 import time
+from enum import StrEnum
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
@@ -12,7 +13,13 @@ from tonle import terminal
 POLL_S = 0.3
 AsJson = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
 Verdict = Literal["overturned", "upheld"]
-Action = Literal["prepare", "decide"]
+
+
+class Action(StrEnum):
+    """What somebody may do with appeals."""
+
+    PREPARE = "prepare"
+    DECIDE = "decide"
 
 
 def mount(app: typer.Typer) -> None:
@@ -67,7 +74,7 @@ def add_person(
     as_json: AsJson = False,
 ) -> None:
     """Let somebody prepare or decide appeals. The token is shown once, to be set as TONLE_TOKEN."""
-    body = {"name": name, "actions": [*(f"appeal.{each}" for each in action), "read"], "area": ""}
+    body = {"name": name, "actions": [*(f"appeal.{each.value}" for each in action), "read"], "area": ""}
     with terminal.client("eligibility") as http:
         terminal.emit(terminal.checked(http.post("/callers", json=body)).json(), as_json)
 
