@@ -16,7 +16,7 @@ from contracts.household import Payee
 from contracts.payment import InstructionKind, PaymentInstruction, PaymentIssued, PayTo
 from contracts.sealed import Sealed
 from contracts.topics import ELIGIBILITY_SCORED, PAYMENT_ISSUED, partner_instruction
-from services.payments.partners.jose import Agreement, Signer
+from vault.jose import Agreement, Signer
 
 SCHEMA = """
 create table if not exists payment (

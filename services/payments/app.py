@@ -13,9 +13,9 @@ from postbox.message import Handler, Subscription
 from postbox.service import Job, Service, ServiceSettings, run
 from services.payments import api, handlers, jobs
 from services.payments.handlers import Office
-from services.payments.partners.kafka import KafkaPartner, read_key
+from services.payments.partners.kafka import KafkaPartner
 from services.payments.states import Patience
-from vault import keyring
+from vault import jose, keyring
 from vault.master import MasterKey
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -45,15 +45,15 @@ class PaymentsSettings(ServiceSettings):
 
 def office_of(settings: PaymentsSettings) -> Office:
     """Keys read once: importing one costs more than signing with it."""
-    sign_with = read_key(settings.signing_key_file, "Ed25519")
+    sign_with = jose.read_key(settings.signing_key_file, "Ed25519")
     return Office(
         MasterKey.from_file(settings.master_key_file),
         {
             name: KafkaPartner(
                 name,
                 sign_with=sign_with,
-                encrypt_to=read_key(keys.encrypt_to, "X25519"),
-                verify_with=read_key(keys.verify_with, "Ed25519"),
+                encrypt_to=jose.read_key(keys.encrypt_to, "X25519"),
+                verify_with=jose.read_key(keys.verify_with, "Ed25519"),
             )
             for name, keys in settings.partners.items()
         },

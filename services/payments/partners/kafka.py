@@ -3,11 +3,8 @@
 `docs/decisions/0005-jose-for-partners.md` and 0011 have the choice of tokens and what they cost.
 """
 
-import json
 from datetime import datetime
 from functools import cached_property
-from pathlib import Path
-from typing import Literal
 
 from joserfc.jwk import OKPKey
 
@@ -26,15 +23,7 @@ from contracts.wire import (
     event_id,
     load,
 )
-from services.payments.partners.jose import Agreement, NotSigned, Signer, Verifier
-
-
-def read_key(path: Path, curve: Literal["Ed25519", "X25519"]) -> OKPKey:
-    """A JWK file as an imported key, once per process. Raises `ValueError` for a key of another curve."""
-    key = OKPKey.import_key(json.loads(path.read_text()))
-    if key.curve_name != curve:
-        raise ValueError(f"{path}: a JWK with curve {curve} is needed, this one is {key.curve_name}")
-    return key
+from vault.jose import Agreement, NotSigned, Signer, Verifier
 
 
 class KafkaPartner:

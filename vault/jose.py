@@ -1,4 +1,4 @@
-"""The JOSE we exchange with partners, in compact form: one shape to write, one to read.
+"""The JOSE we exchange with whoever is outside, in compact form: one shape to write, one to read.
 
 A JWS with Ed25519 (RFC 7515, 9864), and one inside a JWE with ECDH-ES+A256KW on X25519 and A256GCM (RFC 7516,
 7518, 8037). `docs/decisions/0011-one-key-agreement-a-batch.md` says why no library does it; tests use one.
@@ -9,6 +9,7 @@ import os
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Mapping
 from functools import lru_cache
+from pathlib import Path
 from typing import Literal
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -35,6 +36,14 @@ class NotSigned(ValueError):
     """What was to be a signed token is none, or its signature is another's."""
 
 
+def read_key(path: Path, curve: Literal["Ed25519", "X25519"]) -> OKPKey:
+    """A JWK file as an imported key, once per process. Raises `ValueError` for a key of another curve."""
+    key = OKPKey.import_key(json.loads(path.read_text()))
+    if key.curve_name != curve:
+        raise ValueError(f"{path}: a JWK with curve {curve} is needed, this one is {key.curve_name}")
+    return key
+
+
 class Signer:
     """Signs as us."""
 
@@ -52,14 +61,14 @@ class Signer:
 
 
 class Agreement:
-    """One key agreement with a partner, under an ephemeral key of its own: lives as long as one batch.
+    """One key agreement with one recipient, under an ephemeral key of its own: lives as long as one batch.
 
     What is agreed wraps a fresh content key for every message, so no two messages share key or nonce.
     """
 
-    def __init__(self, partner: OKPKey) -> None:
+    def __init__(self, recipient: OKPKey) -> None:
         """Raises `ValueError` for a key that is no X25519 key."""
-        theirs = partner.public_key
+        theirs = recipient.public_key
         if not isinstance(theirs, X25519PublicKey):
             raise ValueError("an X25519 key is needed to encrypt to")
         ephemeral = X25519PrivateKey.generate()
@@ -71,13 +80,13 @@ class Agreement:
                 "alg": _WRAPPING,
                 "enc": "A256GCM",
                 "cty": "jose",
-                "kid": partner.thumbprint(),
+                "kid": recipient.thumbprint(),
                 "epk": {"kty": "OKP", "crv": "X25519", "x": public},
             }
         )
 
     def encrypt(self, token: bytes) -> bytes:
-        """A JWE of a JWS, for the partner alone."""
+        """A JWE of a JWS, for the recipient alone."""
         key, nonce = os.urandom(_KEY_BYTES), os.urandom(_NONCE_BYTES)
         sealed = AESGCM(key).encrypt(nonce, token, self._header)
         wrapped = aes_key_wrap(self._wrap_with, key)
@@ -86,7 +95,7 @@ class Agreement:
 
 
 class SignedHeader(BaseModel):
-    """What a partner may say in a token's header: anything else, `crit` too, is refused."""
+    """What another may say in a token's header: anything else, `crit` too, is refused."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
@@ -98,7 +107,7 @@ class SignedHeader(BaseModel):
 
 
 class Verifier:
-    """Reads what one partner signed."""
+    """Reads what one other signed."""
 
     def __init__(self, key: OKPKey) -> None:
         """Raises `ValueError` for a key that is no Ed25519 key."""

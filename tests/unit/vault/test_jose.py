@@ -11,7 +11,7 @@ from joserfc.jwk import OKPKey
 from joserfc.jws import JWSRegistry
 from joserfc.registry import HeaderParameter
 
-from services.payments.partners.jose import Agreement, NotSigned, Signer, Verifier
+from vault.jose import Agreement, NotSigned, Signer, Verifier
 
 OURS, THEIRS = (OKPKey.generate_key("Ed25519", private=True) for _ in range(2))
 ENCRYPT_TO = OKPKey.generate_key("X25519", private=True)
