@@ -61,7 +61,11 @@ def show(
     for line in found["missing"]:
         terminal.emit({"missing": line}, as_json)
     groups = [
-        {"counted": name, "any_of": " or ".join(each["any_of"]), "counts": each["counts"]}
+        {
+            "counted": name,
+            "any_of": each["sum"] or " or ".join(each["any_of"]),
+            "counts": "sum" if each["sum"] else each["counts"],
+        }
         for name, each in found["persons"].items()
     ]
     conditions = [{name: each[name] for name in ("reason", "holds", "en")} for each in found["conditions"]]

@@ -97,11 +97,19 @@ class Version(Strict):
 class Counted(Strict):
     """Members a programme pays for: those of whom one condition of `any_of` (CEL, on one person) holds.
 
-    `each_condition` counts a person once for every condition that holds.
+    `each_condition` counts a person once for every condition that holds; `sum`, instead of `any_of`, counts
+    a person as often as it says (CEL, a whole number).
     """
 
-    any_of: Annotated[tuple[str, ...], Field(min_length=1)]
+    any_of: tuple[str, ...] = ()
     counts: Literal["each_person_once", "each_condition"] = "each_person_once"
+    sum: str | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if bool(self.any_of) == (self.sum is not None):
+            raise wrong("counts nobody, or in two ways", "write either any_of or sum")
+        return self
 
 
 class Condition(Words):

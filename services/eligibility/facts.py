@@ -23,7 +23,7 @@ from contracts.household import (
     Work,
 )
 from contracts.model import UNRECOGNISED, Contract
-from services.eligibility import conditions
+from services.eligibility.conditions import NO_VISITS, Observed, observed
 
 
 class School(Contract):
@@ -69,6 +69,8 @@ _TOLD = Fact("as told at registration", "`conditions`")
 _SHOCK = Fact("declared for the commune on the reference date", "shocks; none can be declared yet: no")
 _REPORTS = "`condition.reported.v1`"
 _VISITS = Fact("visits in the month of the reference date, or first reported in it", _REPORTS)
+_OF_PERSON = Fact("visits of this person in that month; a child's are reported under the child", _REPORTS)
+_BEFORE = Fact("visits of this person in earlier months, since her last delivery; of one pregnancy", _REPORTS)
 _SCHOOLS = "`none`, `primary`, `lower_secondary`, `upper_secondary`"
 
 
@@ -90,6 +92,12 @@ class Person(NamedTuple):
         ),
     ] = 0
     work: Annotated[str, Fact("`formal`, `informal`, `none`, `unknown`", "`work`")] = "unknown"
+    visits_antenatal: Annotated[int, _OF_PERSON] = 0
+    visits_antenatal_before: Annotated[int, _BEFORE] = 0
+    visits_postnatal: Annotated[int, _OF_PERSON] = 0
+    visits_postnatal_before: Annotated[int, _BEFORE] = 0
+    visits_vaccination: Annotated[int, _OF_PERSON] = 0
+    visits_vaccination_before: Annotated[int, _BEFORE] = 0
 
 
 class Circumstances(NamedTuple):
@@ -131,12 +139,10 @@ def facts_of(
 
     Who is born later is no member yet. HIV counts only where the household consented to health data.
     """
-    seen = conditions.observed(reports, on)
+    seen = observed(reports, on)
     may_use_health = Purpose.HEALTH_DATA in people.consents
     persons = tuple(
-        _person(member, on, may_use_health, seen.attendance.get(member.person_id))
-        for member in people.members
-        if member.birth_date <= on
+        _person(member, on, may_use_health, seen) for member in people.members if member.birth_date <= on
     )
     card = people.equity_card
     expires_on = card.expires_on if card else None
@@ -157,24 +163,24 @@ def facts_of(
     )
 
 
-def _person(
-    member: Member | household.Member, on: date, may_use_health: bool, attended: int | None
-) -> Person:
-    conditions, school = member.conditions, member.school
+def _person(member: Member | household.Member, on: date, may_use_health: bool, seen: Observed) -> Person:
+    told, school = member.conditions, member.school
+    attended, visits = seen.attendance.get(member.person_id), seen.visits_of.get(member.person_id, NO_VISITS)
     age = age_on(member.birth_date, on)
     female = member.sex is Sex.FEMALE
-    if not conditions and school is None and member.work is None:
+    if not told and school is None and member.work is None and visits is NO_VISITS:
         return Person(age, female)
     return Person(
         age,
         female,
-        disability=Condition.DISABILITY in conditions,
-        pregnancy=Condition.PREGNANCY in conditions,
-        hiv=may_use_health and Condition.HIV in conditions,
-        returned_migrant=Condition.RETURNED_MIGRANT in conditions,
+        disability=Condition.DISABILITY in told,
+        pregnancy=Condition.PREGNANCY in told,
+        hiv=may_use_health and Condition.HIV in told,
+        returned_migrant=Condition.RETURNED_MIGRANT in told,
         school=school.level.value if school and school.level.value != UNRECOGNISED else "none",
         attendance_percent=_attendance(school, attended),
         work=member.work.value if member.work and member.work is not Work.UNRECOGNISED else "unknown",
+        **visits._asdict(),
     )
 
 

@@ -7,7 +7,7 @@ from datetime import date
 from functools import cached_property, lru_cache
 from operator import itemgetter
 
-from services.eligibility import expressions, reading
+from services.eligibility import documents, expressions, reading
 from services.eligibility.documents import Document, Version
 from services.eligibility.expressions import Expression, Miswritten, Value
 from services.eligibility.facts import CIRCUMSTANCES, PERSON, Circumstances, Person, Vocabulary
@@ -24,14 +24,14 @@ RateTable = Mapping[tuple[str, str], Rates]
 
 @dataclass(frozen=True)
 class Counted:
-    """Which members a programme pays for."""
+    """Which members a programme pays for; `rules` are conditions, or one that says how often."""
 
     rules: tuple[Expression, ...]
     once: bool
 
     def count(self, person: Mapping[str, Value]) -> int:
         """How often a person counts, from facts by name."""
-        hits = sum(bool(rule.value(person)) for rule in self.rules)
+        hits = sum(int(rule.value(person)) for rule in self.rules)
         return min(hits, 1) if self.once else hits
 
 
@@ -129,16 +129,7 @@ def parse(file: str, content: bytes) -> Programme:
         content,
         hashlib.sha256(content).hexdigest(),
         missing,
-        persons={
-            name: Counted(
-                tuple(
-                    compiler.compile(text, PERSON, bool, ("persons", name, "any_of", at))
-                    for at, text in enumerate(group.any_of)
-                ),
-                once=group.counts == "each_person_once",
-            )
-            for name, group in document.persons.items()
-        },
+        persons={name: compiler.group(name, group) for name, group in document.persons.items()},
         conditions={
             each.reason: compiler.compile(each.holds, vocabulary, bool, ("conditions", at, "holds"))
             for at, each in enumerate(document.conditions)
@@ -162,6 +153,15 @@ class _Compiler:
             for name in source.document.persons
             if name in CIRCUMSTANCES
         ]
+
+    def group(self, name: str, group: documents.Counted) -> Counted:
+        if group.sum is not None:
+            return Counted((self.compile(group.sum, PERSON, int, ("persons", name, "sum")),), once=False)
+        rules = (
+            self.compile(text, PERSON, bool, ("persons", name, "any_of", at))
+            for at, text in enumerate(group.any_of)
+        )
+        return Counted(tuple(rules), once=group.counts == "each_person_once")
 
     def compile(self, text: str, vocabulary: Vocabulary, gives: type, place: Place) -> Expression:
         try:

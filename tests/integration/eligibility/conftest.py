@@ -78,14 +78,14 @@ class Scene:
             topic = topics.HOUSEHOLD_KEY
             known_as = wire.event_id(topic, about, state)
             cause = Cause("request", "request", TRACE)
-            await self._send(
+            await self.send(
                 wire.emit(topic, data, id=known_as, key=about, sequence=1, time=START, cause=cause)
             )
 
     async def tell(self, *events: Event) -> None:
         """Put events on their topics, as they are."""
         for event in events:
-            await self._send(
+            await self.send(
                 wire.emit(
                     _TOPICS[event.type],
                     event.data,
@@ -130,7 +130,8 @@ class Scene:
         ) as client:
             return await client.post(path, json=body)
 
-    async def _send(self, record: Record) -> None:
+    async def send(self, record: Record) -> None:
+        """Put a record on its topic."""
         await self.producer.send_and_wait(
             self.settings.topic_prefix + record.topic,
             value=record.value,

@@ -7,9 +7,10 @@ import pytest
 from contracts.appeal import Ruling, Verdict
 from contracts.condition import ConditionKind, ConditionReport
 from contracts.eligibility import Outcome
-from contracts.household import AreaType, Level
+from contracts.household import AreaType, Condition, Level
 from contracts.milestone import MilestoneKind
 from services.eligibility import conditions, library, milestones
+from services.eligibility.app import FOLDER, read_programmes
 from services.eligibility.appeals import FIRM, Appeal, Waiver, waiver
 from services.eligibility.facts import People, facts_of
 from services.eligibility.milestones import Notice, birthdays_that_matter
@@ -49,6 +50,62 @@ def test_a_visit_counts_in_one_month_only(reports: list[ConditionReport], counte
         for month in counted
     }
     assert found == counted
+
+
+def antenatal(*days: date, **changes: object) -> list[ConditionReport]:
+    return [
+        report(
+            reference=f"a-{day}", kind=ConditionKind.ANTENATAL_VISIT, on=day, **{"reported_on": day} | changes
+        )
+        for day in days
+    ]
+
+
+FIVE = [date(2025, 2, 20), date(2025, 3, 2), date(2025, 3, 20), date(2025, 4, 2), date(2025, 4, 20)]
+DELIVERED = report(reference="d", kind=ConditionKind.DELIVERY, on=date(2025, 3, 25))
+
+
+@pytest.mark.parametrize(
+    ("reports", "now_and_before"),
+    [
+        (antenatal(*FIVE), (2, 3)),
+        (antenatal(*FIVE, person_id="another"), (0, 0)),
+        ([*antenatal(*FIVE), DELIVERED], (2, 0)),
+        ([*antenatal(*FIVE), report(reference="d", kind=ConditionKind.DELIVERY, on=FIVE[-1])], (2, 3)),
+        (antenatal(date(2024, 6, 1), *FIVE), (2, 3)),
+        (antenatal(*FIVE[:3], reported_on=date(2025, 4, 25)), (3, 0)),
+        (antenatal(*FIVE, withdrawn=True), (0, 0)),
+    ],
+    ids=["one pregnancy", "of another", "after a birth", "that birth ends", "long ago", "late", "withdrawn"],
+)
+def test_antenatal_visits_are_numbered_within_a_pregnancy(
+    reports: list[ConditionReport], now_and_before: tuple[int, int]
+) -> None:
+    found = conditions.observed(reports, date(2025, 4, 30)).visits_of.get("p", conditions.NO_VISITS)
+    assert (found.visits_antenatal, found.visits_antenatal_before) == now_and_before
+
+
+def test_visits_after_a_birth_are_numbered_from_that_birth_on() -> None:
+    months = [report(reference=str(month), on=date(2025, month, 26)) for month in (1, 2, 3, 4)]
+    late = [each.model_copy(update={"reported_on": each.on}) for each in months]
+    without = conditions.observed(late, date(2025, 4, 30)).visits_of["p"]
+    since_birth = conditions.observed([*late, DELIVERED], date(2025, 4, 30)).visits_of["p"]
+    assert (without.visits_vaccination, without.visits_vaccination_before) == (1, 3)
+    assert (since_birth.visits_vaccination, since_birth.visits_vaccination_before) == (1, 1)
+
+
+def test_the_fifth_visit_of_a_pregnancy_is_not_paid() -> None:
+    mother = member().model_copy(update={"person_id": "p", "conditions": (Condition.PREGNANCY,)})
+    programme = read_programmes(FOLDER / "programmes")["pregnancy-and-children-under-2"]
+
+    def riel(month: int) -> int:
+        on = date(2025, month, 28)
+        facts = facts_of(
+            persons(mother), Level.POOR_1, AreaType.RURAL, "010201", on, reports=antenatal(*FIVE)
+        )
+        return decide(programme, facts, Occasion(on)).amount
+
+    assert [riel(month) for month in (2, 3, 4, 5)] == [80_000, 160_000, 80_000, 0]
 
 
 def test_twins_are_two_deliveries() -> None:
