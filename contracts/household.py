@@ -14,6 +14,9 @@ HouseholdId = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za
 CommuneCode = Annotated[str, Field(pattern=r"^\d{6}$", description="gazetteer code, leading zeros kept")]
 VillageCode = Annotated[str, Field(pattern=r"^\d{8}$", description="gazetteer code, leading zeros kept")]
 Revision = Annotated[int, Field(ge=1)]
+KHMER, ENGLISH = "km", "en"
+Language = Annotated[str, Field(title="Language", json_schema_extra={"x-extensible-enum": [KHMER, ENGLISH]})]
+"""A language tag (BCP 47); any is read as it stands. The schema names those with words from the start."""
 
 
 class Sex(OpenEnum):
@@ -97,12 +100,6 @@ class ContactPreference(OpenEnum):
     UNRECOGNISED = _UNRECOGNISED
 
 
-class Language(OpenEnum):
-    KHMER = "km"
-    ENGLISH = "en"
-    UNRECOGNISED = _UNRECOGNISED
-
-
 class School(Contract):
     """Enrolment of a member: level, and attendance of the last term in percent where known."""
 
@@ -172,7 +169,7 @@ class Payee(Contract):
     name_latin: str
     phone: str | None = None
     account: Account | None = None
-    language: Language = Language.KHMER
+    language: Language = KHMER
     contact: ContactPreference = ContactPreference.NEUTRAL
     fallback_phone: str | None = None
 

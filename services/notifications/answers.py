@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from contracts import topics, wire
-from contracts.household import ContactPreference, Language
+from contracts.household import ContactPreference
 from contracts.model import Contract
 from services.notifications import sms, steps
 from services.notifications.heard import Recipient
@@ -47,8 +47,8 @@ class Worded(Contract):
 
 
 def make(master: MasterKey, wording: Wording, answer: Answer, id: str, at: datetime) -> NewSms:
-    """The SMS of an answer, under an id that says nothing. A language without words is told in Khmer."""
-    language = answer.language if answer.language in wording.names else Language.KHMER.value
+    """The SMS of an answer, under an id that says nothing."""
+    language = wording.language(answer.template, answer.language)
     text, _ = wording.render(answer.template, language, full=False, facts=answer.facts)
     worded = Worded(phone=answer.phone, text=text, language=language)
     return NewSms(

@@ -5,7 +5,7 @@ from datetime import date, datetime, time, timedelta, timezone
 from typing import NamedTuple
 
 from contracts import topics, wire
-from contracts.household import ContactPreference, Language
+from contracts.household import ContactPreference
 from services.notifications import sms, steps
 from services.notifications.heard import Recipient
 from services.notifications.operators import operator_of
@@ -121,14 +121,13 @@ def _number(who: Recipient, to: To) -> _Addressed | str:
 
 
 def _worded(wording: Wording, claimed: Claimed, found: _Addressed) -> Ready:
-    """A language without words is told in Khmer."""
     who = found.recipient
-    language = who.language if who.language in wording.names else Language.KHMER.value
     into = who.account if who.account and who.account.provider == claimed.facts.partner else None
     account = into.number[-ACCOUNT_DIGITS:] if into else None
     facts = claimed.facts._replace(account=account, until=claimed.facts.until or claimed.on_date)
     operator = operator_of(found.phone)
     template = steps.SHARED_PHONE if found.is_shared else claimed.template
+    language = wording.language(template, who.language)
     full = who.contact is ContactPreference.FULL
     text, segments = wording.render(template, language, full=full, facts=facts)
     return Ready(claimed.sms_id, found.phone, text, language, segments, claimed.traceparent, operator)

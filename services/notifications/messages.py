@@ -9,11 +9,11 @@ from typing import Annotated, Final
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from contracts.household import ENGLISH, KHMER
 from services.notifications.segments import BASIC, EXTENSION
 
 CHARACTERS_MOST: Final = 1600
 """More than ten segments in any alphabet: what is longer is cut."""
-ENGLISH, KHMER = "en", "km"
 _ESCAPE = 0x1B
 _EXTENDED = dict(zip(b"\x0a\x14\x28\x29\x2f\x3c\x3d\x3e\x40\x65", EXTENSION, strict=True))
 """TS 23.038, 6.2.1.1: what follows an escape, in the order of `EXTENSION`."""

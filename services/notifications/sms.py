@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Final, NamedTuple
 
 from contracts import topics, wire
-from contracts.household import Language
+from contracts.household import KHMER
 from contracts.sms import SmsEncoding, SmsSent, SmsStatus, SmsUpdated
 from contracts.wire import Cause, M, Received, Record
 from services.notifications.segments import Segments
@@ -160,7 +160,7 @@ def announce(finished: Finished, gateway: str, now: datetime) -> Record | None:
                 household_id=finished.household_id,
                 payment_id=finished.payment_id,
                 template=finished.template,
-                language=Language(finished.language or ""),
+                language=finished.language or KHMER,
                 encoding=SmsEncoding(finished.encoding or ""),
                 segments=finished.segments or 1,
                 gateway=gateway,

@@ -1,7 +1,8 @@
 """What an SMS says: templates as data, checked when they are loaded, rendered in the reader's way.
 
 `<template>.<language>.yaml` says one step in one language, `<template>.<programme>.<language>.yaml` says it
-for one programme to who wants it in full, `names.<language>.yaml` makes a language: nothing else lists them.
+for one programme to who wants it in full, `names.<language>.yaml` makes a language (a tag of BCP 47): nothing
+else lists them. What a language does not say is said in Khmer.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,6 +13,7 @@ from itertools import product
 from string import Formatter
 from typing import NamedTuple
 
+from contracts.household import KHMER
 from services.notifications.segments import Segments, measure
 from services.notifications.steps import WORDED, Step
 from services.notifications.template_files import (
@@ -74,6 +76,12 @@ class Wording:
     templates: Mapping[tuple[str, str], Template]
     of_programmes: Mapping[tuple[str, str, str], Form]
 
+    def language(self, template: str, wanted: str) -> str:
+        """What to say it in: the wanted language, a wider one (`lo` for `lo-LA`: RFC 4647, 3.4), or Khmer."""
+        while wanted and (template, wanted) not in self.templates:
+            wanted = wanted.rpartition("-")[0]
+        return wanted or KHMER
+
     def render(self, template: str, language: str, *, full: bool, facts: Facts) -> Text:
         """The SMS in this language. A programme without a public name is told in the neutral form."""
         form, names = self._form(template, language, full=full, facts=facts), self.names[language]
@@ -131,10 +139,10 @@ def load(files: Mapping[str, str], *, western_digits: bool = False) -> Wording:
 
 
 def _check_whole(wording: Wording) -> None:
-    """Every language says every step, and names each programme that has words of its own."""
-    for template, language in product(WORDED, wording.names):
-        if (template, language) not in wording.templates:
-            raise TemplateRefused(f"{template}.{language}.yaml: missing; write it, as {language} has names")
+    """Khmer says every step, and every language names each programme that has words of its own."""
+    for template in WORDED:
+        if (template, KHMER) not in wording.templates:
+            raise TemplateRefused(f"{template}.{KHMER}.yaml: missing; write it: others fall back to it")
     for template, language in wording.templates:
         if language not in wording.names:
             raise TemplateRefused(

@@ -10,6 +10,7 @@ HOUSEHOLD_OPTIONAL = (
     "card_number",
     "card_expires_on",
     "phone",
+    "fallback_phone",
     "account_provider",
     "account_number",
     "contact",

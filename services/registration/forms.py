@@ -42,6 +42,7 @@ class HouseholdForm(BaseModel):
     card_number: Text | None = None
     card_expires_on: Text | None = None
     phone: Text | None = None
+    fallback_phone: Text | None = None
     account_provider: Text | None = None
     account_number: Text | None = None
     contact: Text | None = None
@@ -110,6 +111,7 @@ def form_of(reference: str, level: str, persons: Persons, payee: Payee) -> House
         card_number=card.number if card else None,
         card_expires_on=card.expires_on.isoformat() if card and card.expires_on else None,
         phone=payee.phone,
+        fallback_phone=payee.fallback_phone,
         account_provider=payee.account.provider if payee.account else None,
         account_number=payee.account.number if payee.account else None,
         contact=payee.contact,

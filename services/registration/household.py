@@ -82,6 +82,7 @@ class Household(NamedTuple):
     collector: int
     card: Card | None
     phone: str | None
+    fallback_phone: str | None
     account: PaymentAccount | None
     contact: str
     language: str
@@ -114,6 +115,8 @@ class Household(NamedTuple):
             self.consents,
             self.dwelling,
             self.assets,
+            # Came later, too.
+            *([self.fallback_phone] if self.fallback_phone else []),
         )
         return hashlib.sha256(_compact(said).encode()).digest()
 
@@ -141,7 +144,10 @@ class Household(NamedTuple):
             said["phone"] = self.phone
         if self.account is not None:
             said["account"] = _known(self.account)
-        return to_json(said | {"language": self.language, "contact": self.contact})
+        said |= {"language": self.language, "contact": self.contact}
+        if self.fallback_phone is not None:
+            said["fallback_phone"] = self.fallback_phone
+        return to_json(said)
 
 
 def _member(person_id: str, person: Person) -> dict[str, object]:

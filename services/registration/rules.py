@@ -4,15 +4,18 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from datetime import date
+from functools import lru_cache
 
 import phonenumbers
+from langcodes import standardize_tag, tag_is_valid
+from langcodes.tag_parser import LanguageTagError
 from phonenumbers import PhoneMetadata
 
 from contracts.household import (
+    KHMER,
     AreaType,
     Condition,
     ContactPreference,
-    Language,
     Level,
     Purpose,
     Relation,
@@ -61,7 +64,6 @@ _SCHOOLS = _writable(SchoolLevel)
 _WORKS = _writable(Work)
 _PURPOSES = _writable(Purpose)
 _CONTACTS = _writable(ContactPreference)
-_LANGUAGES = _writable(Language)
 _YES_NO = {"yes": True, "no": False}
 _NOWHERE = Place("", "", "", AreaType.RURAL)
 _NO_DWELLING = Materials()
@@ -94,6 +96,11 @@ def examine(row: Row, gazetteer: Gazetteer, today: date) -> Household | list[Fla
     consents = cells.words("consents", _PURPOSES)
     _check_consent(cells, members, consents)
     card, account = _card(cells), _account(cells)
+    phone, fallback_phone = _phone(cells, "phone"), _phone(cells, "fallback_phone")
+    if fallback_phone is not None and fallback_phone == phone:
+        cells.flaw(
+            "fallback_phone", "is the same as phone", "Write somebody else's number, or leave it empty."
+        )
     found = Household(
         reference=reference or "",
         household_id=household_id(reference or ""),
@@ -102,10 +109,11 @@ def examine(row: Row, gazetteer: Gazetteer, today: date) -> Household | list[Fla
         members=tuple(members),
         collector=cells.number("collector", 1, max(1, len(members))) or 1,
         card=card,
-        phone=_phone(cells),
+        phone=phone,
+        fallback_phone=fallback_phone,
         account=account,
         contact=cells.word("contact", _CONTACTS) or ContactPreference.NEUTRAL,
-        language=cells.word("language", _LANGUAGES) or Language.KHMER,
+        language=_language(cells),
         consents=consents,
         dwelling=_dwelling(cells),
         assets=tuple(sorted(set(split(row.get("assets"))))),
@@ -235,8 +243,8 @@ def _card(cells: Cells) -> Card | None:
     return Card(number, expires_on)
 
 
-def _phone(cells: Cells) -> str | None:
-    value = cells.row.get("phone")
+def _phone(cells: Cells, field: str) -> str | None:
+    value = cells.row.get(field)
     if value is None:
         return None
     national = value.replace(" ", "").removeprefix("+855").removeprefix("0")
@@ -248,8 +256,26 @@ def _phone(cells: Cells) -> str | None:
             return f"+855{number.national_number}"
     except phonenumbers.NumberParseException:
         pass
-    cells.flaw("phone", "is no Cambodian telephone number", "Write it like 012 345 678, or leave it empty.")
+    cells.flaw(field, "is no Cambodian telephone number", "Write it like 012 345 678, or leave it empty.")
     return None
+
+
+def _language(cells: Cells) -> str:
+    found = _tag(cells.row.get("language", KHMER))
+    if found is None:
+        cells.flaw(
+            "language", "is no language tag", "Write km for Khmer, en for English, or another tag of BCP 47."
+        )
+    return found or KHMER
+
+
+@lru_cache(maxsize=1024)
+def _tag(written: str) -> str | None:
+    """A language tag (BCP 47) in its usual spelling; None for what the registry of IANA does not have."""
+    try:
+        return standardize_tag(written) if tag_is_valid(written) else None
+    except LanguageTagError:
+        return None
 
 
 def _account(cells: Cells) -> PaymentAccount | None:

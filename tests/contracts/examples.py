@@ -19,6 +19,7 @@ from contracts.eligibility import (
     ProgrammeDecision,
 )
 from contracts.household import (
+    KHMER,
     Account,
     AreaType,
     Channel,
@@ -28,7 +29,6 @@ from contracts.household import (
     HouseholdRegistered,
     KeyPurpose,
     KeyState,
-    Language,
     Level,
 )
 from contracts.milestone import MilestoneKind, MilestoneReached
@@ -250,7 +250,7 @@ FULL: dict[str, Contract] = {
         household_id=HOUSEHOLD,
         payment_id=PAYMENT,
         template="payment-issued",
-        language=Language.KHMER,
+        language=KHMER,
         encoding=SmsEncoding.UCS_2,
         segments=2,
         gateway="kannel",

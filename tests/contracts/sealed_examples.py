@@ -6,12 +6,12 @@ from contracts.appeal import Ruling
 from contracts.condition import ConditionKind, ConditionReport
 from contracts.eligibility import Line, Outcome, ProgrammeDecision, SensitiveDecisions
 from contracts.household import (
+    KHMER,
     Account,
     Condition,
     ContactPreference,
     Dwelling,
     EquityCard,
-    Language,
     Member,
     Payee,
     Persons,
@@ -78,7 +78,7 @@ PAYEE = Payee(
     name_latin="Sok Dara",
     phone="+85512345678",
     account=Account(provider="wing", number="00123456"),
-    language=Language.KHMER,
+    language=KHMER,
     contact=ContactPreference.FULL,
     fallback_phone="+85598765432",
 )

@@ -93,11 +93,19 @@ async def test_a_household_is_revised_by_columns_and_exits(commands: Commands, o
     commands.token = await open_window.registrar()
     await open_window.imported(csv_bytes([row(1)]))
     first = household_id("R-1")
-    changed = ("phone=012 345 679", "member_2_school=primary", "card_number=", "card_expires_on=")
+    changed = (
+        "phone=012 345 679",
+        "fallback_phone=097 123 4567",
+        "language=jra",
+        "member_2_school=primary",
+        "card_number=",
+        "card_expires_on=",
+    )
     sets = [f"--set={each}" for each in (*changed, "consents=delivery;research", "collector=2")]
     assert (await commands.json("household", "revise", first, *sets))["revision"] == 2
     found = (await open_window.get(f"/households/{first}")).json()["household"]
     assert (found["phone"], found["card_number"], found["collector"]) == ("+85512345679", None, 2)
+    assert (found["fallback_phone"], found["language"]) == ("+855971234567", "jra")
     assert found["members"][1]["school"] == "primary"
     assert found["consents"] == ["delivery", "research"]
     stale = await commands.run("household", "revise", first, "--set", "level=poor_2", "--replaces", "1")

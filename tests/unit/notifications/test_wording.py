@@ -158,11 +158,11 @@ def test_a_wrong_template_is_refused_with_file_and_remedy(file: str, old: str, n
 @pytest.mark.parametrize(
     ("missing", "reason"),
     [
-        (EN, "payment-ready.en.yaml: missing; write it, as en has names"),
+        (EN.replace(".en.", ".km."), "payment-ready.km.yaml: missing; write it: others fall back to it"),
         (NAMES, "names.en.yaml: missing; write it, as answer-help.en.yaml needs it"),
     ],
 )
-def test_a_language_is_whole_or_refused(missing: str, reason: str) -> None:
+def test_khmer_is_whole_and_every_language_has_its_names(missing: str, reason: str) -> None:
     with pytest.raises(TemplateRefused, match=reason):
         wording.load({file: text for file, text in FILES.items() if file != missing})
 
@@ -172,8 +172,23 @@ def test_a_file_that_is_not_named_like_a_template_is_refused() -> None:
         wording.load(FILES | {"notes.yaml": ""})
 
 
-def test_every_language_of_the_contract_has_its_names() -> None:
+def test_the_languages_of_the_schema_have_their_names() -> None:
     assert {Path(file).stem for file in FILES if file.startswith("names.")} == {"names.km", "names.en"}
+
+
+@pytest.mark.parametrize(
+    ("template", "wanted", "told"),
+    [
+        ("payment-ready", "lo", "lo"),
+        ("payment-ready", "lo-LA-x-old", "lo"),
+        ("payment-paid", "lo", "km"),
+        ("payment-ready", "jra", "km"),
+        ("payment-ready", "", "km"),
+    ],
+)
+def test_what_a_language_does_not_say_is_said_in_khmer(template: str, wanted: str, told: str) -> None:
+    some = {file.replace(".en.", ".lo."): FILES[file] for file in (EN, NAMES)}
+    assert wording.load(FILES | some).language(template, wanted) == told
 
 
 def test_a_file_for_a_step_there_is_not_is_refused() -> None:

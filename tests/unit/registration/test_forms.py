@@ -18,7 +18,7 @@ def given_back(found: Household) -> HouseholdForm:
     "change",
     [
         {},
-        {"collector": "2", "electricity": "no", "language": "en"},
+        {"collector": "2", "electricity": "no", "language": "lo-LA", "fallback_phone": "012 345 679"},
         {"card_number": "", "card_expires_on": "", "phone": "", "roof": "", "electricity": "", "assets": ""},
         {"account_provider": "", "account_number": "", "consents": "", "contact": "none"},
         {"member_2_school": "primary", "member_2_attendance_percent": "85", "member_1_conditions": "hiv"},

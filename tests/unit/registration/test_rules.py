@@ -22,6 +22,10 @@ BAD = [
     ({"card_expires_on": "2025-02-30"}, "card_expires_on", "no date"),
     ({"phone": "012"}, "phone", "no Cambodian telephone number"),
     ({"phone": "+33 6 12 34 56 78"}, "phone", "no Cambodian telephone number"),
+    ({"fallback_phone": "+33 6 12 34 56 78"}, "fallback_phone", "no Cambodian telephone number"),
+    ({"fallback_phone": "+85512345678"}, "fallback_phone", "the same as phone"),
+    ({"language": "kh"}, "language", "no language tag"),
+    ({"language": "Khmer"}, "language", "no language tag"),
     ({"account_number": ""}, "account_number", "is empty"),
     ({"account_provider": ""}, "account_provider", "is empty"),
     ({"account_number": "12"}, "account_number", "no account number"),
@@ -89,6 +93,13 @@ def test_phones_become_e164(written: str, e164: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("written", "tag"), [("", "km"), ("EN", "en"), ("jra", "jra"), ("km-khmr", "km"), ("zh-hant", "zh-Hant")]
+)
+def test_a_language_is_any_tag_there_is_in_its_usual_spelling(written: str, tag: str) -> None:
+    assert household(language=written).language == tag
+
+
+@pytest.mark.parametrize(
     ("commune", "area_type"),
     [
         ("120101", AreaType.PHNOM_PENH),
@@ -136,6 +147,7 @@ def test_equal_content_has_one_hash_however_it_is_written() -> None:
         {"village": URBAN},
         {"level": "poor_2"},
         {"phone": "012 345 679"},
+        {"fallback_phone": "012 345 679"},
         {"collector": "2"},
         {"card_expires_on": "2026-12-31"},
         {"member_2_birth_date": "2021-01-03"},
@@ -164,6 +176,7 @@ def test_the_hash_of_a_content_stays_what_databases_hold() -> None:
         {"member_1_conditions": "hiv;disability", "electricity": "no", "contact": "", "language": ""},
         {"member_2_school": "primary"},
         {"member_2_school": "primary", "member_2_attendance_percent": "85"},
+        {"fallback_phone": "012 345 679", "language": "jra"},
     ],
 )
 def test_what_is_sealed_is_what_its_contracts_would_write(change: dict[str, str]) -> None:
