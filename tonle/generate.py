@@ -53,7 +53,9 @@ def generate(
 ) -> None:
     """Write a file of sample households to import: real villages, made-up people.
 
-    Provinces and levels are in the shares of 2022, sizes and ages plausible. Nobody in it is real.
+    Provinces and levels are in the shares of the 690,895 poor households of 2022, sizes, ages, kin,
+    disability and school in those of a survey. Nobody in it is real; references begin with S and the seed.
+    All of the country: tonle generate --out national.csv --households 750895
     """
     if out.suffix.lower() not in FORMATS:
         terminal.fail(

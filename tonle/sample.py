@@ -1,20 +1,18 @@
 """Sample households as rows of an import file: drawn from a seed, the same seed gives the same rows."""
 
-from bisect import bisect
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from itertools import accumulate
 from random import Random
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from tonle import sample_facts as facts
+from tonle import sample_people
+from tonle.sample_people import Someone, Weights
 from tonle.sample_slips import registered_again
+from tonle.sample_survey import SIZE_MOST as MEMBERS_MOST
 
-T = TypeVar("T")
-
-MEMBERS_MOST = max(facts.SIZES)
 TODAY = date(2023, 6, 1).toordinal()
 """Ages are drawn as of this day, so that a file does not change with the calendar."""
 
@@ -34,18 +32,10 @@ COLUMNS = (
 _AT = {name: index for index, name in enumerate(COLUMNS)}
 _NO_MEMBER = [""] * len(MEMBER_COLUMNS)
 _REMEMBERED = 500
+_STRIDE = 7_368_787
+_PHONES = sum(10**digits for _, digits in facts.MOBILE_PREFIXES)
 
-
-class Weights(Generic[T]):
-    """A choice among values in given shares."""
-
-    def __init__(self, shares: Mapping[T, int]) -> None:
-        self._values = list(shares)
-        self._sums = list(accumulate(shares.values()))
-
-    def pick(self, chance: float) -> T:
-        """The value at `chance` (0..1)."""
-        return self._values[bisect(self._sums, chance * self._sums[-1])]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -70,9 +60,7 @@ class Sampler:
         self._villages = villages
         self._shares = shares
         self._earlier: deque[list[str]] = deque(maxlen=_REMEMBERED)
-        self._level = Weights(facts.LEVELS)
-        self._size = Weights(facts.SIZES)
-        self._province = Weights(facts.IDPOOR_HOUSEHOLDS)
+        self._place = Weights(_households())
 
     def rows(self, households: int) -> Iterator[list[str]]:
         """That many rows of `COLUMNS`; an empty cell is absent."""
@@ -90,81 +78,59 @@ class Sampler:
             yield row
 
     def _household(self, index: int) -> list[str]:
-        draw, choice = self._random.random, self._random.choice
-        level = self._level.pick(draw())
-        size = self._size.pick(draw())
+        draw = self._random.random
+        province, level = self._place.pick(draw())
+        villages = self._villages[province]
+        size = sample_people.size(draw())
         card = level != "none"
         banked = draw() < 0.55
         consented = draw() < 0.8
         row = [
             f"S{self._seed}-{index:07d}",
-            choice(self._villages[self._province.pick(draw())]),
+            _one_of(villages, draw()),
             level,
             _spread(index, self._seed, 9, 1_000_000) if card else "",
             ("2022-12-31" if draw() < 0.02 else "2025-12-31") if card else "",
-            self._phone() if draw() < 0.9 else "",
+            _phone(index, self._seed) if draw() < 0.9 else "",
             "wing" if banked else "",
             _spread(index, self._seed, 9, 1_000_000) if banked else "",
             "neutral" if (preference := draw()) < 0.4 else "full" if preference < 0.95 else "none",
             "km" if draw() < 0.95 else "en",
             "2" if size > 1 and draw() < 0.3 else "1",
             "delivery;health_data;referral" if consented else "delivery",
-            choice(facts.ROOFS),
-            choice(facts.WALLS),
-            choice(facts.FLOORS),
-            choice(facts.TOILETS),
-            choice(facts.WATERS),
+            _one_of(facts.ROOFS, draw()),
+            _one_of(facts.WALLS, draw()),
+            _one_of(facts.FLOORS, draw()),
+            _one_of(facts.TOILETS, draw()),
+            _one_of(facts.WATERS, draw()),
             "yes" if draw() < 0.7 else "no",
-            f"{choice(facts.ASSETS)};mobile phone" if draw() < 0.5 else "",
+            f"{_one_of(facts.ASSETS, draw())};mobile phone" if draw() < 0.5 else "",
         ]
-        self._members(row, index, size, consented=consented)
+        surname = _one_of(facts.SURNAMES, draw())
+        first = index * MEMBERS_MOST
+        for number, someone in enumerate(sample_people.people(draw, size), first):
+            row += self._member(surname, number, someone, consented=consented)
+        row += _NO_MEMBER * (MEMBERS_MOST - size)
         return row
 
-    def _members(self, row: list[str], index: int, size: int, *, consented: bool) -> None:
-        draw = self._random.random
-        surname = self._random.choice(facts.SURNAMES)
-        head_age = 20 + int(55 * draw())
-        head_female = draw() < 0.4
-        couple = size > 1 and draw() < 0.75
-        for number in range(size):
-            if number == 0:
-                relation, age, female = "head", head_age, head_female
-            elif number == 1 and couple:
-                relation, age, female = "spouse", max(18, head_age - 8 + int(12 * draw())), not head_female
-            elif draw() < 0.1:
-                relation, age, female = "parent", min(95, head_age + 18 + int(12 * draw())), draw() < 0.6
-            else:
-                oldest = max(1, min(30, head_age - 18))
-                relation, age, female = "child", int(oldest * draw() ** 1.3), draw() < 0.5
-            condition = _condition(draw(), age, female=female) if consented else ""
-            row += self._member(
-                surname, index * MEMBERS_MOST + number, relation, age, condition, female=female
-            )
-        for _ in range(MEMBERS_MOST - size):
-            row += _NO_MEMBER
-
     def _member(
-        self, surname: tuple[str, str], number: int, relation: str, age: int, condition: str, *, female: bool
+        self, surname: tuple[str, str], number: int, someone: Someone, *, consented: bool
     ) -> list[str]:
         draw = self._random.random
-        given = self._random.choice(facts.FEMALE_NAMES if female else facts.MALE_NAMES)
-        in_school = 6 <= age <= 17 and draw() < 0.85
-        level = "primary" if age < 12 else "lower_secondary" if age < 15 else "upper_secondary"
+        relation, age, female = someone
+        given = _one_of(facts.FEMALE_NAMES if female else facts.MALE_NAMES, draw())
+        school = sample_people.school(draw(), age)
         return [
             f"{surname[0]} {given[0]}",
             f"{surname[1]} {given[1]}",
             "female" if female else "male",
             date.fromordinal(TODAY - age * 365 - age // 4 - int(364 * draw())).isoformat(),
             relation,
-            condition,
-            level if in_school else "",
-            str(60 + int(41 * draw())) if in_school else "",
+            sample_people.condition(draw(), age, female=female) if consented else "",
+            school,
+            str(60 + int(41 * draw())) if school else "",
             f"1{_spread(number, self._seed, 10, 10_000_000)}" if age >= 15 else "",
         ]
-
-    def _phone(self) -> str:
-        prefix, digits = self._random.choice(facts.MOBILE_PREFIXES)
-        return f"{prefix}{int(10**digits * self._random.random()):0{digits}d}"
 
     def _spoil(self, row: list[str]) -> None:
         column, value = self._random.choice(_SPOILT)
@@ -210,14 +176,37 @@ _CLAIMS = (
 )
 
 
-def _condition(chance: float, age: int, *, female: bool) -> str:
-    if chance < 0.04:
-        return "disability"
-    if chance < 0.08 and female and 18 <= age <= 44:
-        return "pregnancy"
-    return "hiv" if chance > 0.995 else ""
+def _households() -> dict[tuple[str, str], int]:
+    """How many households there are by province and level."""
+    counts = facts.IDPOOR_HOUSEHOLDS
+    poor = {
+        (province, level): count
+        for province, both in counts.items()
+        for level, count in zip(facts.IDPOOR_LEVELS, both, strict=True)
+    }
+    everywhere = sum(poor.values())
+    others = {
+        (province, level): count * sum(both) // everywhere
+        for level, count in facts.OTHER_HOUSEHOLDS.items()
+        for province, both in counts.items()
+    }
+    return poor | others
+
+
+def _one_of(values: Sequence[T], chance: float) -> T:
+    return values[int(chance * len(values))]
+
+
+def _phone(number: int, seed: int) -> str:
+    """A telephone number that is possible; a file gives none twice."""
+    left = ((seed * 1_000_000 + number) * _STRIDE) % _PHONES
+    for prefix, digits in facts.MOBILE_PREFIXES:
+        if left < 10**digits:
+            return f"{prefix}{left:0{digits}d}"
+        left -= 10**digits
+    raise AssertionError(left)
 
 
 def _spread(number: int, seed: int, digits: int, room: int) -> str:
     """A number of that many digits; a thousand seeds of `room` numbers each give no two the same."""
-    return f"{((seed % 1000 * room + number) * 7_368_787 + 1_234_567) % 10**digits:0{digits}d}"
+    return f"{((seed % 1000 * room + number) * _STRIDE + 1_234_567) % 10**digits:0{digits}d}"

@@ -1,6 +1,9 @@
 """Sample files: the same seed gives the same bytes, in plausible shares, with some rows spoilt on purpose."""
 
 import csv
+import os
+import subprocess
+import sys
 from collections import Counter
 from datetime import date
 from pathlib import Path
@@ -33,6 +36,17 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path: Pa
         generate.write(path, households=50, seed=seed)
         made.append(path.read_bytes())
     assert made[0] == made[1] != made[2]
+
+
+def test_another_process_with_another_order_of_sets_gives_the_same_bytes(tmp_path: Path) -> None:
+    made = []
+    for hash_seed in ("1", "2"):
+        path = tmp_path / f"{hash_seed}.csv"
+        write = f"from pathlib import Path; from tonle import generate; generate.write(Path({str(path)!r}), "
+        command = (sys.executable, "-c", f"{write}households=300, seed=7)")
+        subprocess.run(command, check=True, env={**os.environ, "PYTHONHASHSEED": hash_seed})
+        made.append(path.read_bytes())
+    assert made[0] == made[1] != b""
 
 
 def test_all_three_formats_hold_the_same_households(tmp_path: Path) -> None:
