@@ -11,8 +11,9 @@ from tonle import sample_facts as facts
 from tonle import sample_people
 from tonle.sample_people import Someone, Weights
 from tonle.sample_slips import registered_again
-from tonle.sample_survey import SIZE_MOST as MEMBERS_MOST
+from tonle.sample_survey import SIZE_MOST
 
+MEMBERS_MOST = SIZE_MOST
 TODAY = date(2023, 6, 1).toordinal()
 """Ages are drawn as of this day, so that a file does not change with the calendar."""
 

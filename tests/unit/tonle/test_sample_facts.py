@@ -97,13 +97,13 @@ def test_the_others_of_a_household_are_the_surveys(shared_data: Path) -> None:
         assert counted(children, 0, 60) == ages
         assert sum(row["relation"] not in (SPOUSE, CHILD) for row in of_band) == no_children
     others = [(head, row) for head, row in rest if row["relation"] not in (SPOUSE, CHILD)]
-    for least, ages in survey.OTHERS.items():
+    for least, of_others in survey.OTHERS.items():
         found = Counter(
             band(row["age"], 95)
             for head, row in others
             if max(each for each in survey.OTHERS if each == 15 or each <= int(head["age"])) == least
         )
-        assert counted(found, 0, 95) == ages
+        assert counted(found, 0, 95) == of_others
     children_women = [SEXES[row["sex"]] == "female" for _, row in rest if row["relation"] == CHILD]
     assert (sum(children_women), len(children_women)) == survey.FEMALE_CHILDREN
     other_women = [SEXES[row["sex"]] == "female" for _, row in others]
