@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field
 
 from contracts.appeal import Ruling, Verdict
-from contracts.eligibility import Outcome
+from contracts.eligibility import Outcome, ProgrammeDecision
 from contracts.sealed import Sealed
 from contracts.topics import APPEAL_DECIDED
 from contracts.wire import Cause, dump
@@ -20,7 +20,7 @@ from postbox.problems import Problem
 from postbox.service import Service
 from services.eligibility import appeals, events, households, store, store_appeals
 from services.eligibility.appeals import FIRM, RULING_MULTIPLE_BYTES, Appeal
-from services.eligibility.grounds import SealedAppeal, decide, opened
+from services.eligibility.grounds import Known, SealedAppeal, decide, opened
 from services.eligibility.handlers import Office, opener
 from services.eligibility.households import PHNOM_PENH, Household
 from services.eligibility.store_appeals import Prepared
@@ -122,12 +122,27 @@ async def _ruling(
     assert kept is not None
     known = opened(opener(keys), kept, household.reported, household.appealed)
     judgements = households.judge(desk, household)
-    made = decide(office.panel, judgements, household.revision, kept, known) if known else ()
-    decision = next((each for each in made if each.programme == asked.programme), None)
-    if decision is None:
+
+    def judged(known: Known) -> ProgrammeDecision | None:
+        made = decide(office.panel, judgements, household.revision, kept, known)
+        return next((each for each in made if each.programme == asked.programme), None)
+
+    decision = judged(known) if known else None
+    if decision is None or known is None:
         raise Problem(
             404, "This programme decides nothing about it now", "Name one from `tonle explain HOUSEHOLD`."
         )
+    ruling = _setting_aside(decision, asked, now)
+    overturned = Appeal(household.appeals + 1, "", household.revision, Verdict.OVERTURNED, ruling)
+    then = judged(known._replace(appeals=(*known.appeals, overturned)))
+    if then is None or then.outcome is not Outcome.ELIGIBLE:
+        remedy = "It counts nothing to pay for: correct the registration, or report the visit or attendance."
+        raise Problem(422, "Overturned, this programme would still pay nothing", remedy)
+    return ruling
+
+
+def _setting_aside(decision: ProgrammeDecision, asked: Asked, now: datetime) -> Ruling:
+    """What would set this decision's reasons aside; a problem where they can't be."""
     if decision.outcome is Outcome.ELIGIBLE:
         raise Problem(409, "This programme pays the household already", "Only a refusal can be appealed.")
     if firm := sorted(FIRM.intersection(decision.reasons)):

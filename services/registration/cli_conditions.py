@@ -66,8 +66,8 @@ def import_file(
 ) -> None:
     """Report every row of a CSV file; its columns are the options of `tonle conditions report`.
 
-    Rows that are refused are written to FILE.refused.csv with why and what to do, and stop no other: correct
-    that file and import it. Importing the same file again changes nothing.
+    Rows that are refused are written beside it (of visits.csv: visits.refused.csv) with why and what to do:
+    correct that file and import it. Importing the same file again changes nothing.
     """
     with file.open(encoding="utf-8-sig", newline="") as source:
         rows = list(csv.DictReader(source))

@@ -136,6 +136,20 @@ async def says_no_more_than_it_may(scene: Scene) -> None:
     assert START.year == 2025
 
 
+async def test_an_appeal_that_would_pay_nothing_is_refused_with_what_to_do(scene: Scene) -> None:
+    async with scene.running():
+        await scene.tell_keys("h-1")
+        await scene.tell(scene.sealer.registered(minute=MARCH, of=FAMILY))
+        await until(lambda: scene.counts(refused=1))
+        caller = {"name": "Dara", "actions": ["appeal.prepare"], "area": ""}
+        token = (await scene.post("/callers", caller)).json()["token"]
+        asked = {"household_id": "h-1", "programme": STUDENTS, "why": "The school was flooded."}
+        refused = await scene.post("/appeals", asked, token)
+    assert refused.status_code == 422
+    assert refused.json()["title"] == "Overturned, this programme would still pay nothing"
+    assert "report the visit or attendance" in refused.json()["detail"]
+
+
 async def test_a_programme_file_that_changed_after_it_decided_is_refused(scene: Scene, tmp_path) -> None:  # type: ignore[no-untyped-def]
     for path in scene.settings.programmes.glob("*.yaml"):
         (tmp_path / path.name).write_bytes(path.read_bytes())
