@@ -9,7 +9,7 @@ from tests.architecture import rules, tree
 from tests.architecture.exceptions import EXCEPTIONS
 
 EDGES = re.compile(
-    r"services/\w+/(app|cli\w*|jobs|api\w*|gateways/\w+|partners/\w+|lab/(app|running|extraction))\.py"
+    r"services/\w+/(app|cli\w*|jobs|api\w*|gateways/\w+|partners/(\w+/)?\w+|lab/(app|running|extraction))\.py"
 )
 """Where a service meets the world: clocks and I/O are read here and passed inwards."""
 
