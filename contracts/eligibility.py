@@ -81,3 +81,19 @@ class EligibilityScored(Contract):
     catalogue: str | None = None
     payee: Sealed
     sensitive: Sealed | None = None
+
+
+class EligibilityCompleted(Contract):
+    """A cycle is answered on one partition of `eligibility.scored.v1`, of `partitions` in all.
+
+    Who was registered when eligibility took in the opening (the cycle's event number `opening`), or before
+    that on this partition's log, has its answer below the offset `answered_below`; whoever has read so far
+    has them all. `unanswered` households wait for a person: they can't be judged, or their message is parked.
+    """
+
+    cycle_id: str
+    opening: Annotated[int, Field(ge=1)]
+    partition: Annotated[int, Field(ge=0)]
+    partitions: Annotated[int, Field(ge=1)]
+    answered_below: Annotated[int, Field(ge=0)]
+    unanswered: Annotated[int, Field(ge=0)] = 0

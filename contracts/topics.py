@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from contracts.appeal import AppealDecided
 from contracts.condition import ConditionReported
 from contracts.cycle import CycleChanged, EnvelopeChanged
-from contracts.eligibility import EligibilityScored
+from contracts.eligibility import EligibilityCompleted, EligibilityScored
 from contracts.grievance import GrievanceOpened, GrievanceUpdated
 from contracts.household import HouseholdExited, HouseholdKey, HouseholdRegistered
 from contracts.message import MessageReceived
@@ -48,6 +48,13 @@ MILESTONE_REACHED = Topic("milestone.reached.v1", MilestoneReached, "eligibility
 ELIGIBILITY_SCORED = Topic(
     "eligibility.scored.v1", EligibilityScored, "eligibility", ("payments", "notifications")
 )
+ELIGIBILITY_COMPLETED = Topic(
+    "eligibility.completed.v1",
+    EligibilityCompleted,
+    "eligibility",
+    ("payments",),
+    key="cycle_id/partition",
+)
 CYCLE_CHANGED = Topic("cycle.changed.v1", CycleChanged, "payments", ("eligibility",), key="cycle_id")
 ENVELOPE_CHANGED = Topic("envelope.changed.v1", EnvelopeChanged, "payments", (), key="envelope_id")
 PAYMENT_ISSUED = Topic("payment.issued.v1", PaymentIssued, "payments", ("notifications",))
@@ -86,6 +93,7 @@ TOPICS = (
     CYCLE_CHANGED,
     ENVELOPE_CHANGED,
     ELIGIBILITY_SCORED,
+    ELIGIBILITY_COMPLETED,
     PAYMENT_ISSUED,
     PAYMENT_UPDATED,
     SMS_SENT,

@@ -4,7 +4,8 @@ import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,20 @@ class Broker:
     def password(self) -> str:
         """The text of the file."""
         return self.password_file.read_text().strip() if self.password_file else ""
+
+
+async def log_ends(broker: Broker, topic: str) -> dict[int, int]:
+    """The offset that the next record of each of a topic's partitions will get. Raises KafkaError."""
+    admin, consumer = AIOKafkaAdminClient(**broker.options), AIOKafkaConsumer(**broker.options)
+    try:
+        await admin.start()
+        (described,) = await admin.describe_topics([topic])
+        await consumer.start()
+        places = [TopicPartition(topic, each["partition"]) for each in described["partitions"]]
+        return {place.partition: end for place, end in (await consumer.end_offsets(places)).items()}
+    finally:
+        await admin.close()
+        await stop(consumer)
 
 
 async def stop(client: AIOKafkaConsumer | AIOKafkaProducer) -> None:

@@ -207,7 +207,7 @@ class Publisher:
             return
         places: dict[int, list[Outgoing]] = {}
         for record in records:
-            places.setdefault(_hash(_placed_by(record)) % count, []).append(record)
+            places.setdefault(partition_of(_placed_by(record), count), []).append(record)
         await asyncio.gather(*(_send_batches(producer, name, *place) for place in places.items()))
 
 
@@ -252,6 +252,11 @@ def strands(records: Sequence[Outgoing]) -> dict[int, list[Outgoing]]:
             strand = strand_of[by] = _hash(by) % STRANDS
         found.setdefault(strand, []).append(record)
     return found
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """The partition of a topic with so many that every Kafka client puts this key on."""
+    return _hash(key) % partitions
 
 
 def _placed_by(record: Outgoing) -> bytes:

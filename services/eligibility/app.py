@@ -9,7 +9,7 @@ from contracts.model import Contract
 from contracts.topics import Topic
 from postbox.message import Handler, Subscription
 from postbox.service import Job, Service, ServiceSettings, run
-from services.eligibility import calendar, handlers, jobs, library, packages, programmes
+from services.eligibility import calendar, completing, handlers, jobs, library, packages, programmes
 from services.eligibility.handlers import Office
 from services.eligibility.milestones import Notice
 from services.eligibility.packages import Panel
@@ -66,6 +66,7 @@ def service(settings: EligibilitySettings) -> Service:
         jobs=[
             Job("caseload", partial(jobs.score_caseload, office)),
             Job(calendar.CALENDAR, partial(calendar.run, office), 60.0),
+            Job(completing.COMPLETE, completing.tell_completed),
             Job("coverage", partial(jobs.count_coverage, office)),
         ],
         migrations=MIGRATIONS,

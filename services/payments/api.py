@@ -17,12 +17,11 @@ from postbox.callers import Caller, allowed
 from postbox.problems import Problem
 from postbox.service import Service
 from postbox.telemetry import trace_id
-from services.payments import approval, cycles, events, ledger, store, store_cycles, store_views
+from services.payments import approval, cycles, events, jobs, ledger, store, store_cycles, store_views
 from services.payments.budget import Waiting
 from services.payments.cycles import Cycle, NotPossible, Terms
 from services.payments.states import State
 
-ISSUE_JOB = "issue"
 LANE = "api"
 router = APIRouter(tags=["payments"])
 Reader = Annotated[Caller, Depends(allowed("read"))]
@@ -253,7 +252,7 @@ async def _step(
             cause = Cause(request_id, request_id, service.new_traceparent())
             await outbox.write(db, LANE, events.of_cycle(current, after, caller.name, now, cause))
     await service.publisher.publish(LANE)
-    service.wake(ISSUE_JOB)
+    service.wake(jobs.ISSUE)
     return _shown(after)
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field
 
-from contracts import wire
-from contracts.topics import ELIGIBILITY_SCORED, HOUSEHOLD_EXITED, HOUSEHOLD_KEY, Topic
+from contracts import topics, wire
+from contracts.topics import Topic
 from postbox.message import Handler, Subscription
-from postbox.service import Job, Service, ServiceSettings, run
+from postbox.service import Service, ServiceSettings, run
 from services.payments import api, handlers, jobs
 from services.payments.handlers import Office
 from services.payments.partners.kafka import KafkaPartner
@@ -71,17 +71,14 @@ def service_of(settings: PaymentsSettings) -> Service:
         "payments",
         settings,
         subscriptions=[
-            replace(_listen(HOUSEHOLD_KEY, handlers.keep_keys), wants=handlers.OF_PAYEES),
-            _listen(ELIGIBILITY_SCORED, partial(handlers.score, office)),
+            replace(_listen(topics.HOUSEHOLD_KEY, handlers.keep_keys), wants=handlers.OF_PAYEES),
+            _listen(topics.ELIGIBILITY_SCORED, partial(handlers.score, office)),
+            _listen(topics.ELIGIBILITY_COMPLETED, handlers.complete),
             *(_hear(partner, partial(handlers.report, office)) for partner in office.partners.values()),
-            _listen(HOUSEHOLD_EXITED, partial(handlers.leave, office)),
+            _listen(topics.HOUSEHOLD_EXITED, partial(handlers.leave, office)),
         ],
         router=api.router,
-        jobs=[
-            Job(api.ISSUE_JOB, partial(jobs.issue_waiting, office)),
-            Job("lift", partial(jobs.lift_holds, office), 5.0),
-            Job("inquire", partial(jobs.inquire, office), 2.0),
-        ],
+        jobs=jobs.beside(office),
         migrations=[keyring.MIGRATIONS, MIGRATIONS],
     )
 

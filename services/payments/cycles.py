@@ -40,7 +40,8 @@ class Cycle:
     """A cycle as it stands. `proposed` riel await a second person; `funded` riel were approved.
 
     `prepared_by` are those who opened, submitted or proposed what is to be decided; `payments` counts those
-    issued and not released. Invariant: committed - released <= funded.
+    issued and not released; `opening` is the version that eligibility answers.
+    Invariant: committed - released <= funded.
     """
 
     terms: Terms
@@ -54,6 +55,7 @@ class Cycle:
     committed: int = 0
     released: int = 0
     payments: int = 0
+    opening: int = 1
 
     @property
     def cycle_id(self) -> str:
@@ -85,7 +87,21 @@ def open_cycle(current: Cycle | None, terms: Terms, envelope: int, by: str) -> C
     if envelope <= 0:
         raise NotPossible("the envelope is empty", "Name the riel that this cycle may commit.")
     version = current.version + 1 if current else 1
-    return Cycle(terms, CycleState.OPENED, version, prepared_by=(by,), proposed=envelope)
+    return Cycle(
+        terms,
+        CycleState.OPENED,
+        version,
+        prepared_by=(by,),
+        proposed=envelope,
+        opening=_opening(current, terms) or version,
+    )
+
+
+def _opening(current: Cycle | None, terms: Terms) -> int | None:
+    # Eligibility judges anew where the day changed, or the cycle had ended; other caps change no decision.
+    if current is None or current.state is CycleState.REFUSED:
+        return None
+    return current.opening if current.terms.reference_date == terms.reference_date else None
 
 
 def close(cycle: Cycle, reason: str | None) -> Cycle:

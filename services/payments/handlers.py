@@ -5,14 +5,23 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-from contracts.eligibility import EligibilityScored
+from contracts.eligibility import EligibilityCompleted, EligibilityScored
 from contracts.household import HouseholdExited, HouseholdKey, KeyPurpose, KeyState, Payee
 from contracts.payment import PaymentReport, ReportStatus
 from contracts.topics import ELIGIBILITY_SCORED
 from contracts.wire import Received, Record, load, mentions
 from postbox import parking
 from postbox.message import Batch, Connection
-from services.payments import entitlements, partners, states, store, store_cycles, store_reports
+from services.payments import (
+    answers,
+    entitlements,
+    partners,
+    states,
+    store,
+    store_answers,
+    store_cycles,
+    store_reports,
+)
 from services.payments.budget import Budget
 from services.payments.entitlements import Desk, Household, SealedPayee
 from services.payments.events import Voice
@@ -60,6 +69,13 @@ async def score(
     changed = batch.fold(households, partial(entitlements.score, office.desk(keys, budgets)))
     await write(office, db, changed, budgets.values(), batch.now)
     return office.voice(batch.now).of_households(changed, keys)
+
+
+async def complete(batch: Batch[Received[EligibilityCompleted]], db: Connection) -> Sequence[Record]:
+    """Take in which partitions of a cycle are answered: a preview waits for all of them."""
+    known = await store_answers.load(db, batch.keys)
+    await store_answers.save(db, batch.fold(known, answers.take), batch.now)
+    return ()
 
 
 async def leave(office: Office, batch: Batch[Received[HouseholdExited]], db: Connection) -> Sequence[Record]:

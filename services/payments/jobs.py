@@ -2,17 +2,28 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 from contracts.wire import Record
 from postbox import outbox, parking
 from postbox.message import Connection
-from postbox.service import Service
+from postbox.service import Job, Service
 from services.payments import entitlements, states, store, store_cycles, store_reports
 from services.payments.handlers import Office, write
 from vault import keyring
 
 CHUNK = 500
+ISSUE = "issue"
 ISSUE_LANE, LIFT_LANE, INQUIRE_LANE = "job:issue", "job:lift", "job:inquire"
+
+
+def beside(office: Office) -> list[Job]:
+    """Every job of this office."""
+    return [
+        Job(ISSUE, partial(issue_waiting, office)),
+        Job("lift", partial(lift_holds, office), 5.0),
+        Job("inquire", partial(inquire, office), 2.0),
+    ]
 
 
 async def issue_waiting(office: Office, service: Service) -> bool:

@@ -18,7 +18,7 @@ from services.payments.ledger import Transfer
 _CYCLES = """
 select programme, programme_hash, purpose, period, reference_date, cap_household, cap_payments,
     state, version, prepared_by, decided_by, reason, proposed, funded, committed, released, payments,
-    issue_after
+    opening, issue_after
 from cycle
 """
 _TERMS = 7
@@ -75,18 +75,19 @@ async def save(db: Connection, cycle: Cycle, *, step: str, actor: str, at: datet
         """
         insert into cycle (cycle_id, programme, programme_hash, purpose, period, reference_date,
             cap_household, cap_payments, state, version, prepared_by, decided_by, reason, proposed, funded,
-            issue_after, opened_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, '', $16)
+            issue_after, opened_at, opening)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, '', $16, $17)
         on conflict (cycle_id) do update set programme_hash = excluded.programme_hash,
             purpose = excluded.purpose, reference_date = excluded.reference_date,
             cap_household = excluded.cap_household, cap_payments = excluded.cap_payments,
             state = excluded.state, version = excluded.version, prepared_by = excluded.prepared_by,
             decided_by = excluded.decided_by, reason = excluded.reason, proposed = excluded.proposed,
-            funded = excluded.funded, issue_after = excluded.issue_after
+            funded = excluded.funded, issue_after = excluded.issue_after, opening = excluded.opening
         """,
         *(cycle.cycle_id, terms.programme, terms.programme_hash, terms.purpose, terms.period),
         *(terms.reference_date, terms.cap_household, terms.cap_payments, cycle.state, cycle.version),
         *(cycle.prepared_by, cycle.decided_by, cycle.reason, cycle.proposed, cycle.funded, at),
+        cycle.opening,
     )
     await db.execute(
         "insert into cycle_step (cycle_id, version, step, state, actor, prepared_by, funded, proposed, "
@@ -197,5 +198,5 @@ def _cycle(row: asyncpg.Record) -> Cycle:
         CycleState(row["state"]),
         row["version"],
         tuple(row["prepared_by"]),
-        *row[_TERMS + 3 : _TERMS + 10],
+        *row[_TERMS + 3 : _TERMS + 11],
     )

@@ -13,6 +13,7 @@ from contracts.appeal import AppealDecided, Verdict
 from contracts.condition import ConditionReported
 from contracts.cycle import CycleChanged, CycleState, EnvelopeChanged
 from contracts.eligibility import (
+    EligibilityCompleted,
     EligibilityScored,
     Line,
     Outcome,
@@ -216,6 +217,9 @@ FULL: dict[str, Contract] = {
         catalogue=HASH,
         payee=payee("eligibility.scored.v1", "full"),
         sensitive=seal("payee-key-1", b"[]", "eligibility.scored.v1", "full"),
+    ),
+    "eligibility.completed.v1": EligibilityCompleted(
+        cycle_id=CYCLE, opening=2, partition=3, partitions=4, answered_below=175_000, unanswered=1
     ),
     "payment.issued.v1": PaymentIssued(
         payment_id=PAYMENT,

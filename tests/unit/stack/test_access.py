@@ -30,7 +30,12 @@ def names(user: str, operation: str) -> set[str]:
         ),
         (
             "eligibility",
-            {"eligibility.scored.v1", "appeal.decided.v1", "milestone.reached.v1"},
+            {
+                "eligibility.scored.v1",
+                "eligibility.completed.v1",
+                "appeal.decided.v1",
+                "milestone.reached.v1",
+            },
             {
                 "household.registered.v1",
                 "household.exited.v1",
@@ -52,6 +57,7 @@ def names(user: str, operation: str) -> set[str]:
                 "household.exited.v1",
                 "household.key.v1",
                 "eligibility.scored.v1",
+                "eligibility.completed.v1",
                 "partner.wing.report.v1",
             },
         ),
