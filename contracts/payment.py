@@ -41,6 +41,7 @@ class PaymentIssued(Contract):
 class PaymentState(OpenEnum):
     ACCEPTED = "accepted"
     SETTLED = "settled"
+    SETTLED_LATE = "settled_late"
     FAILED = "failed"
     EXPIRED = "expired"
     RETURNED = "returned"
@@ -51,7 +52,10 @@ class PaymentState(OpenEnum):
 
 
 class PaymentUpdated(Contract):
-    """A payment's new state. `corrected`: a newer decision differs by `correction` riel (may be negative)."""
+    """A payment's new state. `corrected`: a newer decision differs by `correction` riel (may be negative).
+
+    `settled_late`: the partner paid what it had said was over, after another attempt had been issued.
+    """
 
     payment_id: str
     household_id: HouseholdId

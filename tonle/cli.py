@@ -37,6 +37,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "coverage": ("tonle.coverage",),
     "simulate": ("tonle.simulate",),
     "cycles": ("services.payments.cli",),
+    "payments": ("services.payments.cli_payments",),
     "officers": ("services.payments.cli",),
     "inbox": ("services.notifications.cli",),
     "sms": ("services.notifications.cli_sms",),

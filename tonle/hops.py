@@ -4,7 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 Counts = Mapping[str, int]
-PAYMENT_STATES = ("issued", "accepted", "settled", "failed", "expired", "returned", "cancelled", "unknown")
+PAYMENT_STATES = (
+    *("issued", "accepted", "settled", "settled_late", "failed", "expired", "returned", "cancelled"),
+    "unknown",
+)
 
 
 @dataclass(frozen=True)
@@ -69,9 +72,9 @@ def hops(counted: Counted) -> tuple[Hop, Hop, Hop, Hop]:
         ),
         Hop(
             "paid",
-            paid["payments"],
+            paid["payments"] - paid["reissued"],
             paid["riel_issued"],
-            max(0, scored["eligible"] - paid["payments"]),
+            max(0, scored["eligible"] - paid["payments"] + paid["reissued"]),
             max(0, scored["riel"] - paid["riel_issued"]),
             (("settled", paid["settled"]), ("failed", _failed(paid)), ("waiting", paid["waiting"])),
         ),
@@ -99,7 +102,10 @@ def sums(counted: Counted) -> tuple[Sum, ...]:
             ("registered", registered["registered"]),
             (("eligible", scored["eligible"]), ("refused", scored["refused"])),
         ),
-        Sum(("eligible", scored["eligible"]), (("payments", paid["payments"]), ("waiting", paid["waiting"]))),
+        Sum(
+            ("eligible", scored["eligible"]),
+            (("payments", paid["payments"] - paid["reissued"]), ("waiting", paid["waiting"])),
+        ),
         Sum(
             ("payments", paid["payments"]),
             _told(told),

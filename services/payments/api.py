@@ -205,7 +205,8 @@ async def story(request: Request, household_id: str, _: Reader) -> list[dict[str
 async def summary(request: Request, _: Reader, cycle: str | None = None) -> dict[str, object]:
     """What the monitor shows, of one cycle or all: counts and riel, and `provinces` for the bars.
 
-    eligible = payments + waiting, once no message is `held` and nothing is in between.
+    eligible = payments - reissued + waiting, once no message is `held` and nothing is in between: each
+    attempt is a payment, and `reissued` were replaced by another one.
     """
     async with request.app.state.service.db.acquire() as db:
         eligible = await store_views.eligible(db)
@@ -218,6 +219,7 @@ async def summary(request: Request, _: Reader, cycle: str | None = None) -> dict
     return {
         "eligible": sum(count for each, count in eligible.items() if cycle in (None, each)),
         "payments": sum(share.payments for share in shares),
+        "reissued": sum(share.reissued for share in shares),
         "waiting": sum(each.households for each in waiting),
         "held": held,
         "riel_issued": sum(share.riel for share in shares),

@@ -8,10 +8,12 @@ from pathlib import Path
 from pydantic import BaseModel, Field
 
 from contracts import topics, wire
+from contracts.payment import PaymentReport
 from contracts.topics import Topic
 from postbox.message import Handler, Subscription
 from postbox.service import Service, ServiceSettings, run
-from services.payments import api, handlers, jobs
+from services.payments import handlers, jobs, routes
+from services.payments.attempts import Retrying
 from services.payments.handlers import Office
 from services.payments.partners.kafka import KafkaPartner
 from services.payments.states import Patience
@@ -32,7 +34,8 @@ class PaymentsSettings(ServiceSettings):
     """`partners` by name: the first pays who has no account.
 
     A partner is asked about a payment after so many seconds without a report (after `settlement_timeout_s`,
-    where it accepted it); a payee has `withdrawal_days` to collect.
+    where it accepted it); a payee has `withdrawal_days` to collect. What failed is issued again after
+    `reissue_after_s`, `attempts_most` times in all unless a person asks for more.
     """
 
     master_key_file: Path
@@ -41,6 +44,8 @@ class PaymentsSettings(ServiceSettings):
     report_timeout_s: float = Field(default=3600, gt=0)
     settlement_timeout_s: float = Field(default=31 * 86_400, gt=0)
     withdrawal_days: int = Field(default=30, ge=1)
+    reissue_after_s: float = Field(default=86_400, gt=0)
+    attempts_most: int = Field(default=3, ge=1)
 
 
 def office_of(settings: PaymentsSettings) -> Office:
@@ -57,10 +62,9 @@ def office_of(settings: PaymentsSettings) -> Office:
             )
             for name, keys in settings.partners.items()
         },
-        Patience(
-            timedelta(seconds=settings.report_timeout_s), timedelta(seconds=settings.settlement_timeout_s)
-        ),
+        Patience(timedelta(0, settings.report_timeout_s), timedelta(0, settings.settlement_timeout_s)),
         timedelta(days=settings.withdrawal_days),
+        Retrying(settings.attempts_most, timedelta(0, settings.reissue_after_s)),
     )
 
 
@@ -77,7 +81,7 @@ def service_of(settings: PaymentsSettings) -> Service:
             *(_hear(partner, partial(handlers.report, office)) for partner in office.partners.values()),
             _listen(topics.HOUSEHOLD_EXITED, partial(handlers.leave, office)),
         ],
-        router=api.router,
+        router=routes.router,
         jobs=jobs.beside(office),
         migrations=[keyring.MIGRATIONS, MIGRATIONS],
     )
@@ -89,8 +93,7 @@ def _listen(topic: Topic, handler: Handler) -> Subscription:
 
 
 def _hear(partner: KafkaPartner, handler: Handler) -> Subscription:
-    topic = partner.reports
-    return Subscription(topic.name, partner.read_report, handler, topic.contract, holds=True)
+    return Subscription(partner.reports.name, partner.read_report, handler, PaymentReport, holds=True)
 
 
 if __name__ == "__main__":

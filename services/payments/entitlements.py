@@ -19,7 +19,7 @@ from contracts.topics import PAYMENT_ISSUED
 from contracts.wire import Cause, Received, event_id
 from postbox.errors import Park
 from services.payments.budget import Budget, Waiting
-from services.payments.states import LIVE, Key, Payment
+from services.payments.states import Key, Payment
 
 
 class Outcome(StrEnum):
@@ -46,7 +46,7 @@ class Decision(NamedTuple):
 class SealedPayee(NamedTuple):
     """Who collects, as it arrived: sealed under the event that brought it (`Household.decision_id`).
 
-    It is kept only while a decision waits: what was issued, or is not due, needs it no more.
+    It is kept while something is due by the latest decisions, since what fails may be sent again.
     """
 
     key_id: str
@@ -74,7 +74,7 @@ class Corrected(NamedTuple):
 
 
 class Household(NamedTuple):
-    """What payments knows of a household; `payments` holds the latest attempt of each key in question.
+    """What payments knows of a household; `payments` holds of each key in question the attempt that counts.
 
     `scored` is the sequence of the last decision event seen, `sequence` that of its payments' events.
     """
@@ -170,17 +170,46 @@ def retry(desk: Desk, household: Household, cycle_id: str, *, held: bool) -> Hou
     return household._replace(decisions={**household.decisions, **on_hold})
 
 
+def promise(
+    household: Household, payee: Payee, *, key: Key, cycle_id: str, amount: int, partner: str, sequence: int
+) -> Issued:
+    """The next attempt of an entitlement key: `amount` riel to `payee`, by the latest decision."""
+    programme, period, purpose = key
+    earlier = household.payments.get(key)
+    attempt = earlier.attempt + 1 if earlier else 1
+    payment = Payment(
+        payment_id=event_id(PAYMENT_ISSUED, programme, period, household.household_id, purpose, attempt),
+        household_id=household.household_id,
+        programme=programme,
+        period=period,
+        purpose=purpose,
+        attempt=attempt,
+        cycle_id=cycle_id,
+        amount=amount,
+        entitled=amount,
+        partner=partner,
+        commune=household.commune,
+        revision=household.revision,
+        decision_id=household.decision_id,
+        correlation_id=household.correlation_id,
+        traceparent=household.traceparent,
+    )
+    key_id = household.payee.key_id if household.payee else ""
+    return Issued(payment, payee, key_id, sequence, household.cause)
+
+
 def _settle(
     desk: Desk, household: Household, decisions: Iterable[Decision], payee: Payee | None
 ) -> Household:
-    """Issue, correct or let wait what each decision says; the payee is kept only while one of them waits."""
+    """Issue, correct or let wait what each decision says."""
     settled, payments = {**household.decisions}, {**household.payments}
     changes: list[Issued | Corrected] = []
     for decision in decisions:
         if decision.cycle_id is None or decision.period is None or decision.outcome is Outcome.VOID:
             continue
         sequence = household.sequence + len(changes) + 1
-        earlier = payments.get((decision.programme, decision.period, decision.purpose))
+        key = decision.programme, decision.period, decision.purpose
+        earlier = payments.get(key)
         change: Issued | Corrected | None = None
         if earlier is not None:
             change = _correct(household, earlier, decision, sequence)
@@ -189,13 +218,21 @@ def _settle(
             if waiting is not decision.waiting:
                 settled[decision.programme] = decision._replace(waiting=waiting)
             if waiting is None and payee is not None:
-                change = _issue(household, decision, payee, desk.route(payee), sequence)
+                change = promise(
+                    household,
+                    payee,
+                    key=key,
+                    cycle_id=decision.cycle_id,
+                    amount=decision.amount,
+                    partner=desk.route(payee),
+                    sequence=sequence,
+                )
         if change is not None:
             payments[change.payment.key] = change.payment
             changes.append(change)
     return household._replace(
         sequence=household.sequence + len(changes),
-        payee=household.payee if any(each.waiting for each in settled.values()) else None,
+        payee=household.payee if any(map(_may_pay, settled.values())) else None,
         decisions=settled,
         payments=payments,
         changes=(*household.changes, *changes),
@@ -211,34 +248,9 @@ def _take(desk: Desk, decision: Decision, payee: Payee | None) -> Waiting | None
     return budget.take(decision, decision.amount)
 
 
-def _issue(household: Household, decision: Decision, payee: Payee, partner: str, sequence: int) -> Issued:
-    programme, period, purpose = decision.programme, decision.period or "", decision.purpose
-    attempt = 1
-    payment = Payment(
-        payment_id=event_id(PAYMENT_ISSUED, programme, period, household.household_id, purpose, attempt),
-        household_id=household.household_id,
-        programme=programme,
-        period=period,
-        purpose=purpose,
-        attempt=attempt,
-        cycle_id=decision.cycle_id or "",
-        amount=decision.amount,
-        entitled=decision.amount,
-        partner=partner,
-        commune=household.commune,
-        revision=household.revision,
-        decision_id=household.decision_id,
-        correlation_id=household.correlation_id,
-        traceparent=household.traceparent,
-    )
-    key_id = household.payee.key_id if household.payee else ""
-    return Issued(payment, payee, key_id, sequence, household.cause)
-
-
 def _correct(household: Household, payment: Payment, decision: Decision, sequence: int) -> Corrected | None:
     due = decision.amount if decision.outcome is Outcome.ELIGIBLE else 0
-    # What failed or came back is no longer promised: there is nothing to correct until it is sent again.
-    if payment.state not in LIVE or due == payment.entitled:
+    if due == payment.entitled:
         return None
     corrected = payment._replace(entitled=due)
     return Corrected(corrected, due - payment.entitled, household.decision_id, sequence, household.cause)
@@ -263,6 +275,10 @@ def _decision(said: ProgrammeDecision) -> Decision:
 def _voided(household: Household) -> Household:
     decisions = {name: _void(each) for name, each in household.decisions.items()}
     return household._replace(payee=None, decisions=decisions)
+
+
+def _may_pay(decision: Decision) -> bool:
+    return decision.outcome is Outcome.ELIGIBLE and decision.cycle_id is not None
 
 
 def _void(decision: Decision) -> Decision:

@@ -19,9 +19,11 @@ from services.payments import (
     states,
     store,
     store_answers,
+    store_attempts,
     store_cycles,
     store_reports,
 )
+from services.payments.attempts import Retrying
 from services.payments.budget import Budget
 from services.payments.entitlements import Desk, Household, SealedPayee
 from services.payments.events import Voice
@@ -41,12 +43,13 @@ _MAY_FREE = frozenset(
 
 @dataclass(frozen=True)
 class Office:
-    """What payments works with: keys to open payees, the partners, and how long they may take."""
+    """What payments works with: keys to open payees, the partners, how long they may take, and how often."""
 
     master: MasterKey
     partners: Mapping[str, KafkaPartner]
     patience: Patience
     withdrawal: timedelta
+    retrying: Retrying
 
     def voice(self, now: datetime) -> Voice:
         """Speaks at `now`, of one batch."""
@@ -68,6 +71,7 @@ async def score(
     households = await store.load(db, batch.keys, (each.period for each in said if each.period))
     changed = batch.fold(households, partial(entitlements.score, office.desk(keys, budgets)))
     await write(office, db, changed, budgets.values(), batch.now)
+    await store_attempts.hurry(db, [each.household_id for each in changed], batch.now)
     return office.voice(batch.now).of_households(changed, keys)
 
 
@@ -94,6 +98,7 @@ async def report(office: Office, batch: Batch[Received[PaymentReport]], db: Conn
     accounts = await store_reports.load(db, batch.keys, payment_ids, report_ids)
     changed = batch.fold(accounts, states.book)
     transfers = await store_reports.save(db, changed, batch.now, office.patience)
+    await store_attempts.note(db, changed, batch.now, office.retrying.after)
     await store_cycles.free(db, transfers)
     return office.voice(batch.now).of_accounts(changed)
 
@@ -110,7 +115,7 @@ async def keep_keys(batch: Batch[Received[HouseholdKey]], db: Connection) -> Seq
             for each in said
         ],
     )
-    destroyed = [each.key_id for each in said if each.state is KeyState.DESTROYED]
+    destroyed = [(each.household_id, each.key_id) for each in said if each.state is KeyState.DESTROYED]
     if destroyed:
         await store.mark_forgotten(db, destroyed)
     await parking.retry_now(db, changed)

@@ -1,4 +1,4 @@
-"""Work beside the stream: issue what waited, and ask partners that were silent. A chunk is a transaction."""
+"""Work beside the stream: issue what waited or failed, ask silent partners. A chunk is a transaction."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -8,19 +8,30 @@ from contracts.wire import Record
 from postbox import outbox, parking
 from postbox.message import Connection
 from postbox.service import Job, Service
-from services.payments import entitlements, states, store, store_cycles, store_reports
+from services.payments import (
+    attempts,
+    entitlements,
+    states,
+    store,
+    store_attempts,
+    store_cycles,
+    store_reports,
+)
+from services.payments.attempts import Tried
 from services.payments.handlers import Office, write
 from vault import keyring
 
 CHUNK = 500
-ISSUE = "issue"
+ISSUE, REISSUE = "issue", "reissue"
 ISSUE_LANE, LIFT_LANE, INQUIRE_LANE = "job:issue", "job:lift", "job:inquire"
+REISSUE_LANE = "job:reissue"
 
 
 def beside(office: Office) -> list[Job]:
     """Every job of this office."""
     return [
         Job(ISSUE, partial(issue_waiting, office)),
+        Job(REISSUE, partial(reissue, office), 2.0),
         Job("lift", partial(lift_holds, office), 5.0),
         Job("inquire", partial(inquire, office), 2.0),
     ]
@@ -70,6 +81,18 @@ async def inquire(office: Office, service: Service) -> bool:
     return True
 
 
+async def reissue(office: Office, service: Service) -> bool:
+    """Make a new attempt at what definitely failed and is due again; True where more may be."""
+    now = datetime.now(UTC)
+    async with service.db.acquire() as db, db.transaction():
+        due = await store_attempts.due(db, now, CHUNK)
+        if not due:
+            return False
+        await outbox.write(db, REISSUE_LANE, await _again(office, db, due, now))
+    await service.publisher.publish(REISSUE_LANE)
+    return True
+
+
 async def _issue(
     office: Office, db: Connection, cycle_id: str, household_ids: Sequence[str]
 ) -> Sequence[Record]:
@@ -90,6 +113,32 @@ async def _issue(
     ]
     await write(office, db, tried, budgets.values(), now)
     return office.voice(now).of_households(tried, keys)
+
+
+async def _again(
+    office: Office, db: Connection, due: Sequence[tuple[str, str, str]], now: datetime
+) -> Sequence[Record]:
+    household_ids = sorted({household_id for household_id, _, _ in due})
+    held = await parking.held(db, household_ids)
+    budgets = await store_cycles.lock(db, [cycle_id for _, cycle_id, _ in due])
+    households = await store.load(db, household_ids, [period for _, _, period in due])
+    wanted = await store_attempts.wanted(db, household_ids, now)
+    key_ids = [each.payee.key_id for each in households.values() if each.payee]
+    keys = await keyring.load(db, office.master, key_ids)
+    desk = office.desk(keys, budgets)
+    tried: list[Tried] = []
+    for household_id, asked in wanted.items():
+        for each in asked:
+            if each.cycle_id in budgets and each.key in households[household_id].payments:
+                households[household_id], outcome = attempts.again(
+                    desk, office.retrying, households[household_id], each, held=household_id in held
+                )
+                tried.append(outcome)
+    changed = [each for each in households.values() if each.changes]
+    await write(office, db, changed, budgets.values(), now)
+    issued = [change.payment for each in changed for change in each.changes]
+    await store_attempts.settle(db, tried, issued, office.retrying, now)
+    return office.voice(now).of_households(changed, keys)
 
 
 async def _ask(

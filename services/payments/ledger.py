@@ -16,6 +16,7 @@ class Account(StrEnum):
     ENVELOPE = "envelope"  # what may still be committed
     IN_TRANSIT = "in-transit"  # what a partner was told to pay
     PAID = "paid"  # what a partner settled
+    OWED = "owed"  # what a partner paid after the money was taken back, as a debt to it
 
 
 class Kind(StrEnum):
@@ -24,6 +25,9 @@ class Kind(StrEnum):
     SETTLE = "settle"
     RELEASE = "release"
     RETURN = "return"
+    SETTLE_LATE = "settle-late"
+    RETURN_LATE = "return-late"
+    COVER = "cover"
 
 
 _LEGS = {
@@ -32,7 +36,11 @@ _LEGS = {
     Kind.SETTLE: (Account.PAID, Account.IN_TRANSIT),
     Kind.RELEASE: (Account.ENVELOPE, Account.IN_TRANSIT),
     Kind.RETURN: (Account.ENVELOPE, Account.PAID),
+    Kind.SETTLE_LATE: (Account.PAID, Account.OWED),
+    Kind.RETURN_LATE: (Account.OWED, Account.PAID),
+    Kind.COVER: (Account.OWED, Account.ENVELOPE),
 }
+_PAID = frozenset({"settled", "settled_late"})
 _UNSENT = frozenset({"failed", "expired", "returned", "cancelled"})
 
 
@@ -49,6 +57,8 @@ class Paid(Protocol):
     def amount(self) -> int: ...
     @property
     def state(self) -> str: ...
+    @property
+    def late(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +89,25 @@ def issued(payment: Paid) -> Transfer:
     return _transfer(Kind.ISSUE, payment.cycle_id, payment.household_id, payment.payment_id, payment.amount)
 
 
+def covered(payment: Paid) -> Transfer:
+    """The envelope pays what is owed to a partner for a payment that settled late."""
+    return _transfer(Kind.COVER, payment.cycle_id, payment.household_id, payment.payment_id, payment.amount)
+
+
 def moved(before: Paid, after: Paid) -> Transfer | None:
-    """What a change of state moves. Released only where the partner confirmed unsent or returned (rule 5)."""
+    """What a change of state moves. Released only where the partner confirmed unsent or returned (rule 5).
+
+    A late settlement is money we took back already: it is owed to the partner, outside the envelope.
+    """
     if before.state == after.state:
         return None
-    if after.state == "settled":
-        kind = Kind.SETTLE
+    was_paid = before.state in _PAID
+    if after.state in _PAID:
+        kind = Kind.SETTLE_LATE if after.late else Kind.SETTLE
+    elif after.state in _UNSENT and was_paid:
+        kind = Kind.RETURN_LATE if before.late else Kind.RETURN
     elif after.state in _UNSENT:
-        kind = Kind.RETURN if before.state == "settled" else Kind.RELEASE
+        kind = Kind.RELEASE
     else:
         return None
     return _transfer(kind, after.cycle_id, after.household_id, after.payment_id, after.amount)

@@ -15,11 +15,15 @@ from services.payments.ledger import Transfer
 
 
 class State(StrEnum):
-    """`issued` until the partner says something; `unknown` where it said nothing in time."""
+    """`issued` until the partner says something; `unknown` where it said nothing in time.
+
+    `settled_late`: paid after it had failed or expired, and another attempt had been issued meanwhile.
+    """
 
     ISSUED = "issued"
     ACCEPTED = "accepted"
     SETTLED = "settled"
+    SETTLED_LATE = "settled_late"
     FAILED = "failed"
     EXPIRED = "expired"
     RETURNED = "returned"
@@ -30,16 +34,21 @@ class State(StrEnum):
 OPEN = frozenset({State.ISSUED, State.ACCEPTED, State.UNKNOWN})
 LIVE = OPEN | {State.SETTLED}
 """One attempt of an entitlement key may be in these; `payment.live` in the database says the same."""
+ENDED = frozenset({State.FAILED, State.EXPIRED, State.RETURNED, State.CANCELLED})
+"""Definitely not paid, by the partner's word: only from here is a new attempt made."""
+_PAID = frozenset({State.SETTLED, State.SETTLED_LATE})
+_LATE_FROM = frozenset({State.FAILED, State.EXPIRED})
+"""What partners were seen to pay after all, though they had said that it was over."""
 
 _DOUBLINGS_MOST = 8
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,40}")
 _REACHED_FROM: Mapping[State, frozenset[State]] = {
     State.ACCEPTED: frozenset({State.ISSUED, State.UNKNOWN}),
-    State.SETTLED: OPEN,
+    State.SETTLED: OPEN | _LATE_FROM,
     State.FAILED: OPEN,
     State.EXPIRED: OPEN,
     State.CANCELLED: OPEN,
-    State.RETURNED: LIVE,
+    State.RETURNED: OPEN | _PAID,
 }
 
 
@@ -48,7 +57,10 @@ Key = tuple[str, str, str]
 
 
 class Payment(NamedTuple):
-    """One attempt of an entitlement key. `entitled` is the amount plus all corrections, in riel."""
+    """One attempt of an entitlement key. `entitled` is the amount plus all corrections, in riel.
+
+    `late`: settled after its money had been taken back, so that it is owed to the partner.
+    """
 
     payment_id: str
     household_id: str
@@ -70,6 +82,7 @@ class Payment(NamedTuple):
     partner_reference: str | None = None
     inquiries: int = 0
     due_at: datetime | None = None
+    late: bool = False
 
     @property
     def key(self) -> Key:
@@ -93,6 +106,21 @@ class Inquiry(NamedTuple):
     cause: Cause
 
 
+class DifferenceKind(StrEnum):
+    """`settled-late`: paid after all; `settled-twice`: the partner says it paid one payment twice."""
+
+    SETTLED_LATE = "settled-late"
+    SETTLED_TWICE = "settled-twice"
+
+
+class Difference(NamedTuple):
+    """What a partner paid and we did not expect: a person finds out, and decides."""
+
+    payment: Payment
+    kind: DifferenceKind
+    report: Received[PaymentReport]
+
+
 @dataclass(frozen=True, slots=True)
 class Patience:
     """How long a partner may stay silent: until its first report, and until it settles what it accepted."""
@@ -102,7 +130,10 @@ class Patience:
 
 
 class Account(NamedTuple):
-    """A household's payments as reports find them, and what this batch did to them."""
+    """A household's payments as reports find them, and what this batch did to them.
+
+    With a payment that ended, or that is not the first of its key, come all the household's.
+    """
 
     household_id: str
     sequence: int
@@ -111,6 +142,7 @@ class Account(NamedTuple):
     updates: tuple[Updated, ...] = ()
     inquiries: tuple[Inquiry, ...] = ()
     booked: tuple[Received[PaymentReport], ...] = ()
+    differences: tuple[Difference, ...] = ()
 
 
 def book(account: Account | None, report: Received[PaymentReport]) -> Account | None:
@@ -124,7 +156,7 @@ def book(account: Account | None, report: Received[PaymentReport]) -> Account | 
         raise Park("report: no such payment of this household with this partner")
     if said.report_id in account.reports:
         return None
-    after = _after(payment, said)
+    after, difference = _after(account, payment, said)
     updates: tuple[Updated, ...] = ()
     if after != payment:
         cause = Cause(report.id, report.correlation_id, report.traceparent)
@@ -135,6 +167,7 @@ def book(account: Account | None, report: Received[PaymentReport]) -> Account | 
         reports=account.reports | {said.report_id},
         updates=account.updates + updates,
         booked=(*account.booked, report),
+        differences=(*account.differences, *([Difference(after, difference, report)] if difference else [])),
     )
 
 
@@ -169,23 +202,35 @@ def due(payment: Payment, now: datetime, patience: Patience) -> datetime | None:
     return None
 
 
-def _after(payment: Payment, said: PaymentReport) -> Payment:
+def _after(account: Account, payment: Payment, said: PaymentReport) -> tuple[Payment, DifferenceKind | None]:
     if said.status is ReportStatus.UNRECOGNISED:
         raise Park("report: a status this version does not know")
     if said.status is ReportStatus.NOT_FOUND:
         # No failure: the instruction may still be on its way. It stays unknown, for a person to see.
         if payment.state not in (State.ISSUED, State.UNKNOWN):
             raise Park(f"report: not_found, but the payment is {payment.state}")
-        return payment._replace(state=State.UNKNOWN, reason="not_found")
+        return payment._replace(state=State.UNKNOWN, reason="not_found"), None
     if said.amount != payment.amount:
         raise Park("report: the amount is not the payment's")
     to = State(said.status.value)
     if payment.state in _REACHED_FROM[to]:
         reference = said.partner_reference or payment.partner_reference
-        return payment._replace(state=to, reason=code(said.reason_code), partner_reference=reference)
+        after = payment._replace(state=to, reason=code(said.reason_code), partner_reference=reference)
+        if to is not State.SETTLED or payment.state not in _LATE_FROM:
+            return after, None
+        return after._replace(state=_late(account, payment), late=True), DifferenceKind.SETTLED_LATE
     if _says_nothing_new(payment, to, said):
-        return payment
+        return payment, None
+    if to is State.SETTLED and payment.state in _PAID:
+        return payment, DifferenceKind.SETTLED_TWICE
     raise Park(f"report: {to}, but the payment is {payment.state} already")
+
+
+def _late(account: Account, payment: Payment) -> State:
+    """Outside the index of live attempts, where another attempt of the key is live or was paid."""
+    others = (each for each in account.payments.values() if each.key == payment.key)
+    taken = any(each.state in LIVE | _PAID for each in others)
+    return State.SETTLED_LATE if taken else State.SETTLED
 
 
 def code(reason: str | None) -> str | None:
@@ -196,8 +241,8 @@ def code(reason: str | None) -> str | None:
 def _says_nothing_new(payment: Payment, to: State, said: PaymentReport) -> bool:
     # A late acceptance, or an answer to an inquiry that was overtaken by the report itself.
     if to is State.ACCEPTED:
-        return payment.state in (State.ACCEPTED, State.SETTLED)
+        return payment.state is State.ACCEPTED or payment.state in _PAID
     if to is State.SETTLED:
         same = said.partner_reference is not None and said.partner_reference == payment.partner_reference
-        return payment.state is State.SETTLED and same
+        return payment.state in _PAID and same
     return payment.state is to

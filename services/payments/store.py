@@ -32,14 +32,14 @@ _PAYMENT_COLUMNS = (
 PAYMENTS = """
 select payment_id, household_id, programme, period, purpose, attempt, cycle_id, amount, entitled, partner,
     commune, revision, decision_id, correlation_id, traceparent, state, reason, partner_reference, inquiries,
-    due_at
+    due_at, late
 from payment
 """
 _STATE = 15
 
 
 async def load(db: Connection, household_ids: Sequence[str], periods: Iterable[str]) -> dict[str, Household]:
-    """Households (sorted ids) with their decisions and their latest attempts in these periods, locked.
+    """Households (sorted ids) with their decisions and, of these periods, the attempts that count; locked.
 
     One that is not there yet is left out; if another batch brings it meanwhile, saving fails on its key.
     """
@@ -100,16 +100,18 @@ async def remind(db: Connection, payments: Iterable[tuple[datetime | None, Payme
         )
 
 
-async def mark_forgotten(db: Connection, key_ids: Sequence[str]) -> None:
-    """What waits for households whose payee key was destroyed can't be paid any more, and says so."""
+async def mark_forgotten(db: Connection, keys: Iterable[tuple[str, str]]) -> None:
+    """What waits for (household, payee key)s that were destroyed can't be paid any more, and says so."""
     await db.execute(
         """
         with forgotten as (
-            select household_id from household where payee_key_id = any($1) order by household_id for update)
+            select household_id from household
+            where (household_id, payee_key_id) in (select * from unnest($1::text[], $2::text[]))
+            order by household_id for update)
         update decision d set waiting = 'forgotten' from forgotten f
         where d.household_id = f.household_id and d.waiting is not null
         """,
-        sorted(key_ids),
+        *zip(*sorted(keys), strict=True),
     )
 
 
@@ -144,7 +146,9 @@ async def _latest_attempts(
     db: Connection, household_ids: Sequence[str], periods: Iterable[str]
 ) -> dict[str, dict[Key, Payment]]:
     rows = await db.fetch(
-        PAYMENTS + "where household_id = any($1) and period = any($2) order by attempt",
+        # Of a key, the last one counts: the live attempt, else one that settled late, else the latest.
+        PAYMENTS + "where household_id = any($1) and period = any($2) "
+        "order by live, state = 'settled_late', attempt",
         household_ids,
         sorted(set(periods)),
     )

@@ -8,7 +8,7 @@ from contracts.wire import Received
 from postbox.message import Connection
 from services.payments import store
 from services.payments.ledger import Transfer
-from services.payments.states import Account, Inquiry, Patience, Payment, Updated, code, due
+from services.payments.states import ENDED, Account, Inquiry, Patience, Payment, Updated, code, due
 
 
 async def load(
@@ -25,6 +25,10 @@ async def load(
         household_ids,
         sorted(set(payment_ids)),
     )
+    # Late settlements depend on the other attempts of their key.
+    several = {each["household_id"] for each in rows if each["attempt"] > 1 or each["state"] in ENDED}
+    if several:
+        rows += await db.fetch(store.PAYMENTS + "where household_id = any($1)", sorted(several))
     seen = await db.fetch(
         "select household_id, report_id from report where household_id = any($1) and report_id = any($2)",
         household_ids,
@@ -103,17 +107,17 @@ async def _save_states(
     rows = [
         (
             *(each.household_id, each.payment_id, each.state, each.reason, each.partner_reference),
-            *(each.inquiries, due_at),
+            *(each.inquiries, due_at, each.late),
         )
         for due_at, each in awaited
     ]
     await db.execute(
         """
         update payment p set state = t.state, reason = t.reason, partner_reference = t.partner_reference,
-            inquiries = t.inquiries, due_at = t.due_at, updated_at = $8
+            inquiries = t.inquiries, due_at = t.due_at, late = t.late, updated_at = $9
         from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::int[],
-                $7::timestamptz[])
-            as t(household_id, payment_id, state, reason, partner_reference, inquiries, due_at)
+                $7::timestamptz[], $8::boolean[])
+            as t(household_id, payment_id, state, reason, partner_reference, inquiries, due_at, late)
         where p.household_id = t.household_id and p.payment_id = t.payment_id
         """,
         *zip(*rows, strict=True),

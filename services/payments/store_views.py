@@ -36,13 +36,17 @@ class Wait(NamedTuple):
 
 
 class Share(NamedTuple):
-    """The payments of one cycle in one province (gazetteer code) and state."""
+    """The payments of one cycle in one province (gazetteer code) and state.
+
+    `reissued` of them are attempts that another one replaced; their riel do not count.
+    """
 
     cycle_id: str
     province: str
     state: str
     payments: int
     riel: int
+    reissued: int
 
 
 class Told(NamedTuple):
@@ -96,8 +100,9 @@ async def eligible(db: Connection) -> dict[str, int]:
 async def shares(db: Connection) -> list[Share]:
     """Payments by cycle, province and state."""
     rows = await db.fetch(
-        "select cycle_id, left(commune, 2), state, count(*), sum(amount)::bigint from payment "
-        "group by 1, 2, 3 order by 1, 2, 3"
+        "select cycle_id, left(commune, 2), state, count(*), "
+        "coalesce(sum(amount) filter (where not superseded), 0)::bigint, count(*) filter (where superseded) "
+        "from payment group by 1, 2, 3 order by 1, 2, 3"
     )
     return [Share(*row) for row in rows]
 
@@ -117,6 +122,12 @@ async def story(db: Connection, household_id: str) -> list[Told]:
         union all
         select updated_at, 'partner asked: no report', payment_id, amount, reason, traceparent
             from payment where household_id = $1 and state = 'unknown'
+        union all
+        select at, 'to be looked into: ' || kind, payment_id, amount, resolution, ''
+            from difference where household_id = $1
+        union all
+        select ended_at, 'waits to be sent again', cycle_id, 0, waiting, ''
+            from reissue where household_id = $1
         union all
         select h.decided_at, 'waits', cycle_id, d.amount, d.waiting, h.traceparent
             from decision d join household h using (household_id)

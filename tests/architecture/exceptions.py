@@ -16,6 +16,7 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
     ("input_or_output", "services/eligibility/completing.py"): "the completing job: an edge, like jobs.py",
     ("input_or_output", "services/eligibility/library.py"): "keeps programme files at the service's start",
     ("input_or_output", "services/eligibility/routes.py"): "puts the parts of the API together",
+    ("input_or_output", "services/payments/routes.py"): "puts the parts of the API together",
     ("input_or_output", "services/registration/reporting.py"): "the transaction of a report, as at the desk",
     ("any_used", "services/registration/linkage.py"): "the rows that Splink makes have no type",
     ("any_used", "services/registration/readers.py"): "pyarrow's stubs are generic in what a column holds",

@@ -130,7 +130,7 @@ _DERIVED = {
             when 'accepted' then 'ready' when 'settled' then 'paid' when 'expired' then 'expired'
             else 'failed' end as key, '' as value
         from "payment.updated.v1" where key not like '%/corrected'
-            and substr(value, 1, instr(value, ' ') - 1) not in ('unknown', 'cancelled')""",
+            and substr(value, 1, instr(value, ' ') - 1) not in ('unknown', 'cancelled', 'settled_late')""",
     "payment.issued.v1: payments": """select household, key, '' as value from "payment.issued.v1" """,
     # Who was taken for dead while it sent may still say so: then `unknown` was not the last word.
     "sms.updated.v1: last words": """select * from "sms.updated.v1, latest"

@@ -77,7 +77,12 @@ KEPT = (
         "payment_id",
         "state || ' ' || amount || ' riel'",
     ),
-    Kept("payments: settled", "payment where state = 'settled'", "payment_id", "amount || ' riel'"),
+    Kept(
+        "payments: settled",
+        "payment where state in ('settled', 'settled_late')",
+        "payment_id",
+        "amount || ' riel'",
+    ),
     Kept("payments: corrections", "correction", "payment_id, 'corrected'", "amount || ' riel'"),
     Kept("payments: reports", "report", "report_id", "status || ' ' || amount || ' riel'"),
     Kept(
@@ -124,7 +129,7 @@ RULES = (
         "payments",
         "select c.cycle_id || ': totals differ from postings' from cycle c left join ("
         " select cycle_id, sum(amount) filter (where kind = 'fund') as funded,"
-        " sum(amount) filter (where kind = 'issue') as committed,"
+        " sum(amount) filter (where kind in ('issue', 'cover')) as committed,"
         " sum(amount) filter (where kind in ('release', 'return')) as released"
         " from transfer group by cycle_id) t using (cycle_id)"
         " where (c.funded, c.committed, c.released)"
@@ -143,6 +148,20 @@ RULES = (
         "select household_id || '/' || programme || '/' || period || '/' || purpose || ': ' || count(*)"
         " from payment where state in ('issued', 'accepted', 'settled', 'unknown')"
         " group by household_id, programme, period, purpose having count(*) > 1",
+    ),
+    Rule(
+        "what is owed to partners settled late, and was neither returned nor covered",
+        "payments",
+        "select p.household_id || '/' || p.payment_id || ': ' || coalesce(t.owed, 0) || ' riel owed'"
+        " from payment p"
+        " left join (select household_id, subject, sum(amount) as owed from posting where account = 'owed'"
+        " group by 1, 2) t on t.household_id = p.household_id and t.subject = p.payment_id"
+        " left join difference d on d.household_id = p.household_id and d.payment_id = p.payment_id"
+        " and d.resolution = 'covered'"
+        " where (p.late or t.owed is not null) and coalesce(t.owed, 0) <> case"
+        " when not p.late then 0 when p.state not in ('settled', 'settled_late') then"
+        " case when d.resolution is null then 0 else p.amount end"
+        " when d.resolution is null then -p.amount else 0 end",
     ),
     Rule(
         "a live payment and its corrections make what is due",

@@ -81,7 +81,7 @@ async def test_the_payee_is_sealed_again_for_those_who_tell_it_without_its_accou
     assert b"Sok" not in record.value
 
 
-async def test_no_key_of_persons_is_kept_and_a_payee_only_while_a_decision_waits(scene: Scene) -> None:
+async def test_no_key_of_persons_is_kept_and_a_payee_only_while_something_is_due(scene: Scene) -> None:
     one, persons = family("h-0001"), family("h-0001")
     keys, payee = "select array_agg(key_id) from household_key", "select payee_key_id from household"
     async with scene.running():
@@ -92,7 +92,9 @@ async def test_no_key_of_persons_is_kept_and_a_payee_only_while_a_decision_waits
         assert await scene.db.fetchval(payee) == one.key_id
         await scene.approve()
         await scene.settled_down(states={"h-0001": "issued"}, waiting={})
-    assert await scene.db.fetchval(payee) is None
+        assert await scene.db.fetchval(payee) == one.key_id
+        await scene.send([scene.exited(one)])
+        await until(lambda: scene.db.fetchval("select payee is null from household"))
     assert await scene.db.fetchval(keys) == [one.key_id]
 
 

@@ -164,14 +164,14 @@ def test_a_held_household_waits_for_its_hold() -> None:
     assert (held.changes, waiting(held)) == ((), {PROGRAMME: Waiting.HOLD})
 
 
-def test_what_failed_is_neither_sent_again_nor_corrected_by_a_newer_decision() -> None:
+def test_a_newer_decision_corrects_what_failed_too_since_it_may_settle_late() -> None:
     household = scored(decided(1, 1, 176_000))
     failed = {key: each._replace(state=State.FAILED) for key, each in household.payments.items()}
     later = entitlements.score(
         desk(), household._replace(payments=failed, changes=()), decided(2, 2, 200_000)
     )
     assert later is not None
-    assert (later.changes, waiting(later)) == ((), {PROGRAMME: None})
+    assert (kinds(later), waiting(later)) == ([("corrected", 24_000, 2)], {PROGRAMME: None})
 
 
 def test_the_same_entitlement_has_the_same_payment_id_for_ever() -> None:
@@ -276,9 +276,11 @@ def test_whenever_approval_comes_a_household_is_promised_once_what_its_latest_de
         assert above_cap or latest.outcome is Outcome.REFUSED
 
 
-def test_a_payee_is_kept_only_while_a_decision_waits() -> None:
+def test_a_payee_is_kept_as_long_as_something_is_due() -> None:
     waits = scored(decided(1, 1, 176_000), at=desk(SUBMITTED))
+    issued = scored(decided(1, 1, 176_000))
     assert waits.payee is not None
-    gone = entitlements.leave(waits, left(1))
-    settled = (scored(decided(1, 1, 176_000)), scored(decided(1, 1, 0)), gone)
-    assert [each.payee for each in settled if each] == [None, None, None]
+    assert issued.payee is not None
+    gone = entitlements.leave(issued, left(1))
+    kept = [scored(decided(1, 1, 0)), scored(decided(1, 1, 176_000, cycle=False)), gone]
+    assert [each.payee for each in kept if each] == [None, None, None]

@@ -15,6 +15,7 @@ from services.payments.ledger import Kind
 from services.payments.states import (
     LIVE,
     Account,
+    DifferenceKind,
     Patience,
     Payment,
     State,
@@ -53,14 +54,14 @@ ALLOWED = {
     **{(S.ISSUED, status): State(status.value) for status in (R.ACCEPTED, R.SETTLED, *_FINAL.values())},
     **{(S.UNKNOWN, status): State(status.value) for status in (R.ACCEPTED, R.SETTLED, *_FINAL.values())},
     **{(S.ACCEPTED, status): State(status.value) for status in (R.SETTLED, *_FINAL.values())},
-    (S.SETTLED, R.RETURNED): S.RETURNED,
+    **{(state, R.RETURNED): S.RETURNED for state in (S.SETTLED, S.SETTLED_LATE)},
+    **{(state, R.SETTLED): S.SETTLED for state in (S.FAILED, S.EXPIRED)},
     (S.ISSUED, R.NOT_FOUND): S.UNKNOWN,
     (S.UNKNOWN, R.NOT_FOUND): S.UNKNOWN,
 }
 NOTHING_NEW = {
     (S.ACCEPTED, R.ACCEPTED),
-    (S.SETTLED, R.ACCEPTED),
-    (S.SETTLED, R.SETTLED),
+    *product((S.SETTLED, S.SETTLED_LATE), (R.ACCEPTED, R.SETTLED)),
     *_FINAL.items(),
 }
 
@@ -88,11 +89,42 @@ def test_every_report_in_every_state_is_booked_ignored_or_parked(state: State, s
             states.book(before, said)
 
 
-def test_a_second_settlement_is_a_difference_for_a_person() -> None:
-    with pytest.raises(Park, match="settled, but the payment is settled already"):
-        states.book(
-            account(S.SETTLED, partner_reference="w-1"), report(R.SETTLED, {"partner_reference": "w-2"})
-        )
+@pytest.mark.parametrize("state", [S.SETTLED, S.SETTLED_LATE])
+@pytest.mark.parametrize("reference", ["w-2", None])
+def test_a_second_settlement_is_a_difference_for_a_person_and_moves_nothing(
+    state: State, reference: str | None
+) -> None:
+    before = account(state, partner_reference="w-1")
+    after = states.book(before, report(R.SETTLED, {"partner_reference": reference}))
+    assert after is not None
+    assert (after.updates, after.payments) == ((), before.payments)
+    assert [each.kind for each in after.differences] == [DifferenceKind.SETTLED_TWICE]
+
+
+@pytest.mark.parametrize("before", [S.FAILED, S.EXPIRED])
+@pytest.mark.parametrize(
+    ("other", "settles"),
+    [
+        (None, S.SETTLED),
+        (S.FAILED, S.SETTLED),
+        *((state, S.SETTLED_LATE) for state in sorted({*LIVE, S.SETTLED_LATE})),
+    ],
+)
+def test_what_settles_after_it_ended_is_outside_the_index_where_another_attempt_may_be_paid(
+    before: State, other: State | None, settles: State
+) -> None:
+    known = account(before)
+    if other is not None:
+        second = PAYMENT._replace(payment_id="p-2", attempt=2, state=other)
+        known = known._replace(payments={**known.payments, "p-2": second})
+    after = states.book(known, report(R.SETTLED))
+    assert after is not None
+    paid = after.payments["p-1"]
+    assert (paid.state, paid.late) == (settles, True)
+    assert [each.kind for each in after.differences] == [DifferenceKind.SETTLED_LATE]
+    (update,) = after.updates
+    assert update.transfer is not None
+    assert (update.transfer.debit, update.transfer.credit) == (Books.PAID, Books.OWED)
 
 
 def test_the_same_report_again_changes_nothing() -> None:
@@ -151,6 +183,13 @@ def test_money_is_released_only_when_it_is_confirmed_unsent_or_returned(
     found = transfer and (transfer.kind, transfer.debit, transfer.credit)
     assert found == moved
     assert transfer is None or (transfer.amount == 176_000 and transfer.frees is (after is not S.SETTLED))
+
+
+def test_what_was_paid_late_and_comes_back_was_never_the_envelope_s() -> None:
+    before = PAYMENT._replace(state=S.SETTLED_LATE, late=True)
+    transfer = ledger.moved(before, before._replace(state=S.RETURNED))
+    assert transfer is not None
+    assert (transfer.kind, transfer.frees) == (Kind.RETURN_LATE, False)
 
 
 def test_silence_makes_a_payment_unknown_and_asks_again_without_saying_so_twice() -> None:

@@ -19,6 +19,7 @@ DONE = Counted(
     payments={
         **dict.fromkeys(PAYMENT_STATES, 0),
         "payments": 890,
+        "reissued": 0,
         "waiting": 10,
         "settled": 885,
         "failed": 5,

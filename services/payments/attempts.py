@@ -1,0 +1,113 @@
+"""Another attempt at what definitely failed: the same entitlement key, to whoever collects now. Pure."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import NamedTuple
+
+from services.payments.budget import Waiting
+from services.payments.entitlements import Decision, Desk, Household, Outcome, promise
+from services.payments.states import ENDED, Key, Payment
+
+
+class Hindrance(StrEnum):
+    """Why an ended payment is not sent again, besides what any payment may wait for.
+
+    `time`: the next attempt is not due; `attempts`: as many were made as are made unasked; `payee`: who
+    collects was not kept, and comes with the household's next decision.
+    """
+
+    TIME = "time"
+    ATTEMPTS = "attempts"
+    LEFT = "left"
+    NOT_DUE = "not-due"
+    PAYEE = "payee"
+
+
+@dataclass(frozen=True, slots=True)
+class Retrying:
+    """`attempts_most` of one key are made unasked, each so long `after` the one before ended."""
+
+    attempts_most: int
+    after: timedelta
+
+    def due(self, waiting: Waiting | Hindrance, now: datetime) -> datetime | None:
+        """When to look again; None where only a person or a newer decision changes anything."""
+        return None if isinstance(waiting, Hindrance) or waiting is Waiting.CLOSED else now + self.after
+
+
+class Wanted(NamedTuple):
+    """An entitlement key to be tried again. `is_ordered`: by a person, so that attempts are not counted."""
+
+    household_id: str
+    key: Key
+    cycle_id: str
+    is_ordered: bool
+
+
+class Tried(NamedTuple):
+    """What became of a try: `waiting` is None where a new attempt was issued."""
+
+    wanted: Wanted
+    waiting: Waiting | Hindrance | None
+
+
+def again(
+    desk: Desk, policy: Retrying, household: Household, wanted: Wanted, *, held: bool
+) -> tuple[Household, Tried]:
+    """Issue the next attempt of a key whose latest definitely ended, for what is due of it by now."""
+    ended = household.payments[wanted.key]
+    decision = _decision_of(household, ended)
+    due = _due(ended, decision)
+    waiting = _hindrance(policy, household, ended, due, wanted)
+    if waiting is not None:
+        return household, Tried(wanted, waiting)
+    if held:
+        return household, Tried(wanted, Waiting.HOLD)
+    sealed = household.payee
+    payee = desk.open_payee(sealed, household.decision_id) if sealed else None
+    if payee is None:
+        return household, Tried(wanted, Waiting.FORGOTTEN)
+    budget = desk.budgets[wanted.cycle_id]
+    # The terms it was first issued under stand, where the latest decision is about another period.
+    short = budget.take(decision or budget.cycle.terms, due)
+    if short is not None:
+        return household, Tried(wanted, short)
+    number = household.sequence + 1
+    issued = promise(
+        household,
+        payee,
+        key=wanted.key,
+        cycle_id=wanted.cycle_id,
+        amount=due,
+        partner=desk.route(payee),
+        sequence=number,
+    )
+    payments = {**household.payments, wanted.key: issued.payment}
+    changes = (*household.changes, issued)
+    return household._replace(sequence=number, payments=payments, changes=changes), Tried(wanted, None)
+
+
+def _hindrance(
+    policy: Retrying, household: Household, ended: Payment, due: int, wanted: Wanted
+) -> Hindrance | None:
+    if household.exit_revision >= household.revision:
+        return Hindrance.LEFT
+    if due == 0 or ended.state not in ENDED:
+        return Hindrance.NOT_DUE
+    if ended.attempt >= policy.attempts_most and not wanted.is_ordered:
+        return Hindrance.ATTEMPTS
+    return Hindrance.PAYEE if household.payee is None else None
+
+
+def _decision_of(household: Household, payment: Payment) -> Decision | None:
+    """The household's latest decision, where it is still about this payment's key."""
+    found = household.decisions.get(payment.programme)
+    about = found and (found.cycle_id, found.period, found.purpose)
+    return found if about == (payment.cycle_id, payment.period, payment.purpose) else None
+
+
+def _due(ended: Payment, decision: Decision | None) -> int:
+    if decision is None:
+        return ended.entitled
+    return decision.amount if decision.outcome is Outcome.ELIGIBLE else 0

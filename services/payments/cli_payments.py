@@ -1,0 +1,120 @@
+"""`tonle payments`: what was paid, what ended without being paid, and what partners paid unexpectedly."""
+
+from collections.abc import Mapping
+from typing import Annotated
+from urllib.parse import quote
+
+import typer
+
+from tonle import terminal
+
+AsJson = Annotated[bool, typer.Option("--json", help="Answer with JSON.")]
+Cycle = Annotated[str | None, typer.Option(help="Only this cycle's, from `tonle cycles list`.")]
+Most = Annotated[int, typer.Option(min=1, max=1000, help="Lines at most.")]
+Household = Annotated[str, typer.Argument(metavar="HOUSEHOLD", help="The household's id.")]
+Payment = Annotated[str, typer.Argument(metavar="PAYMENT", help="The payment's id, as it is listed.")]
+Why = Annotated[str, typer.Option(help="Why; kept with what you decide.")]
+_LISTED = ("payment_id", "household_id", "cycle_id", "attempt", "amount", "partner", "state", "reason")
+_ENDED = (
+    *("household_id", "cycle_id", "attempts", "amount", "state", "reason", "waiting", "ordered_by"),
+    "due_at",
+)
+_DIFFERING = (
+    *("household_id", "payment_id", "kind", "cycle_id", "partner", "partner_reference", "amount", "at"),
+    *("resolution", "resolved_by", "reason"),
+)
+
+
+def mount(app: typer.Typer) -> None:
+    """Add the commands."""
+    payments = terminal.group(app, "payments", "Single payments: their states, new attempts, differences.")
+    payments.command("list")(list_payments)
+    payments.command("failed")(list_failed)
+    payments.command("reissue")(reissue)
+    payments.command("differences")(list_differences)
+    payments.command("cover")(cover)
+    payments.command("close")(close)
+
+
+def list_payments(
+    cycle: Cycle = None,
+    household: Annotated[str | None, typer.Option(help="Only this household's.")] = None,
+    state: Annotated[str | None, typer.Option(help="Only those in this state, like `unknown`.")] = None,
+    most: Most = 100,
+    as_json: AsJson = False,
+) -> None:
+    """List payments with their states: every attempt is a payment of its own."""
+    asked = {"cycle": cycle, "household": household, "state": state, "most": most}
+    _show("/payments", asked, _LISTED, as_json)
+
+
+def list_failed(cycle: Cycle = None, most: Most = 100, as_json: AsJson = False) -> None:
+    """List what is not paid by the partner's word, and why it is not sent again yet.
+
+    `waiting` says why: `time` (sent again at `due_at`), `attempts` (as many were made as are made by
+    themselves: see `tonle payments reissue`), `left`, `not-due`, `payee` (comes with the household's next
+    decision), or what any payment may wait for: `envelope`, `hold`, `closed`.
+    """
+    _show("/attempts/ended", {"cycle": cycle, "most": most}, _ENDED, as_json)
+
+
+def reissue(
+    cycle: Cycle = None,
+    household: Annotated[str | None, typer.Option(help="Only this household's.")] = None,
+    reason: Annotated[
+        str | None, typer.Option(help="Only what failed for this reason, as `tonle payments failed` says.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send again what failed, expired, came back or was cancelled: now, and to whoever collects now.
+
+    Never what is `unknown`, and at most one attempt of an entitlement is ever open. Without this command it
+    happens after a day, or when the household's next decision comes, three attempts in all (settings). It
+    needs an officer's token in TONLE_TOKEN: `tonle officers add NAME --may prepare`.
+    """
+    if not (cycle or household):
+        terminal.fail("Neither a cycle nor a household is named.", "Say --cycle CYCLE, or --household ID.")
+    _send("/attempts/reissue", {"cycle": cycle, "household": household, "reason": reason}, as_json)
+
+
+def list_differences(
+    resolved: Annotated[bool, typer.Option("--resolved", help="Those that were decided instead.")] = False,
+    most: Most = 100,
+    as_json: AsJson = False,
+) -> None:
+    """List what partners paid and nobody expected: a person finds out, and decides.
+
+    `settled-late`: paid after it had failed or expired; its riel are owed to the partner (`tonle payments
+    cover`). `settled-twice`: the partner says that it paid one payment twice.
+    """
+    _show("/differences", {"resolved": resolved, "most": most}, _DIFFERING, as_json)
+
+
+def cover(household: Household, payment: Payment, reason: Why, as_json: AsJson = False) -> None:
+    """Pay what is owed to a partner for a late settlement, from the cycle's envelope.
+
+    It needs an officer's token in TONLE_TOKEN: `tonle officers add NAME --may approve`.
+    """
+    _resolve(household, payment, "covered", reason, as_json)
+
+
+def close(household: Household, payment: Payment, reason: Why, as_json: AsJson = False) -> None:
+    """Close a payment's difference; no riel move. Needs an officer's token, as `cover` does."""
+    _resolve(household, payment, "closed", reason, as_json)
+
+
+def _resolve(household: str, payment: str, resolution: str, reason: str, as_json: bool) -> None:
+    path = f"/differences/{quote(household)}/{quote(payment)}/resolve"
+    _send(path, {"resolution": resolution, "reason": reason}, as_json)
+
+
+def _show(path: str, asked: Mapping[str, object], columns: tuple[str, ...], as_json: bool) -> None:
+    params = {name: str(value) for name, value in asked.items() if value not in (None, False)}
+    with terminal.client("payments") as http:
+        found = terminal.checked(http.get(path, params=params)).json()
+    terminal.emit(found if as_json else [{name: each[name] for name in columns} for each in found], as_json)
+
+
+def _send(path: str, body: object, as_json: bool) -> None:
+    with terminal.client("payments") as http:
+        terminal.emit(terminal.checked(http.post(path, json=body)).json(), as_json)
