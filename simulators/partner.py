@@ -7,6 +7,7 @@ nothing with payments but the contracts, so it can stand for any partner in test
 import asyncio
 import gc
 import signal
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +21,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from contracts.payment import PaymentInstruction
 from contracts.topics import partner_instruction, partner_report
 from contracts.wire import Received, Record, WireError
-from simulators.partner_ledger import AT_ONCE, Behaviour, Ledger, Report
+from simulators.partner_behaviour import Behaviour
+from simulators.partner_ledger import AT_ONCE, Ledger, Report
 from simulators.partner_letters import Letters, NotForUs
 
 POLL_MS = 100
@@ -28,7 +30,10 @@ POLL_MS = 100
 
 
 class Settings(BaseSettings):
-    """`TONLE_…` environment variables; `secrets` is the folder with the keys (JWK files)."""
+    """`TONLE_…` environment variables; `secrets` is the folder with the keys (JWK files).
+
+    `partner_behaviour` is a `Behaviour` in JSON, for instance `{"fail": 0.1, "twice": 0.05}`.
+    """
 
     model_config = SettingsConfigDict(env_prefix="TONLE_", extra="ignore")
 
@@ -41,10 +46,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = 0
     partner: str = "wing"
-    partner_seed: int = 0
-    partner_fail_share: float = 0.01
-    partner_drop_share: float = 0.0
-    partner_settle_after_s: float = 0.0
+    partner_behaviour: Behaviour = Behaviour()
 
 
 class Partner:
@@ -56,13 +58,9 @@ class Partner:
             settings.data_dir / f"partner-{name}.sqlite",
             name,
             partner_report(name),
-            Behaviour(
-                settings.partner_seed,
-                settings.partner_fail_share,
-                settings.partner_drop_share,
-                settings.partner_settle_after_s,
-            ),
+            settings.partner_behaviour,
         )
+        self._behaviour = settings.partner_behaviour
         self.ready = False
         self._letters = Letters(name, settings.secrets)
         self._instructions = settings.topic_prefix + partner_instruction(name).name
@@ -85,7 +83,10 @@ class Partner:
                 await self._say(reports)
             self.ready = True
             while True:
-                await self._work()
+                if self._behaviour.is_down(time.time()):
+                    await asyncio.sleep(POLL_MS / 1000)
+                else:
+                    await self._work()
         finally:
             await self._producer.stop()
             await self._consumer.stop()

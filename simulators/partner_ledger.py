@@ -9,7 +9,6 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
-from hashlib import blake2b
 from itertools import count
 from operator import attrgetter
 from pathlib import Path
@@ -17,7 +16,8 @@ from typing import NamedTuple
 
 from contracts.payment import InstructionKind, PaymentInstruction, PaymentReport, ReportStatus
 from contracts.topics import Topic
-from contracts.wire import Cause, Received, dump, event_id
+from contracts.wire import Cause, Received, dump, event_id, load
+from simulators.partner_behaviour import Behaviour
 
 AT_ONCE = 2000
 _SCHEMA = """
@@ -43,26 +43,10 @@ create table if not exists refused (
 """
 
 
-class Behaviour(NamedTuple):
-    """Seeded: shares (0..1) of payments that fail and of reports never sent; seconds until it settles."""
-
-    seed: int = 0
-    fail_share: float = 0.01
-    drop_share: float = 0.0
-    settle_after_s: float = 0.0
-
-    def picks(self, share: float, what: str) -> bool:
-        """Whether this one is among the share; the same seed picks the same ones for ever."""
-        if share <= 0:
-            return False
-        digest = blake2b(f"{self.seed}/{what}".encode(), digest_size=8).digest()
-        return int.from_bytes(digest) < share * 2**64
-
-
 class Report(NamedTuple):
     """A report as JSON, under the key and to the partition of its instruction; a row of `report`.
 
-    `number` rises. What was `dropped` is never sent.
+    `number` rises in the order in which they are said. What was `dropped` is never sent.
     """
 
     number: int
@@ -152,7 +136,7 @@ class Ledger:
         with self._transaction():
             payments = self._known({each.data.payment_id for each in told})
             said = [self._obey(payments, partition, each, now) for each in told]
-            said += self._settled(payments.values(), now)
+            said = self._numbered([*said, *self._settled(payments.values(), now)])
             self._save(payments.values(), said)
             self._db.executemany(
                 "insert or ignore into refused values (?, ?, ?)", [(partition, *each) for each in refused]
@@ -168,7 +152,7 @@ class Ledger:
             return []
         payments = [_Payment(*row) for row in rows]
         with self._transaction():
-            said = self._settled(payments, now)
+            said = self._numbered(self._settled(payments, now))
             self._save(payments, said)
         return _not_dropped(said)
 
@@ -236,6 +220,9 @@ class Ledger:
             unheard_of = replace(payment, state=ReportStatus.NOT_FOUND, reference="")
             return self._say(unheard_of, now, answers=told)
         payment.told += asked.kind is InstructionKind.PAY
+        if asked.kind is InstructionKind.INQUIRE and self._behaviour.forgets(asked.payment_id):
+            forgotten = replace(payment, state=ReportStatus.NOT_FOUND, reference="")
+            return self._say(forgotten, now, answers=told)
         if asked.kind is InstructionKind.CANCEL and payment.state == ReportStatus.ACCEPTED:
             payment.state, payment.settle_at = ReportStatus.CANCELLED, None
         return self._say(payment, now, answers=told)
@@ -267,11 +254,32 @@ class Ledger:
         by = now.timestamp()
         due = [each for each in payments if each.settle_at is not None and each.settle_at <= by]
         for payment in due:
-            fails = self._behaviour.picks(self._behaviour.fail_share, f"fail/{payment.payment_id}")
-            payment.state = ReportStatus.FAILED if fails else ReportStatus.SETTLED
-            payment.reason = "account-closed" if fails else None
-            payment.settle_at = None
+            was_failed = payment.state == ReportStatus.FAILED
+            settled = ReportStatus.SETTLED, None
+            payment.state, payment.reason = (
+                settled if was_failed else self._behaviour.ends(payment.payment_id)
+            )
+            relents = payment.state == ReportStatus.FAILED and self._behaviour.relents(payment.payment_id)
+            payment.settle_at = by + self._behaviour.relent_after_s if relents else None
         return [self._say(each, now) for each in due]
+
+    def _numbered(self, said: Sequence[Report]) -> list[Report]:
+        """The reports in the order in which it says them, garbled as it behaves."""
+        behaviour, late = self._behaviour, list[Report]()
+        found: list[Report] = []
+        for report in said:
+            repeated = behaviour.picks(behaviour.twice, f"twice/{report.report_id}")
+            times = [report, report] if repeated else [report]
+            if behaviour.picks(behaviour.late, f"late/{report.report_id}"):
+                late += times
+                continue
+            found += [*self._besides(report), *times]
+        return [each._replace(number=next(self._numbers)) for each in (*found, *late)]
+
+    def _besides(self, report: Report) -> Iterator[Report]:
+        if self._behaviour.wrong_amount or self._behaviour.unknown:
+            for each in self._behaviour.besides(load(PaymentReport, report.content), self._reports):
+                yield report._replace(report_id=each.report_id, content=dump(each))
 
     def _say(
         self, payment: _Payment, now: datetime, answers: Received[PaymentInstruction] | None = None
@@ -290,9 +298,9 @@ class Ledger:
             reason_code=payment.reason,
             occurred_at=now,
         )
-        lost = answers is None and self._behaviour.picks(self._behaviour.drop_share, f"drop/{report_id}")
+        lost = answers is None and self._behaviour.picks(self._behaviour.drop, f"drop/{report_id}")
         return Report(
-            number=next(self._numbers),
+            number=0,
             partition=payment.partition,
             report_id=report_id,
             household_id=payment.household_id,

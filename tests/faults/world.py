@@ -12,6 +12,7 @@ import asyncpg
 import httpx
 
 from postbox.broker import Broker
+from simulators.partner_behaviour import Behaviour
 from tests.faults.plan import SERVICES, Plan
 from tests.faults.tally import Tally
 from tonle.stack import kafka, postgres, process, supervisor
@@ -50,12 +51,8 @@ IMPATIENT: Mapping[str, Mapping[str, str]] = {
         "TONLE_GATEWAY_REFUSED": "0.005",
         "TONLE_GATEWAY_SLOW": "0.02",
     },
-    "partner-wing": {
-        "TONLE_PARTNER_DROP_SHARE": "0.1",
-        "TONLE_PARTNER_FAIL_SHARE": "0.02",
-        "TONLE_PARTNER_SETTLE_AFTER_S": "0.3",
-    },
 }
+PARTNER = Behaviour(drop=0.1, fail=0.02, settle_after_s=0.3)
 
 
 class World:
@@ -170,7 +167,11 @@ class World:
             await asyncio.sleep(1)
 
     def _impatient(self, program: Program) -> Program:
-        seeds = {"TONLE_GATEWAY_SEED": str(self.plan.seed), "TONLE_PARTNER_SEED": str(self.plan.seed)}
+        behaviour = PARTNER.model_copy(update={"seed": self.plan.seed})
+        seeds = {
+            "TONLE_GATEWAY_SEED": str(self.plan.seed),
+            "TONLE_PARTNER_BEHAVIOUR": behaviour.model_dump_json(),
+        }
         own = {**IMPATIENT.get(program.kind, {}), **IMPATIENT.get(program.name, {}), **seeds}
 
         def environment(place: Place) -> Mapping[str, str]:

@@ -10,7 +10,8 @@ from contracts import wire
 from contracts.payment import InstructionKind, PaymentInstruction, PaymentReport, ReportStatus
 from contracts.topics import partner_report
 from contracts.wire import Received
-from simulators.partner_ledger import Behaviour, Ledger
+from simulators.partner_behaviour import Behaviour
+from simulators.partner_ledger import Ledger
 
 NOW = datetime(2023, 6, 2, tzinfo=UTC)
 PAY, INQUIRE, CANCEL = InstructionKind.PAY, InstructionKind.INQUIRE, InstructionKind.CANCEL
@@ -21,7 +22,7 @@ class Books:
     """A ledger on a file, and what it says."""
 
     def __init__(self, folder: Path, **behaviour: float) -> None:
-        seeded = Behaviour(seed=7, **{"fail_share": 0.0, **behaviour})
+        seeded = Behaviour.model_validate({"seed": 7, "fail": 0.0, **behaviour})
         self.ledger = Ledger(folder / "partner.sqlite", "wing", partner_report("wing"), seeded)
         self.offset = 0
 
@@ -75,7 +76,7 @@ def test_what_was_not_sent_is_sent_after_a_restart_and_numbers_go_on(tmp_path: P
 
 
 def test_one_in_the_share_fails_with_a_code(tmp_path: Path) -> None:
-    books = Books(tmp_path, fail_share=0.1)
+    books = Books(tmp_path, fail=0.1)
     said = books.do(*((f"p-{number}", PAY) for number in range(500)))
     failed = [each for each in said if each.status is S.FAILED]
     assert 30 < len(failed) < 70
@@ -83,7 +84,7 @@ def test_one_in_the_share_fails_with_a_code(tmp_path: Path) -> None:
 
 
 def test_a_dropped_report_is_given_when_asked(tmp_path: Path) -> None:
-    books = Books(tmp_path, drop_share=1.0)
+    books = Books(tmp_path, drop=1.0)
     assert books.do(("p-1", PAY)) == []
     assert statuses(books.do(("p-1", INQUIRE))) == [("p-1", S.SETTLED)]
 
@@ -102,6 +103,48 @@ def test_what_is_not_settled_yet_can_be_cancelled(tmp_path: Path) -> None:
 def test_what_was_never_told_is_not_found_and_can_still_be_paid(books: Books, asked: InstructionKind) -> None:
     assert statuses(books.do(("p-1", asked))) == [("p-1", S.NOT_FOUND)]
     assert statuses(books.do(("p-1", PAY))) == [("p-1", S.ACCEPTED), ("p-1", S.SETTLED)]
+
+
+def test_what_expired_says_so_and_what_failed_may_be_settled_after_all(tmp_path: Path) -> None:
+    expiring = Books(tmp_path / "1", expire=1.0)
+    assert statuses(expiring.do(("p-1", PAY)))[1:] == [("p-1", S.EXPIRED)]
+    relenting = Books(tmp_path / "2", fail=1.0, relent=1.0, relent_after_s=60)
+    assert statuses(relenting.do(("p-1", PAY)))[1:] == [("p-1", S.FAILED)]
+    assert statuses(relenting.do(at=NOW + timedelta(seconds=61))) == [("p-1", S.SETTLED)]
+    assert statuses(relenting.do(at=NOW + timedelta(seconds=200))) == []
+
+
+def test_what_it_forgot_is_not_found_though_it_was_paid(tmp_path: Path) -> None:
+    books = Books(tmp_path, forget=1.0)
+    books.do(("p-1", PAY))
+    assert statuses(books.do(("p-1", INQUIRE))) == [("p-1", S.NOT_FOUND)]
+    assert books.ledger.summary()["settled"] == 1
+
+
+def test_reports_come_twice_late_and_beside_wrong_ones(tmp_path: Path) -> None:
+    assert statuses(Books(tmp_path / "1", twice=1.0).do(("p-1", PAY))) == [
+        *[("p-1", S.ACCEPTED)] * 2,
+        *[("p-1", S.SETTLED)] * 2,
+    ]
+    late = Books(tmp_path / "2", late=0.5).do(*((f"p-{number}", PAY) for number in range(50)))
+    assert any(
+        late.index(settled) < late.index(accepted)
+        for settled in late
+        for accepted in late
+        if (settled.payment_id, settled.status, accepted.status)
+        == (accepted.payment_id, S.SETTLED, S.ACCEPTED)
+    )
+    wrong = Books(tmp_path / "3", wrong_amount=1.0, unknown=1.0).do(("p-1", PAY))
+    assert [(each.payment_id == "p-1", each.amount) for each in wrong[:3]] == [
+        (True, 176_100),
+        (False, 176_000),
+        (True, 176_000),
+    ]
+
+
+def test_a_partner_is_down_for_a_part_of_the_time_only() -> None:
+    behaviour = Behaviour(down_s=2, down_every_s=10)
+    assert [behaviour.is_down(at) for at in (0.0, 1.9, 2.0, 9.9, 10.5)] == [True, True, False, False, True]
 
 
 def _told(payment_id: str, kind: InstructionKind) -> Received[PaymentInstruction]:

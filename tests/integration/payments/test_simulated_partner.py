@@ -73,7 +73,7 @@ def simulator_of(stack: Stack, secrets: Secrets, prefix: str, folder: Path) -> S
             "TONLE_DATA_DIR": str(folder),
             "TONLE_SECRETS": str(secrets.folder),
             "TONLE_PARTNER": "wing",
-            "TONLE_PARTNER_FAIL_SHARE": "0",
+            "TONLE_PARTNER_BEHAVIOUR": '{"fail": 0}',
         }
     )
 
@@ -133,7 +133,7 @@ async def test_every_payment_ends_once_though_reports_are_lost_and_the_partner_d
     scene: Scene, simulator: Simulator
 ) -> None:
     scene.settings.report_timeout_s = scene.settings.settlement_timeout_s = 1.0
-    simulator.environment |= {"TONLE_PARTNER_DROP_SHARE": "0.3", "TONLE_PARTNER_FAIL_SHARE": "0.1"}
+    simulator.environment["TONLE_PARTNER_BEHAVIOUR"] = '{"drop": 0.3, "fail": 0.1}'
     families = [family(f"h-{number:03}") for number in range(100)]
     await simulator.start()
     async with scene.running():

@@ -1,0 +1,83 @@
+"""How a simulated partner behaves, and misbehaves: seeded, so that the same payments meet the same fate."""
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from contracts.payment import PaymentReport, ReportStatus
+from contracts.topics import Topic
+from contracts.wire import event_id
+
+Share = Annotated[float, Field(ge=0, le=1)]
+AMOUNT_OFF_RIEL = 100
+
+
+class Behaviour(BaseModel):
+    """Shares (0 to 1) of payments or reports that meet a fate, and seconds; all but `fail` is off at first.
+
+    Of payments: `fail`; `expire` (nobody collected in time); `relent` (of those that failed: settled after
+    all, `relent_after_s` later); `forget` (answers that it never heard of one it has). Of reports: `drop`
+    (never sent, so that it looks like a timeout after accepting), `twice`, `late` (an acceptance after what
+    followed it), `wrong_amount` (one more, with another amount), `unknown` (one more, about a payment that
+    nobody made). It settles after `settle_after_s`, and is down for `down_s` of every `down_every_s`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seed: int = 0
+    fail: Share = 0.01
+    expire: Share = 0.0
+    relent: Share = 0.0
+    relent_after_s: float = 5.0
+    forget: Share = 0.0
+    drop: Share = 0.0
+    twice: Share = 0.0
+    late: Share = 0.0
+    wrong_amount: Share = 0.0
+    unknown: Share = 0.0
+    settle_after_s: float = 0.0
+    down_s: float = 0.0
+    down_every_s: float = 30.0
+
+    def picks(self, share: float, what: str) -> bool:
+        """Whether this one is among the share; the same seed picks the same ones for ever."""
+        if share <= 0:
+            return False
+        digest = blake2b(f"{self.seed}/{what}".encode(), digest_size=8).digest()
+        return int.from_bytes(digest) < share * 2**64
+
+    def ends(self, payment_id: str) -> tuple[ReportStatus, str | None]:
+        """How a payment ends at first, with its reason code."""
+        if self.picks(self.fail, f"fail/{payment_id}"):
+            return ReportStatus.FAILED, "account-closed"
+        if self.picks(self.expire, f"expire/{payment_id}"):
+            return ReportStatus.EXPIRED, "not-collected"
+        return ReportStatus.SETTLED, None
+
+    def relents(self, payment_id: str) -> bool:
+        """Whether one that failed is settled after all."""
+        return self.picks(self.relent, f"relent/{payment_id}")
+
+    def forgets(self, payment_id: str) -> bool:
+        """Whether an inquiry about it is answered by `not_found`."""
+        return self.picks(self.forget, f"forget/{payment_id}")
+
+    def is_down(self, at: float) -> bool:
+        """Whether it is down at a time, in seconds since the epoch."""
+        return self.down_s > 0 and at % self.down_every_s < self.down_s
+
+    def besides(self, report: PaymentReport, topic: Topic) -> Sequence[PaymentReport]:
+        """What it says wrongly beside a report, before it."""
+        found = []
+        if self.picks(self.wrong_amount, f"amount/{report.report_id}"):
+            off = {
+                "report_id": event_id(topic, report.report_id, "off"),
+                "amount": report.amount + AMOUNT_OFF_RIEL,
+            }
+            found.append(report.model_copy(update=off))
+        if self.picks(self.unknown, f"unknown/{report.report_id}"):
+            made_up = event_id(topic, report.report_id, "made-up")
+            found.append(report.model_copy(update={"report_id": made_up, "payment_id": made_up}))
+        return found
