@@ -24,6 +24,7 @@ TARGETS: Mapping[str, tuple[str, float]] = {
     "growth_cpu_spread": ("at most", 0.2),
     "growth_speed_spread": ("at most", 0.2),
     "sms_per_second_core": ("at least", 4_000),
+    "sms_rate_error_percent": ("at most", 2),
 }
 
 

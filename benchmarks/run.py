@@ -18,7 +18,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import eligibility, growth, latency, notifications, picture, pipeline, results
+from benchmarks import eligibility, growth, latency, notifications, picture, pipeline, rates, results
 from benchmarks.watch import whole
 from tonle.stack.errors import StackError
 
@@ -83,9 +83,10 @@ async def measure_eligibility(asked: Asked) -> results.Figures:
 
 
 async def measure_notifications(asked: Asked) -> results.Figures:
-    """SMS rendered and handed over, without database and broker; beside a bare loop over the same wire."""
+    """SMS rendered and handed over, beside a bare loop over the same wire; then the rates of operators."""
     with pipeline.scratch(asked.home) as home:
-        return await notifications.measure(home, asked.say)
+        speeds = await notifications.measure(home / "speed", asked.say)
+        return {**speeds, **await rates.measure(home / "rates", asked.say)}
 
 
 PARTS: Mapping[str, Callable[[Asked], Awaitable[results.Figures]]] = {
