@@ -25,7 +25,8 @@ class MessageReceived(Contract):
     """An SMS that came in. `household_id` where its number is one household's alone, which is then the key.
 
     `text` is sealed by that household's payee key. Of a number that is nobody's, or several households', the
-    text stays with notifications under `message_id`. Who asks for help against violence says no event.
+    text stays with notifications under `message_id`. HELP names nobody, and is what is said of who asks for
+    help against violence, too.
     """
 
     message_id: str

@@ -21,7 +21,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from simulators.gateway_http import Answer, Asked, Conversation, Query, Say
 from simulators.gateway_receipts import Debt, Receipts
-from simulators.gateway_smpp import OK, SmppConversation, Submitted
+from simulators.gateway_smpp import OK, Part, SmppConversation, Submitted
 
 COMMIT_EVERY_S = 0.005
 BUSINESS_KEY = "?tonle?sms_id="
@@ -159,8 +159,8 @@ class Simulator:
             case "/inbox":
                 say(self._read(asked.query))
             case "/handset":
-                told = self.receipts.write(*(_first(asked.query, name) for name in ("from", "to", "text")))
-                say(_json({"told": told}))
+                sender, to, text = (_first(asked.query, name) for name in ("from", "to", "text"))
+                say(_json({"told": self.receipts.write(sender, to, text, _part(asked.query))}))
             case "/summary":
                 counts = {"refused": self._refused, "throttled": self._throttled, "owed": self.receipts.owed}
                 say(_json({**self.inbox.counts(), **counts}))
@@ -291,6 +291,15 @@ def _sms(query: Query) -> Sms:
 
 def _first(query: Query, name: str, otherwise: str = "") -> str:
     return query.get(name, (otherwise,))[0]
+
+
+def _part(query: Query) -> Part | None:
+    """`part=udh8:REFERENCE:NUMBER:OF`; none where it is left out."""
+    said = _first(query, "part")
+    if not said:
+        return None
+    by, *numbers = said.split(":")
+    return Part(by, *map(int, numbers))
 
 
 def _json(what: object) -> Answer:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import aiohttp
 
-from simulators.gateway_smpp import OK, SmppConversation
+from simulators.gateway_smpp import OK, Part, SmppConversation
 
 AGAIN_S = 0.5
 AT_ONCE = 16
@@ -72,11 +72,11 @@ class Receipts:
         else:
             asyncio.get_running_loop().call_later(AGAIN_S, self._tell, debt)
 
-    def write(self, sender: str, recipient: str, text: str) -> bool:
+    def write(self, sender: str, recipient: str, text: str, part: Part | None) -> bool:
         """What somebody writes to us, by SMPP; whether anybody was there to hear it."""
         for line in self._lines:
             if line.is_there:
-                line.deliver(sender.removeprefix("+"), recipient, text.encode("utf-16-be"), coding=8, tlvs={})
+                line.write(sender, recipient, text, part)
                 return True
         return False
 

@@ -36,6 +36,15 @@ class Submitted(NamedTuple):
     coding: int
 
 
+class Part(NamedTuple):
+    """Which part of a long SMS it is; `by`: `udh8` or `udh16`, headers with such a reference, or `sar`."""
+
+    by: str
+    reference: int
+    number: int
+    of: int
+
+
 class Smsc(Protocol):
     """What a conversation needs of the simulator behind it."""
 
@@ -93,7 +102,14 @@ class SmppConversation(asyncio.Protocol):
         return self._bound and not self._transport.is_closing()
 
     def deliver(
-        self, source: str, destination: str, text: bytes, *, coding: int, tlvs: Mapping[int, bytes]
+        self,
+        source: str,
+        destination: str,
+        text: bytes,
+        *,
+        coding: int,
+        tlvs: Mapping[int, bytes],
+        esm_class: int = 0,
     ) -> int:
         """Tell the other side something; gives the number it will be acknowledged by."""
         self._sequence += 1
@@ -103,13 +119,24 @@ class SmppConversation(asyncio.Protocol):
             text,
             source_addr_ton=1,
             source_addr_npi=1,
-            esm_class=_RECEIPT if tlvs else 0,
+            esm_class=esm_class,
             data_coding=coding,
             tlvs=[smpp34.Tlv(tag, value) for tag, value in tlvs.items()],
             sequence_number=self._sequence,
         )
         self._transport.write(told.encode())
         return self._sequence
+
+    def write(self, source: str, destination: str, text: str, part: Part | None) -> None:
+        """What somebody writes, by UCS-2; a part as networks mark it: in a header, or in parameters."""
+        octets, headed, tlvs = text.encode("utf-16-be"), 0, dict[int, bytes]()
+        if part is not None and part.by == "sar":
+            tlvs = {0x020C: part.reference.to_bytes(2, "big"), 0x020E: bytes([part.of])}
+            tlvs[0x020F] = bytes([part.number])
+        elif part is not None:
+            octets, headed = _header(part) + octets, _UDH
+        source = source.removeprefix("+")
+        self.deliver(source, destination, octets, coding=_UCS_2, tlvs=tlvs, esm_class=headed)
 
     def report(self, message_id: str, became: str, recipient: str, sender: str) -> int:
         """A delivery receipt, by its text and its optional parameters."""
@@ -121,7 +148,8 @@ class SmppConversation(asyncio.Protocol):
             )
         )
         tlvs = {0x001E: message_id.encode() + b"\0", 0x0427: bytes([_STATES[became]])}
-        return self.deliver(recipient.removeprefix("+"), sender, text, coding=0, tlvs=tlvs)
+        source = recipient.removeprefix("+")
+        return self.deliver(source, sender, text, coding=0, tlvs=tlvs, esm_class=_RECEIPT)
 
     def _heard(self, command: int, status: int, sequence: int, whole: bytes) -> None:
         body = whole[HEADER.size :]
@@ -182,6 +210,13 @@ class SmppConversation(asyncio.Protocol):
         if not self._transport.is_closing():
             header = HEADER.pack(HEADER.size + len(body), command | RESPONSE, status, sequence)
             self._transport.write(header + body)
+
+
+def _header(part: Part) -> bytes:
+    """TS 23.040, 9.2.3.24.1 and 9.2.3.24.8."""
+    if part.by == "udh8":
+        return bytes([5, 0x00, 3, part.reference, part.of, part.number])
+    return bytes([6, 0x08, 4, *part.reference.to_bytes(2, "big"), part.of, part.number])
 
 
 def from_gsm_7(octets: bytes) -> str:

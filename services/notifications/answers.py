@@ -15,6 +15,7 @@ from services.notifications.operators import operator_of
 from services.notifications.segments import measure
 from services.notifications.sms import Claimed, NewSms, Ready, Result
 from services.notifications.store_messages import Sender
+from services.notifications.template_files import TemplateRefused
 from services.notifications.wording import Facts, Wording
 from vault.master import MasterKey
 from vault.sealing import Keys
@@ -44,6 +45,24 @@ class Worded(Contract):
     phone: str
     text: str
     language: str
+
+
+def check_alike(wording: Wording, lines: Facts) -> None:
+    """Raises `TemplateRefused` where who asked for protection could be told by an answer unlike that to HELP.
+
+    Language, encoding and segments of an answer are seen by many, and for ever.
+    """
+    for language in wording.names:
+        shown = [
+            (said, measure(wording.render(template, said, full=False, facts=lines).text)._replace(units=0))
+            for template in (HELP, PROTECTION)
+            for said in (wording.language(template, language),)
+        ]
+        if shown[0] != shown[1]:
+            raise TemplateRefused(
+                f"{PROTECTION}.{language}.yaml: in another language, encoding or number of segments than "
+                f"{HELP}.{language}.yaml; word both so that nobody can tell them apart"
+            )
 
 
 def make(master: MasterKey, wording: Wording, answer: Answer, id: str, at: datetime) -> NewSms:

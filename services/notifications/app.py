@@ -29,7 +29,7 @@ from vault.master import MasterKey
 
 FOLDER = Path(__file__).parent
 _now = partial(datetime.now, UTC)
-FORGET_EVERY_S = 3600.0
+FORGET_EVERY_S, LONG_EVERY_S = 3600.0, 15.0
 MIGRATIONS: Sequence[Path] = (keyring.MIGRATIONS, FOLDER / "migrations")
 
 
@@ -72,6 +72,7 @@ def service(settings: Settings) -> Service:
             Job("give-up-lost", sender.give_up_lost, settings.sms_timeout_s / 2),
             Job("remind", Reminder(settings.sms_reminder_days, _now, senders).run, EVERY_S),
             Job("forget-messages", inbox.forget_old, FORGET_EVERY_S),
+            Job("long-messages", inbox.end_overdue, LONG_EVERY_S),
         ),
         migrations=MIGRATIONS,
     )

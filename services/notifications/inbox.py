@@ -1,7 +1,7 @@
 """SMS that come in: understood, kept, told to the others, and answered, each in one transaction.
 
-An answer is tied to no household and looks like every other: whoever asked for help against violence can't be
-told from who asked for the hotline. Their request is kept sealed to the protection role's key alone.
+An answer is tied to no household and looks like every other. Who asks for help against violence leaves the
+same row, event and answer as who asks for the hotline; the request is sealed to the protection role's key.
 """
 
 import json
@@ -26,6 +26,7 @@ from services.notifications import answers, messages, store, store_messages, sto
 from services.notifications.answers import Answer
 from services.notifications.gateways.inbound import Inbound
 from services.notifications.heard import Recipient
+from services.notifications.long_messages import AT_ONCE, LongMessages
 from services.notifications.manners import PHNOM_PENH
 from services.notifications.messages import Kind, Words
 from services.notifications.numbers import number_hash
@@ -48,6 +49,7 @@ _ANSWERED_WITH = {
 }
 """A complaint is answered when it has its number."""
 _WITH_TEXT = frozenset({Kind.COMPLAINT, Kind.OTHER})
+"""Whose number is kept, too: they may be written to again."""
 
 
 class Read(NamedTuple):
@@ -67,7 +69,7 @@ class Inbox:
     """Takes in messages. `lines` are whom to call; without them nothing is answered.
 
     `protection_key`: requests are sealed to it; None keeps none of them. `counted` counts messages by kind;
-    requests for protection count as `other`. What is kept is kept for `kept`.
+    requests for protection count as `help`. What is kept is kept for `kept`.
     """
 
     master: MasterKey
@@ -78,6 +80,7 @@ class Inbox:
     protection_key: PublicKey | None
     counted: Counter
     kept: timedelta
+    long: LongMessages
     service: Service | None = None
 
     async def forget_old(self, service: Service) -> bool:
@@ -87,19 +90,40 @@ class Inbox:
         return False
 
     async def receive(self, inbound: Inbound) -> None:
-        """Returns once the message is on disk with its answer and event; raises where that failed."""
+        """Returns once the message is on disk with its answer and event; raises where that failed.
+
+        Of a part of a long one that is so once the part is; the answer comes with the last.
+        """
         service = self.service
         assert service is not None
-        read = self._read(inbound)
         async with service.db.acquire() as db, db.transaction():
-            if not await store_messages.is_new(db, read.message_id, _day(read.received_at)):
-                return
-            told = await self._take(db, read, service.new_traceparent())
-            await outbox.write(db, LANE, told)
-        self.counted.labels(str(_public(read.kind))).inc()
-        service.courier.take([LANE])
-        for sender in self.senders:
-            service.wake(sender)
+            taken = await self._take_all(db, service, await self.long.whole(db, inbound))
+        self._announce(service, taken)
+
+    async def end_overdue(self, service: Service) -> bool:
+        """Take what came of long messages whose other parts did not come in time (a job)."""
+        async with service.db.acquire() as db, db.transaction():
+            overdue = await self.long.overdue(db, datetime.now(UTC))
+            taken = await self._take_all(db, service, overdue)
+        self._announce(service, taken)
+        return len(overdue) == AT_ONCE
+
+    async def _take_all(self, db: Connection, service: Service, whole: Sequence[Inbound]) -> list[Read]:
+        taken = []
+        for read in map(self._read, whole):
+            if await store_messages.is_new(db, read.message_id, _day(read.received_at)):
+                event = await self._take(db, read, service.new_traceparent())
+                await outbox.write(db, LANE, [event])
+                taken.append(read)
+        return taken
+
+    def _announce(self, service: Service, taken: Sequence[Read]) -> None:
+        for read in taken:
+            self.counted.labels(str(_public(read.kind))).inc()
+        if taken:
+            service.courier.take([LANE])
+            for sender in self.senders:
+                service.wake(sender)
 
     def _read(self, inbound: Inbound) -> Read:
         text = messages.read(inbound.text, inbound.encoding)
@@ -117,7 +141,7 @@ class Inbox:
             language=messages.language_of(text),
         )
 
-    async def _take(self, db: Connection, read: Read, traceparent: str) -> list[Record]:
+    async def _take(self, db: Connection, read: Read, traceparent: str) -> Record:
         whose = await store_messages.sender(db, read.number) if read.number else None
         keys = await keyring.load(db, self.master, [whose.key_id] if whose else [])
         read = read._replace(language=_spoken(keys, whose) or read.language)
@@ -128,10 +152,9 @@ class Inbox:
         await self._answer(db, read)
         if read.kind is Kind.PROTECTION:
             await self._ask_for_protection(db, read)
-            return []
-        event, kept = self._kept(read, whose, keys, traceparent)
+        event, kept = self._kept(read, None if _public(read.kind) is Kind.HELP else whose, keys, traceparent)
         await store_messages.add(db, kept)
-        return [event]
+        return event
 
     async def _answer(self, db: Connection, read: Read) -> None:
         template = _ANSWERED_WITH.get(read.kind)
@@ -158,7 +181,10 @@ class Inbox:
         await store_messages.ask_for_protection(db, str(uuid4()), sealed, _day(read.received_at))
 
     def _kept(self, read: Read, whose: Sender | None, keys: Keys, traceparent: str) -> tuple[Record, Message]:
-        """The event, and what is kept: the text rests here where no one household's key can seal it."""
+        """The event, and what is kept: the text rests here where no one household's key can seal it.
+
+        HELP names nobody, so that a request for protection, which must not, looks the same.
+        """
         topic, household_id = topics.MESSAGE_RECEIVED, whose.household_id if whose else None
         event_id = wire.event_id(topic, read.message_id)
         text = read.text if read.kind in _WITH_TEXT and read.text else None
@@ -174,13 +200,14 @@ class Inbox:
             text=sealed,
         )
         cause = Cause(read.message_id, read.message_id, traceparent)
+        number = (read.phone or "") if read.kind in _WITH_TEXT else ""
         key = household_id or read.message_id
         record = wire.emit(topic, said, id=event_id, key=key, sequence=1, time=read.received_at, cause=cause)
         kept = Message(
             message_id=read.message_id,
             kind=str(_public(read.kind)),
             household_id=household_id,
-            sender=answers.seal(self.master, read.message_id, read.phone or ""),
+            sender=answers.seal(self.master, read.message_id, number),
             text=answers.seal(self.master, read.message_id, text) if text else None,
             language=read.language,
             received_at=read.received_at,
@@ -195,7 +222,7 @@ def _spoken(keys: Keys, whose: Sender | None) -> str | None:
 
 
 def _public(kind: Kind) -> Kind:
-    return Kind.OTHER if kind is Kind.PROTECTION else kind
+    return Kind.HELP if kind is Kind.PROTECTION else kind
 
 
 def _phone(sender: str) -> str | None:

@@ -235,7 +235,8 @@ class Smpp:
             if isinstance(told, Receipt):
                 await self._keep(told)
             elif self._receive is not None:
-                await self._receive(Inbound(*told, None, datetime.now(UTC)))
+                sender, to, text, encoding, part = told
+                await self._receive(Inbound(sender, to, text, encoding, None, datetime.now(UTC), part))
             else:
                 return wire.NEVER_AGAIN
         except Exception as error:

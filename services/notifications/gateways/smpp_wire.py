@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import smpp34
 
+from services.notifications.gateways import inbound
 from services.notifications.receipts import Receipt, Status
 from services.notifications.segments import BASIC, EXTENSION, Encoding
 
@@ -19,6 +20,7 @@ PDU_BYTES_MAX = 70 * 1024
 
 RESPONSE = 0x80000000
 GENERIC_NACK = RESPONSE
+_SAR = (0x020C, 0x020E, 0x020F)
 RECEIPTED_MESSAGE_ID, MESSAGE_PAYLOAD, MESSAGE_STATE = 0x001E, 0x0424, 0x0427
 QUERY_SM, SUBMIT_SM, DELIVER_SM, UNBIND = 0x03, 0x04, 0x05, 0x06
 BIND_TRANSCEIVER, ENQUIRE_LINK = 0x09, 0x15
@@ -155,12 +157,16 @@ def queried(message_id: str, body: bytes) -> Receipt | None:
 
 
 class Delivered(NamedTuple):
-    """A deliver_sm that is no receipt: who wrote to whom, the octets without their header, their encoding."""
+    """A deliver_sm that is no receipt: who wrote to whom, the octets without their header, their encoding.
+
+    `part` is set where it is one of several.
+    """
 
     sender: str
     recipient: str
     octets: bytes
     encoding: str
+    part: inbound.Part | None
 
 
 def deliver_sm(whole: bytes) -> Receipt | Delivered:
@@ -176,11 +182,38 @@ def deliver_sm(whole: bytes) -> Receipt | Delivered:
     octets = told.short_message or (payload.value if payload else b"")
     if told.esm_class & _KIND == _IS_RECEIPT:
         return _receipt(octets, optional)
+    part = _by_parameters(optional)
     if told.esm_class & _UDH and octets:
-        octets = octets[1 + octets[0] :]
+        header, octets = octets[1 : 1 + octets[0]], octets[1 + octets[0] :]
+        part = _by_header(header) or part
     number = f"+{told.source_addr}" if told.source_addr_ton == _INTERNATIONAL else told.source_addr
     coding = _CODINGS.get(told.data_coding, "binary")
-    return Delivered(number, told.destination_addr, octets, coding)
+    return Delivered(number, told.destination_addr, octets, coding, part)
+
+
+def _by_header(header: bytes) -> inbound.Part | None:
+    """Which part it is by its user data header: 8-bit or 16-bit reference (TS 23.040, 9.2.3.24.1 and .8)."""
+    at = 0
+    while at + 2 <= len(header):
+        element, length = header[at], header[at + 1]
+        said = header[at + 2 : at + 2 + length]
+        if (element, length, len(said)) in ((0x00, 3, 3), (0x08, 4, 4)):
+            return _part(f"{element:x}/{said[:-2].hex()}", of=said[-2], number=said[-1])
+        at += 2 + length
+    return None
+
+
+def _by_parameters(optional: Mapping[int, smpp34.Tlv]) -> inbound.Part | None:
+    """Which part it is by `sar_msg_ref_num`, `sar_total_segments`, `sar_segment_seqnum` (5.3.2.22 to .24)."""
+    reference, of, number = (optional.get(tag) for tag in _SAR)
+    if reference is None or of is None or number is None or not (of.value and number.value):
+        return None
+    return _part(f"sar/{reference.value.hex()}", of=of.value[-1], number=number.value[-1])
+
+
+def _part(reference: str, *, of: int, number: int) -> inbound.Part | None:
+    """What can be no part of several is taken for a whole."""
+    return inbound.Part(reference, number, of) if of > 1 and 1 <= number <= of else None
 
 
 def _receipt(octets: bytes, optional: Mapping[int, smpp34.Tlv]) -> Receipt:

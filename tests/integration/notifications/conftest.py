@@ -102,9 +102,13 @@ class Gateway:
         found: list[dict[str, str]] = (await self._get("/inbox", **{"last": "100000", **query})).json()
         return found
 
-    async def handset(self, sender: str, to: str, text: str) -> None:
-        """Somebody writes to us, by SMPP."""
-        await self._get("/handset", **{"from": sender, "to": to, "text": text})
+    async def handset(self, sender: str, to: str, text: str, part: str = "") -> bool:
+        """Somebody writes to us, by SMPP; `part`: which of a long SMS it is, `udh8:REFERENCE:NUMBER:OF`.
+
+        Whether anybody was bound who hears it.
+        """
+        answer = await self._get("/handset", **{"from": sender, "to": to, "text": text, "part": part})
+        return bool(answer.json()["told"])
 
     async def summary(self) -> dict[str, int]:
         found: dict[str, int] = (await self._get("/summary")).json()

@@ -18,7 +18,8 @@ from contracts.household import KeyState
 from contracts.message import MessageKind, MessageReceived, MessageText
 from contracts.sms import SmsSent
 from contracts.wire import Cause
-from tests.integration.notifications.conftest import Gateway, Scene, phone_of
+from services.notifications import answers
+from tests.integration.notifications.conftest import Gateway, Scene, free_port, phone_of
 from tests.waiting import until
 from vault.sealing import Keys
 
@@ -151,8 +152,6 @@ async def test_a_word_for_violence_gets_the_helpline_and_leaves_no_trace_but_for
         await write(scene, phone_of("h-1"), "help violence")
         (text,) = await texts(gateway, phone_of("h-1"), 1)
         assert HELPLINE in text
-        assert await scene.on(topics.MESSAGE_RECEIVED, MessageReceived) == []
-        assert await scene.db.fetchval("select count(*) from message") == 0
         assert (await scene.get("/households/h-1/story")).json() == []
 
         async def sent() -> bool:
@@ -170,6 +169,109 @@ async def test_a_word_for_violence_gets_the_helpline_and_leaves_no_trace_but_for
         assert (opened["number"], opened["text"]) == (phone_of("h-1"), "help violence")
         (reading,) = (await _as(scene, token, "/protection/readings")).json()
         assert (reading["reader"], reading["requests"]) == ("somebody", 1)
+
+
+async def test_nobody_can_tell_a_request_for_protection_from_one_for_the_hotline(
+    scene: Scene, gateway: Gateway, tmp_path: Path
+) -> None:
+    async with answering(scene, gateway, tmp_path):
+        for number in (1, 2):
+            await scene.household(f"h-{number}")
+            await scene.register(f"h-{number}")
+        await until(lambda: scene.db.fetchval("select count(*) = 2 from contact"))
+        await write(scene, phone_of("h-1"), "help violence", 1)
+        await write(scene, phone_of("h-2"), "help", 2)
+        for number in (1, 2):
+            await texts(gateway, phone_of(f"h-{number}"), 1)
+        await until(lambda: scene.ended(2))
+        shown = (
+            "select kind, household_id, length(sender), text, language from message",
+            (
+                "select state, template, language, encoding, segments, length(household_id), payment_id,"
+                " answer, priority, attempts, operator from sms"
+            ),
+            "select answers, unknown from answered",
+        )
+        for each in shown:
+            one, other = await scene.db.fetch(each)
+            assert tuple(one) == tuple(other)
+        said = await scene.on(topics.MESSAGE_RECEIVED, MessageReceived)
+        assert {(each.data.kind, each.data.household_id, each.data.text) for each in said} == {
+            (MessageKind.HELP, None, None)
+        }
+        assert [each.key for each in said] == [each.data.message_id for each in said]
+        sent = await scene.on(topics.SMS_SENT, SmsSent)
+        told = {each.data.model_copy(update={"sms_id": "", "household_id": ""}) for each in sent}
+        assert len(told) == 1
+
+
+async def test_the_parts_of_a_long_message_are_joined_over_a_restart_and_told_once(
+    scene: Scene, gateway: Gateway
+) -> None:
+    port = free_port()
+    await gateway.start(smpp_port=port)
+    by_smpp = {"gateway_kind": "smpp", "gateway_url": f"smpp://127.0.0.1:{port}"}
+    words = ("complaint: we were prom", "ised money in Ju", "ne and nothing came")
+    async with scene.running(**by_smpp):
+        await _handset(gateway, words[2], "udh16:298:3:3")
+        await _handset(gateway, words[0], "udh16:298:1:3")
+        await until(lambda: scene.db.fetchval("select exists (select from long_message)"))
+    async with scene.running(**by_smpp):
+        await _handset(gateway, words[0], "udh16:298:1:3")
+        await _handset(gateway, words[1], "udh16:298:2:3")
+        await until(lambda: scene.db.fetchval("select exists (select from message)"))
+        await _handset(gateway, words[1], "udh16:298:2:3")
+        await _handset(gateway, "complaint: and one", "sar:7:1:2")
+        await until(lambda: scene.db.fetchval("select count(*) = 2 from long_message"))
+        # The household's words and number are nowhere in the clear.
+        kept = [row["kept"] for row in await scene.db.fetch("select kept from long_message")]
+        assert not any(b"complaint" in each or b"98765432" in each for each in kept)
+        assert await _words(scene) == ["".join(words)]
+    async with scene.running(**by_smpp, sms_parts_wait_s=0.0):
+        await scene.db.execute("update long_message set due_at = now() where waits")
+        await until(lambda: scene.db.fetchval("select count(*) = 2 from message"))
+        assert sorted(await _words(scene)) == ["complaint: and one […]", "".join(words)]
+        await scene.db.execute("update long_message set due_at = now()")
+        await until(lambda: scene.db.fetchval("select not exists (select from long_message)"))
+
+
+async def _handset(gateway: Gateway, text: str, part: str) -> None:
+    """A part, once somebody is bound who hears it."""
+
+    async def told() -> bool:
+        return await gateway.handset(STRANGER, HOTLINE, text, part)
+
+    await until(told)
+
+
+async def _words(scene: Scene) -> list[str]:
+    rows = await scene.db.fetch("select message_id, text from message")
+    return [answers.unseal(scene.master, row["message_id"], row["text"]) for row in rows]
+
+
+async def test_what_was_kept_for_a_year_is_deleted_and_nothing_younger(
+    scene: Scene, gateway: Gateway, tmp_path: Path
+) -> None:
+    public = tmp_path / "protection.public"
+    public.write_bytes(PrivateKey.generate().public_key.encode(HexEncoder))
+    tables = {"message": "received_at", "message_seen": "on_date", "answered": "on_date"}
+    tables["protection_request"] = "on_date"
+    async with answering(scene, gateway, tmp_path, protection_public_key_file=public):
+        for number in (1, 2):
+            await write(scene, phone_of(f"h-{number}"), "help violence", number)
+    for table, column in tables.items():
+        oldest = f"ctid = (select min(ctid) from {table})"
+        days = f"case when {oldest} then 366 else 364 end"
+        await scene.db.execute(f"update {table} set {column} = now() - make_interval(days => {days})")
+
+    async def forgotten() -> bool:
+        return bool(await scene.db.fetchval("select count(*) = 1 from message"))
+
+    async with scene.running():
+        await until(forgotten)
+    for table, column in tables.items():
+        (age,) = await scene.db.fetch(f"select current_date - {column}::date from {table}")
+        assert age[0] == 364, table
 
 
 async def test_a_key_that_is_destroyed_takes_what_the_household_wrote_with_it(

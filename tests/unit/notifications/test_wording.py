@@ -7,12 +7,13 @@ import pytest
 from babel import Locale
 from babel.numbers import format_decimal
 
-from services.notifications import options, wording
+from services.notifications import answers, options, wording
 from services.notifications.steps import STEPS
 from services.notifications.template_files import TemplateRefused
-from services.notifications.wording import Facts, Wording
+from services.notifications.wording import LONGEST_PHONE, Facts, Wording
 
 FILES = options.template_files()
+PROTECTION = FILES["answer-protection.en.yaml"]
 FACTS = Facts("covid-19-cash-transfer", "wing", "2023-06", 176_000, date(2023, 7, 1))
 
 
@@ -203,6 +204,29 @@ def test_a_language_comes_by_adding_its_files_alone() -> None:
     ours = wording.load(FILES | lao)
     in_lao = ours.render("payment-ready", "lo", full=True, facts=FACTS)
     assert in_lao == ours.render("payment-ready", "en", full=True, facts=FACTS)
+
+
+@pytest.mark.parametrize("hotline", ["1286", "023 000 000", LONGEST_PHONE])
+def test_the_answer_to_who_asks_for_protection_takes_as_many_segments_as_that_to_help(hotline: str) -> None:
+    answers.check_alike(wording.load(FILES), Facts(hotline=hotline, helpline=hotline))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {
+            "answer-protection.en.yaml": PROTECTION.replace("Thank you", "Thanks " * 12).replace(
+                "max: 1", "max: 2"
+            )
+        },
+        {"answer-protection.en.yaml": PROTECTION.replace("Thank you", "ok…").replace("max: 1", "max: 2")},
+        {"answer-help.lo.yaml": FILES["answer-help.en.yaml"], "names.lo.yaml": FILES[NAMES]},
+    ],
+)
+def test_an_answer_that_gives_away_who_asks_for_protection_is_refused(change: dict[str, str]) -> None:
+    ours = wording.load(FILES | change)
+    with pytest.raises(TemplateRefused, match=r"answer-protection\.(en|lo)\.yaml: in another language"):
+        answers.check_alike(ours, Facts(hotline="023 000 000", helpline="023 000 001"))
 
 
 OWN = "payment-ready.covid-19-cash-transfer.en.yaml"
