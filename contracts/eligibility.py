@@ -62,9 +62,11 @@ class EligibilityScored(Contract):
     decisions of sensitive programmes by the payee's key, under the event type `<type>/sensitive`; there are
     none of them in `decisions`. They are decided for an open cycle only.
 
-    Besides the revision, `shocks`, and what each decision names, they rest on the household's condition
-    reports numbered to `reports`, its appeals numbered to `appeals`, the day `judged_on` (Phnom Penh), and
-    the programme files that `catalogue` names: a SHA-256 over the hashes of all, in the order of their ids.
+    Besides the revision and what each decision names, they rest on the `shocks` that held in its commune on
+    a day judged, each `name@sequence` (as told up to that `ce_sequence` of the shock), on the household's
+    condition reports numbered to `reports`, its appeals numbered to `appeals`, the day `judged_on` (Phnom
+    Penh), and the programme files that `catalogue` names: a SHA-256 over the hashes of all, in the order of
+    their ids.
     """
 
     household_id: HouseholdId

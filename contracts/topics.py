@@ -12,6 +12,7 @@ from contracts.message import MessageReceived
 from contracts.milestone import MilestoneReached
 from contracts.model import Contract
 from contracts.payment import PaymentInstruction, PaymentIssued, PaymentReport, PaymentUpdated
+from contracts.shock import ShockDeclared, ShockEnded
 from contracts.sms import SmsSent, SmsUpdated
 
 
@@ -45,6 +46,8 @@ HOUSEHOLD_KEY = Topic(
 CONDITION_REPORTED = Topic("condition.reported.v1", ConditionReported, "registration", ("eligibility",))
 APPEAL_DECIDED = Topic("appeal.decided.v1", AppealDecided, "eligibility", ())
 MILESTONE_REACHED = Topic("milestone.reached.v1", MilestoneReached, "eligibility", ("notifications",))
+SHOCK_DECLARED = Topic("shock.declared.v1", ShockDeclared, "eligibility", (), key="shock")
+SHOCK_ENDED = Topic("shock.ended.v1", ShockEnded, "eligibility", (), key="shock")
 ELIGIBILITY_SCORED = Topic(
     "eligibility.scored.v1", EligibilityScored, "eligibility", ("payments", "notifications")
 )
@@ -92,6 +95,8 @@ TOPICS = (
     MILESTONE_REACHED,
     CYCLE_CHANGED,
     ENVELOPE_CHANGED,
+    SHOCK_DECLARED,
+    SHOCK_ENDED,
     ELIGIBILITY_SCORED,
     ELIGIBILITY_COMPLETED,
     PAYMENT_ISSUED,

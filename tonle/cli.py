@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "conditions": ("services.registration.cli_conditions",),
     "calendar": ("services.eligibility.cli_life",),
     "appeals": ("services.eligibility.cli_life",),
+    "shock": ("services.eligibility.cli_shocks",),
     "recompute": ("tonle.recompute",),
     "coverage": ("tonle.coverage",),
     "simulate": ("tonle.simulate",),

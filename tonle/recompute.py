@@ -25,6 +25,8 @@ CASES_AT_ONCE = 100
 SHOWN_MOST = 20
 Record = dict[str, Any]
 """A record as eligibility takes it: key, value, headers."""
+Shocks = dict[str, list[Record]]
+"""What was told of shocks, `declared` and `ended`."""
 
 
 @dataclass
@@ -88,6 +90,7 @@ def recompute(
     wanted = Wanted(household, 0 if household else sample, _day(since))
     stack = terminal.running_stack()
     broker = stack.kafka.broker(AUDITOR)
+    shocks = asyncio.run(gathered_shocks(broker, stack.topic_prefix))
     with terminal.progress("Reading the log (records)") as advance:
         cases = asyncio.run(gathered(wanted, broker, stack.topic_prefix, advance))
     counts = Counter[str]()
@@ -97,18 +100,21 @@ def recompute(
         terminal.progress("Recomputing (decisions)", len(cases)) as advance,
     ):
         for begin in range(0, len(cases), CASES_AT_ONCE):
-            for each in _answers(http, cases[begin : begin + CASES_AT_ONCE]):
+            for each in _answers(http, cases[begin : begin + CASES_AT_ONCE], shocks):
                 counts[each["verdict"]] += 1
                 if each["verdict"] in ("differs", "missing") and len(differing) < SHOWN_MOST:
                     differing.append(each)
             advance(min(begin + CASES_AT_ONCE, len(cases)))
     verdicts = {name: counts[name] for name in ("equal", "differs", "forgotten", "missing")}
-    said = {"households": len(wanted.chosen), "events": len(cases), **verdicts}
+    _tell({"households": len(wanted.chosen), "events": len(cases), **verdicts}, differing, as_json)
+    if counts["differs"] or counts["missing"]:
+        raise typer.Exit(1)
+
+
+def _tell(said: dict[str, int], differing: Sequence[Record], as_json: bool) -> None:
     terminal.emit({**said, "found": differing} if as_json else said, as_json)
     if differing and not as_json:
         terminal.emit([{**each, "programmes": ", ".join(each["programmes"])} for each in differing], as_json)
-    if counts["differs"] or counts["missing"]:
-        raise typer.Exit(1)
 
 
 def _day(text: str) -> date | None:
@@ -118,8 +124,9 @@ def _day(text: str) -> date | None:
         terminal.fail(f"{text} is no day.", "Write it like 2026-01-31.")
 
 
-def _answers(http: httpx.Client, cases: Sequence[Record]) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = terminal.checked(http.post("/recomputations", json={"cases": cases})).json()
+def _answers(http: httpx.Client, cases: Sequence[Record], shocks: Shocks) -> list[dict[str, Any]]:
+    body = {"cases": cases, **shocks}
+    found: list[dict[str, Any]] = terminal.checked(http.post("/recomputations", json=body)).json()
     return found
 
 
@@ -154,6 +161,15 @@ async def gathered(wanted: Wanted, broker: Broker, prefix: str, advance: termina
         for decisions in wanted.chosen.values()
         for scored in decisions
     ]
+
+
+async def gathered_shocks(broker: Broker, prefix: str) -> Shocks:
+    """All that was told of shocks: there are few, and decisions name them."""
+    found: Shocks = {"declared": [], "ended": []}
+    for name, topic in (("declared", topics.SHOCK_DECLARED), ("ended", topics.SHOCK_ENDED)):
+        async for batch in told.whole(broker, prefix + topic.name):
+            found[name] += map(_plain, batch)
+    return found
 
 
 def _decoded(batch: Iterable[ConsumerRecord]) -> Iterator[tuple[Received[EligibilityScored], Record]]:

@@ -13,7 +13,7 @@ from postbox.telemetry import trace_id
 from services.eligibility import packages, store, vocabulary
 from services.eligibility.handlers import Office
 from services.eligibility.programmes import Programme, check_stacking, parse
-from services.eligibility.reading import ProgrammeRefused
+from services.eligibility.reading import FileRefused
 
 router = APIRouter(tags=["eligibility"])
 Reader = Annotated[Caller, Depends(allowed("read"))]
@@ -64,7 +64,7 @@ async def check_programme(request: Request, file: FileName, _: Reader) -> dict[s
     try:
         programme = parse(file, content)
         check_stacking({**known.programmes, programme.id: programme})
-    except ProgrammeRefused as refused:
+    except FileRefused as refused:
         raise Problem(422, "The programme file is refused", str(refused)) from None
     tried = [each._asdict() for each in packages.try_examples(known, programme)]
     return {"id": programme.id, "hash": programme.hash, "missing": programme.missing, "examples": tried}

@@ -20,9 +20,9 @@ from postbox.problems import Problem
 from postbox.service import Service
 from services.eligibility import appeals, events, households, store, store_appeals
 from services.eligibility.appeals import FIRM, RULING_MULTIPLE_BYTES, Appeal
-from services.eligibility.grounds import Known, SealedAppeal, decide, opened
-from services.eligibility.handlers import Office, opener
-from services.eligibility.households import PHNOM_PENH, Household
+from services.eligibility.grounds import Known, SealedAppeal, decide
+from services.eligibility.handlers import Office
+from services.eligibility.households import PHNOM_PENH, Desk, Household
 from services.eligibility.store_appeals import Prepared
 from vault import keyring
 from vault.sealing import Keys
@@ -55,8 +55,9 @@ async def prepare(request: Request, asked: Asked, caller: Preparer) -> dict[str,
     office: Office = service.state  # type: ignore[assignment]
     now = datetime.now(UTC)
     async with service.db.acquire() as db, db.transaction():
+        terms = await store.terms_for_scoring(db)
         household, keys = await _household(office, db, asked.household_id)
-        ruling = await _ruling(office, db, (household, keys), asked, now)
+        ruling = _ruling(office.desk(terms, keys), household, asked, now)
         assert household.kept is not None
         key_id, appeal_id = household.kept.persons.key_id, str(uuid4())
         plain = dump(ruling)
@@ -113,18 +114,14 @@ async def _household(office: Office, db: Connection, household_id: str) -> tuple
     return found, keys
 
 
-async def _ruling(
-    office: Office, db: Connection, of: tuple[Household, Keys], asked: Asked, now: datetime
-) -> Ruling:
-    household, keys = of
-    desk = office.desk(await store.cycles_for_scoring(db), keys)
+def _ruling(desk: Desk, household: Household, asked: Asked, now: datetime) -> Ruling:
     kept = household.kept
     assert kept is not None
-    known = opened(opener(keys), kept, household.reported, household.appealed)
+    known = desk.opened(household, kept)
     judgements = households.judge(desk, household)
 
     def judged(known: Known) -> ProgrammeDecision | None:
-        made = decide(office.panel, judgements, household.revision, kept, known)
+        made = decide(desk.panel, judgements, household.revision, kept, known)
         return next((each for each in made if each.programme == asked.programme), None)
 
     decision = judged(known) if known else None
@@ -169,7 +166,7 @@ async def _decide(
     office: Office = service.state  # type: ignore[assignment]
     if row["prepared_by"] == by:
         raise Problem(403, "You prepared this appeal", "Let another person decide it.")
-    known = await store.cycles_for_scoring(db)
+    terms = await store.terms_for_scoring(db)
     household, keys = await _household(office, db, row["household_id"])
     if household.revision != row["revision"]:
         raise Problem(
@@ -198,7 +195,7 @@ async def _decide(
     today = now.astimezone(PHNOM_PENH).date()
     cause = Cause(known_as, row["appeal_id"], trace)
     await store_appeals.decide(db, sealed, by, now)
-    again = households.appeal(office.desk(known, keys), household, sealed, cause, today)
+    again = households.appeal(office.desk(terms, keys), household, sealed, cause, today)
     await store.save(db, [again], now)
     await outbox.write(db, LANE, [told, *events.of_households([again], keys, now)])
 

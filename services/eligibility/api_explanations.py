@@ -12,8 +12,8 @@ from postbox.message import Connection
 from postbox.problems import Problem
 from services.eligibility import store
 from services.eligibility.explaining import explain
-from services.eligibility.grounds import decide, opened
-from services.eligibility.handlers import Office, opener
+from services.eligibility.grounds import decide
+from services.eligibility.handlers import Office
 from services.eligibility.households import PHNOM_PENH, Household
 from services.eligibility.packages import Judgement
 from services.eligibility.scoring import Occasion
@@ -48,10 +48,11 @@ async def explanations(
         household, kept = found
         keys = await keyring.load(db, office.master, [kept.persons.key_id])
         recorded = await _recorded(db, household)
+        desk = office.desk(await store.terms_for_scoring(db), keys)
     if (state := keys.state(kept.persons.key_id)) != "active":
         remedy = {"destroyed": "It was forgotten: its decisions are counted, not explained."}
         raise Problem(409, "This household can't be read", remedy.get(state, "Try again shortly."))
-    known = opened(opener(keys), kept, household.reported, household.appealed)
+    known = desk.opened(household, kept)
     assert known is not None
     late = household.registered_on
     judgements = [

@@ -4,7 +4,7 @@ The caller reads the log; the keys that open it and the programme files of every
 """
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, Field
@@ -15,11 +15,14 @@ from contracts.eligibility import EligibilityScored, SensitiveDecisions
 from contracts.household import HouseholdRegistered
 from contracts.model import Contract
 from contracts.sealed import Sealed
+from contracts.shock import ShockDeclared, ShockEnded
 from contracts.topics import (
     APPEAL_DECIDED,
     CONDITION_REPORTED,
     ELIGIBILITY_SCORED,
     HOUSEHOLD_REGISTERED,
+    SHOCK_DECLARED,
+    SHOCK_ENDED,
     Topic,
 )
 from contracts.wire import M, Received, WireError, decode, load
@@ -33,8 +36,9 @@ from services.eligibility.facts import People
 from services.eligibility.grounds import Known
 from services.eligibility.handlers import Office
 from services.eligibility.packages import Panel
-from services.eligibility.reading import ProgrammeRefused
+from services.eligibility.reading import FileRefused
 from services.eligibility.recomputing import Finding, Verdict, recompute
+from services.eligibility.shocks import Shock, as_told
 from vault import keyring
 from vault.sealing import KeyMissing, Keys, SealBroken
 
@@ -65,9 +69,24 @@ class Case(BaseModel):
 
 
 class Cases(BaseModel):
-    """At most 200 at a time."""
+    """At most 200 at a time; `declared` and `ended` tell of the shocks that they name."""
 
     cases: Annotated[tuple[Case, ...], Field(max_length=MOST)]
+    declared: Annotated[tuple[Told, ...], Field(max_length=10_000)] = ()
+    ended: Annotated[tuple[Told, ...], Field(max_length=10_000)] = ()
+
+
+class Shaken(NamedTuple):
+    """What the log tells of shocks."""
+
+    declared: list[Received[ShockDeclared]]
+    ended: list[Received[ShockEnded]]
+
+    def of(self, told: EligibilityScored) -> tuple[Shock, ...] | None:
+        """The shocks that a decision names, in its commune; None where one can't be told from the log."""
+        found = [as_told(self.declared, self.ended, name) for name in told.shocks]
+        known = tuple(each for each in found if each is not None and told.commune in each.communes)
+        return known if len(known) == len(found) else None
 
 
 @router.post("/recomputations")
@@ -76,13 +95,17 @@ async def recomputations(request: Request, asked: Cases, _: Reader) -> list[dict
     office: Office = request.app.state.service.state
     try:
         scored = [each.scored.received(ELIGIBILITY_SCORED, EligibilityScored) for each in asked.cases]
+        shaken = Shaken(
+            [each.received(SHOCK_DECLARED, ShockDeclared) for each in asked.declared],
+            [each.received(SHOCK_ENDED, ShockEnded) for each in asked.ended],
+        )
     except WireError as error:
         raise Problem(422, "A record can't be read", f"Send it as it stands on its topic: {error}.") from None
     async with request.app.state.service.db.acquire() as db:
         keys = await _keys(office, db, asked.cases)
         panels = {name: await _panel(db, name) for name in {each.data.catalogue for each in scored}}
     found = [
-        _compared(case, told, keys, panels[told.data.catalogue])
+        _compared(case, told, keys, panels[told.data.catalogue], shaken.of(told.data))
         for case, told in zip(asked.cases, scored, strict=True)
     ]
     return [
@@ -129,14 +152,21 @@ async def _panel(db: Connection, catalogue: str | None) -> Panel | None:
     files = await store_library.catalogue(db, catalogue) if catalogue else {}
     try:
         return library.panel_of(files) if files else None
-    except ProgrammeRefused:
+    except FileRefused:
         return None
 
 
-def _compared(case: Case, scored: Received[EligibilityScored], keys: Keys, panel: Panel | None) -> Finding:
+def _compared(
+    case: Case,
+    scored: Received[EligibilityScored],
+    keys: Keys,
+    panel: Panel | None,
+    shocks: tuple[Shock, ...] | None,
+) -> Finding:
     told = scored.data
-    if panel is None:
-        return Finding(Verdict.MISSING, why="the programme files of that time")
+    if panel is None or shocks is None:
+        what = "a shock that it names" if panel else "the programme files of that time"
+        return Finding(Verdict.MISSING, why=what)
     if case.registered is None:
         return Finding(Verdict.MISSING, why="the registration of that revision")
     try:
@@ -146,7 +176,10 @@ def _compared(case: Case, scored: Received[EligibilityScored], keys: Keys, panel
         if people is None or sensitive is None:
             return Finding(Verdict.FORGOTTEN)
         known = Known(
-            load(People, people), _reports(case, keys, told.reports), _appeals(case, keys, told.appeals)
+            load(People, people),
+            _reports(case, keys, told.reports),
+            _appeals(case, keys, told.appeals),
+            shocks,
         )
         if (len(known.reports), len(known.appeals)) != (told.reports, told.appeals):
             return Finding(Verdict.MISSING, why="a condition report or an appeal that it rests on")

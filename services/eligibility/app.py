@@ -9,7 +9,16 @@ from contracts.model import Contract
 from contracts.topics import Topic
 from postbox.message import Handler, Subscription
 from postbox.service import Job, Service, ServiceSettings, run
-from services.eligibility import calendar, completing, handlers, jobs, library, packages, programmes
+from services.eligibility import (
+    calendar,
+    completing,
+    handlers,
+    jobs,
+    library,
+    packages,
+    programmes,
+    shock_jobs,
+)
 from services.eligibility.handlers import Office
 from services.eligibility.milestones import Notice
 from services.eligibility.packages import Panel
@@ -38,7 +47,7 @@ class EligibilitySettings(ServiceSettings):
 def read_programmes(folder: Path) -> Mapping[str, Programme]:
     """The programmes of a folder, by id, each with its worked examples checked.
 
-    Raises `ProgrammeRefused`.
+    Raises `FileRefused`.
     """
     found = programmes.catalogue({path.name: path.read_bytes() for path in sorted(folder.glob("*.yaml"))})
     packages.check_examples(Panel(found))
@@ -64,6 +73,7 @@ def service(settings: EligibilitySettings) -> Service:
         ],
         router=router,
         jobs=[
+            Job(shock_jobs.SHOCKS, partial(shock_jobs.run, office)),
             Job("caseload", partial(jobs.score_caseload, office)),
             Job(calendar.CALENDAR, partial(calendar.run, office), 60.0),
             Job(completing.COMPLETE, completing.tell_completed),

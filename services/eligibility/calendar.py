@@ -55,14 +55,14 @@ async def run(office: Office, service: Service, *, chunk: int = CHUNK) -> bool:
 async def reach_chunk(office: Office, db: Connection, most: int, now: datetime) -> Run | None:
     """A chunk in the caller's transaction; None where no run is unfinished."""
     # Cycles before households: the order in which the stream locks them, too.
-    known = await store.cycles_for_scoring(db)
+    terms = await store.terms_for_scoring(db)
     turn = await store_calendar.next_run(db)
     if turn is None:
         return None
     found = await store_calendar.due(db, turn.day, most)
     sealed = [part for _, kept in found for part in (kept.persons, kept.payee)]
     keys = await keyring.load(db, office.master, (part.key_id for part in sealed))
-    done = reach_each(office.desk(known, keys), found, turn.day)
+    done = reach_each(office.desk(terms, keys), found, turn.day)
     await store.save(db, done.changed, now)
     await store_calendar.put_off(db, done.next_on)
     await store_calendar.add_failures(db, turn.day, done.failed, now)

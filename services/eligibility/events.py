@@ -33,6 +33,7 @@ def _scored(scored: Scored, keys: Keys, now: datetime) -> Record:
         area_type=registration.area_type,
         level=registration.level,
         decisions=scored.decisions,
+        shocks=scored.shocks,
         reports=scored.reports,
         appeals=scored.appeals,
         judged_on=scored.judged_on,

@@ -24,6 +24,7 @@ from contracts.household import (
 )
 from contracts.model import UNRECOGNISED, Contract
 from services.eligibility.conditions import NO_VISITS, Observed, observed
+from services.eligibility.shocks import Shock
 
 
 class School(Contract):
@@ -66,7 +67,7 @@ class Fact(NamedTuple):
 
 
 _TOLD = Fact("as told at registration", "`conditions`")
-_SHOCK = Fact("declared for the commune on the reference date", "shocks; none can be declared yet: no")
+_SHOCK = Fact("declared for the commune, and not ended, on the reference date", "`shock.declared.v1`")
 _REPORTS = "`condition.reported.v1`"
 _VISITS = Fact("visits in the month of the reference date, or first reported in it", _REPORTS)
 _OF_PERSON = Fact("visits of this person in that month; a child's are reported under the child", _REPORTS)
@@ -101,7 +102,7 @@ class Person(NamedTuple):
 
 
 class Circumstances(NamedTuple):
-    """A household on the reference date."""
+    """A household on the reference date; every kind of shock is the name of a fact."""
 
     level: Annotated[str, Fact("`poor_1`, `poor_2`, `at_risk`, `none`", "`level`, from the Equity Card")]
     area: Annotated[str, Fact("`phnom_penh`, `other_urban`, `rural`", "`area_type`, from the gazetteer")]
@@ -113,6 +114,7 @@ class Circumstances(NamedTuple):
     ] = False
     flood: Annotated[bool, _SHOCK] = False
     lockdown: Annotated[bool, _SHOCK] = False
+    inflation: Annotated[bool, _SHOCK] = False
     antenatal_visits: Annotated[int, _VISITS] = 0
     deliveries: Annotated[int, Fact("babies delivered, counted like visits", _REPORTS)] = 0
     postnatal_visits: Annotated[int, _VISITS] = 0
@@ -134,8 +136,10 @@ def facts_of(
     on: date,
     *,
     reports: Sequence[ConditionReport] = (),
+    shocks: Sequence[Shock] = (),
 ) -> Facts:
-    """A household's facts on a day; `reports` are its condition reports, in the order of their numbers.
+    """A household's facts on a day; `reports` are its condition reports, in the order of their numbers, and
+    `shocks` those of its commune.
 
     Who is born later is no member yet. HIV counts only where the household consented to health data.
     """
@@ -154,6 +158,7 @@ def facts_of(
             len(persons),
             has_card=card is not None,
             card_expired=expires_on is not None and expires_on < on,
+            **{shock.kind.value: True for shock in shocks if shock.holds(on)},
             antenatal_visits=seen.visits.get(ConditionKind.ANTENATAL_VISIT, 0),
             deliveries=seen.visits.get(ConditionKind.DELIVERY, 0),
             postnatal_visits=seen.visits.get(ConditionKind.POSTNATAL_VISIT, 0),

@@ -12,8 +12,9 @@ from contracts.sealed import Sealed
 from contracts.topics import APPEAL_DECIDED, CONDITION_REPORTED, HOUSEHOLD_REGISTERED
 from contracts.wire import load
 from services.eligibility.appeals import Appeal, waiver
-from services.eligibility.facts import People, facts_of
+from services.eligibility.facts import Facts, People, facts_of
 from services.eligibility.packages import Judgement, Panel
+from services.eligibility.shocks import Shock
 
 Open = Callable[[Sealed, str, str], bytes | None]
 """Opens what was sealed under an event's id and type; None where the key was destroyed."""
@@ -55,11 +56,15 @@ class SealedAppeal(NamedTuple):
 
 
 class Known(NamedTuple):
-    """What a household's decisions rest on, opened; reports and appeals in the order of their numbers."""
+    """What a household's decisions rest on, opened; reports and appeals in the order of their numbers.
+
+    `shocks` are those of its commune, on whichever days.
+    """
 
     people: People
     reports: tuple[ConditionReport, ...] = ()
     appeals: tuple[Appeal, ...] = ()
+    shocks: tuple[Shock, ...] = ()
 
 
 class Placed(Protocol):
@@ -79,7 +84,7 @@ def opened(
     reported: Sequence[SealedReport],
     appealed: Sequence[SealedAppeal],
 ) -> Known | None:
-    """What a household's decisions rest on; None where its persons' key was destroyed."""
+    """What is told of a household; None where its persons' key was destroyed."""
     persons = open_sealed(registration.persons, registration.event_id, HOUSEHOLD_REGISTERED.name)
     if persons is None:
         return None
@@ -111,9 +116,17 @@ def decide(
         ]
     judgements = tuple(judgements)
     days = {each.occasion.as_of for each in judgements}
-    area, level = registration.area_type, registration.level
-    facts = {
-        day: facts_of(known.people, level, area, registration.commune, day, reports=known.reports)
-        for day in days
-    }
-    return panel.decide(judgements, facts)
+    return panel.decide(judgements, {day: facts_on(day, registration, known) for day in days})
+
+
+def facts_on(day: date, registration: Placed, known: Known) -> Facts:
+    """A household's facts on a day."""
+    return facts_of(
+        known.people,
+        registration.level,
+        registration.area_type,
+        registration.commune,
+        day,
+        reports=known.reports,
+        shocks=known.shocks,
+    )

@@ -12,13 +12,13 @@ from contracts.wire import Received, Record
 from postbox import parking
 from postbox.message import Batch, Connection
 from services.eligibility import cycles, events, households, store, store_told
-from services.eligibility.cycles import Cycle
 from services.eligibility.grounds import Open
 from services.eligibility.households import Desk
 from services.eligibility.milestones import Notice
 from services.eligibility.packages import Panel
 from services.eligibility.programmes import Programme
 from services.eligibility.scorecards import Scorecard
+from services.eligibility.store import Terms
 from vault import keyring
 from vault.keyring import WrappedKey
 from vault.master import MasterKey
@@ -39,9 +39,9 @@ class Office:
         """All of them, drafts included."""
         return self.panel.programmes.values()
 
-    def desk(self, known: Sequence[Cycle], keys: Keys) -> Desk:
-        """Scores under these cycles what these keys open."""
-        return Desk(self.panel, known, opener(keys), self.notice)
+    def desk(self, terms: Terms, keys: Keys) -> Desk:
+        """Scores under these terms what these keys open."""
+        return Desk(self.panel, terms.cycles, opener(keys), self.notice, terms.shocks)
 
 
 async def keep_keys(batch: Batch[Received[HouseholdKey]], db: Connection) -> Sequence[Record]:
@@ -61,11 +61,11 @@ async def score(
     office: Office, batch: Batch[Received[HouseholdRegistered]], db: Connection
 ) -> Sequence[Record]:
     """Take in revisions: each newer one is scored by every programme, and told."""
-    known = await store.cycles_for_scoring(db)
+    terms = await store.terms_for_scoring(db)
     sealed = [part for each in batch.messages for part in (each.data.persons, each.data.payee)]
     keys = await keyring.load(db, office.master, (part.key_id for part in sealed))
     before = await store.load(db, batch.keys)
-    changed = batch.fold(before, partial(households.register, office.desk(known, keys)))
+    changed = batch.fold(before, partial(households.register, office.desk(terms, keys)))
     await store.save(db, changed, batch.now)
     return events.of_households(changed, keys, batch.now)
 
@@ -74,14 +74,14 @@ async def report(
     office: Office, batch: Batch[Received[ConditionReported]], db: Connection
 ) -> Sequence[Record]:
     """Take in condition reports: each household is scored by what is reported of it by now."""
-    known = await store.cycles_for_scoring(db)
+    terms = await store.terms_for_scoring(db)
     found = await store.load(db, batch.keys)
     before = await store_told.with_registrations(db, list(found.values()))
     kept = [each.kept for each in before.values() if each.kept is not None]
     sealed = [each.data.report for each in batch.messages]
     sealed += [part for each in kept for part in (each.persons, each.payee)]
     keys = await keyring.load(db, office.master, (part.key_id for part in sealed))
-    changed = batch.fold(before, partial(households.report, office.desk(known, keys)))
+    changed = batch.fold(before, partial(households.report, office.desk(terms, keys)))
     await store.save(db, changed, batch.now)
     return events.of_households(changed, keys, batch.now)
 

@@ -30,6 +30,7 @@ from services.eligibility.grounds import (
 from services.eligibility.milestones import Milestone, Notice
 from services.eligibility.packages import Judgement, Panel
 from services.eligibility.scoring import Occasion
+from services.eligibility.shocks import Shock, held
 
 NOTICE = Notice()
 PHNOM_PENH = timezone(timedelta(hours=7))
@@ -68,6 +69,7 @@ class Scored(NamedTuple):
     appeals: int
     judged_on: date
     catalogue: str
+    shocks: tuple[str, ...]
 
 
 class Household(NamedTuple):
@@ -124,10 +126,13 @@ class Desk:
     cycles: Sequence[Cycle]
     open_sealed: Open
     notice: Notice = NOTICE
+    shocks: Sequence[Shock] = ()
 
     def opened(self, household: "Household", kept: Registration) -> Known | None:
         """What the household's decisions rest on; None where its persons' key was destroyed."""
-        return opened(self.open_sealed, kept, household.reported, household.appealed)
+        known = opened(self.open_sealed, kept, household.reported, household.appealed)
+        shocks = self.shocks_of.get(kept.commune)
+        return known._replace(shocks=shocks) if known and shocks else known
 
     @cached_property
     def cycles_of(self) -> dict[str, list[Cycle]]:
@@ -135,6 +140,15 @@ class Desk:
         found: dict[str, list[Cycle]] = {}
         for cycle in self.cycles:
             found.setdefault(cycle.programme, []).append(cycle)
+        return found
+
+    @cached_property
+    def shocks_of(self) -> dict[str, tuple[Shock, ...]]:
+        """Shocks by commune; communes of none are left out."""
+        found: dict[str, tuple[Shock, ...]] = {}
+        for shock in self.shocks:
+            for commune in shock.communes:
+                found[commune] = (*found.get(commune, ()), shock)
         return found
 
 
@@ -227,8 +241,10 @@ def appeal(desk: Desk, household: Household, decided: SealedAppeal, cause: Cause
 def score_again(
     desk: Desk, household: Household, registration: Registration, cause_id: str
 ) -> Household | None:
-    """Score a household because of a cycle; None where nothing that its decisions rest on has changed."""
-    if household.has_left or household.basis == _basis(household, judge(desk, household)):
+    """Score a household because of a cycle or a shock; None where nothing that its decisions rest on has
+    changed."""
+    shocks = desk.shocks_of.get(registration.commune, ())
+    if household.has_left or household.basis == _basis(household, judge(desk, household), shocks):
         return None
     cause = Cause(cause_id, registration.correlation_id, registration.traceparent)
     return _score(desk, household, registration, cause)
@@ -281,6 +297,7 @@ def _score(desk: Desk, household: Household, registration: Registration, cause: 
         household.appeals,
         judged_on,
         desk.panel.catalogue,
+        tuple(each.named for each in held(known.shocks, (each.occasion.as_of for each in judgements))),
     )
     in_cycle = [each for each in scored.decisions if each.cycle_id is not None]
     eligible = [each for each in in_cycle or scored.decisions if each.outcome is Outcome.ELIGIBLE]
@@ -289,7 +306,7 @@ def _score(desk: Desk, household: Household, registration: Registration, cause: 
         standing=Standing.ELIGIBLE if eligible else Standing.REFUSED,
         riel=sum(each.amount for each in eligible),
         in_cycle=bool(in_cycle),
-        basis=_basis(household, judgements),
+        basis=_basis(household, judgements, known.shocks),
         judged_on=judged_on,
         arrived=_with_due_on(desk, household, known.people),
         scored=(*household.scored, scored),
@@ -328,9 +345,12 @@ def judge(desk: Desk, household: Household) -> tuple[Judgement, ...]:
     return tuple(found)
 
 
-def _basis(household: Household, judgements: tuple[Judgement, ...]) -> str:
+def _basis(household: Household, judgements: tuple[Judgement, ...], shocks: Sequence[Shock]) -> str:
     told = f" {household.reports}/{household.appeals}" if household.reports or household.appeals else ""
-    return f"{household.revision}{told} {_digest(judgements)}"
+    days = sorted({each.occasion.as_of for each in judgements}) if shocks else ()
+    struck = [f"{day}:{shock.name}" for day in days for shock in held(shocks, (day,))]
+    shaken = f" {sha256(' '.join(struck).encode()).hexdigest()[:16]}" if struck else ""
+    return f"{household.revision}{told}{shaken} {_digest(judgements)}"
 
 
 @lru_cache(4096)

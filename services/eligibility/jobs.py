@@ -9,8 +9,7 @@ from postbox.message import Connection
 from postbox.service import Service
 from services.eligibility import coverage, events, store, store_coverage
 from services.eligibility.coverage import Reach
-from services.eligibility.facts import facts_of
-from services.eligibility.grounds import Registration
+from services.eligibility.grounds import Registration, facts_on
 from services.eligibility.handlers import Office
 from services.eligibility.households import Desk, Household, entitled, score_again
 from services.eligibility.store import Turn
@@ -36,15 +35,15 @@ async def score_caseload(office: Office, service: Service, *, chunk: int = CHUNK
 async def score_chunk(office: Office, db: Connection, most: int) -> Turn | None:
     now = datetime.now(UTC)
     # Cycles before households: the order in which the stream locks them, too.
-    known = await store.cycles_for_scoring(db)
+    terms = await store.terms_for_scoring(db)
     turn = await store.next_turn(db)
     if turn is None:
         return None
     found = await store.chunk_of(db, turn, most)
     sealed = [part for _, kept in found for part in (kept.persons, kept.payee)]
     keys = await keyring.load(db, office.master, (part.key_id for part in sealed))
-    desk = office.desk(known, keys)
-    changed, failed = _score_each(desk, found, turn.cause_id)
+    desk = office.desk(terms, keys)
+    changed, failed = score_each(desk, found, turn.cause_id)
     await store.save(db, changed, now)
     await store.add_failures(db, turn, failed, now)
     done = now if len(found) < most else None
@@ -54,7 +53,7 @@ async def score_chunk(office: Office, db: Connection, most: int) -> Turn | None:
     return turn
 
 
-def _score_each(
+def score_each(
     desk: Desk, found: Sequence[tuple[Household, Registration]], cause_id: str
 ) -> tuple[list[Household], dict[str, str]]:
     """Those scored again, and the reason for each that can't be; what may pass by waiting is raised."""
@@ -86,10 +85,10 @@ async def count_coverage(office: Office, service: Service, *, chunk: int = CHUNK
 
 
 async def _count_chunk(office: Office, db: Connection, counting: Counting, most: int) -> None:
-    known = await store.cycles_for_scoring(db)
+    terms = await store.terms_for_scoring(db)
     found = await store.chunk_after(db, counting.after, most)
     keys = await keyring.load(db, office.master, (kept.persons.key_id for _, kept in found))
-    unreadable = _add_each(office.desk(known, keys), counting, found)
+    unreadable = _add_each(office.desk(terms, keys), counting, found)
     await store_coverage.go_on(db, counting, [each.household_id for each, _ in found], unreadable)
     if len(found) < most:
         programmes = [
@@ -112,8 +111,6 @@ def _add_each(desk: Desk, counting: Counting, found: Sequence[tuple[Household, R
         if known is None:
             unreadable += 1
             continue
-        facts = facts_of(
-            known.people, kept.level, kept.area_type, kept.commune, counting.as_of, reports=known.reports
-        )
+        facts = facts_on(counting.as_of, kept, known)
         coverage.add(counting.counts, facts, entitled(desk, household, kept, known))
     return unreadable

@@ -10,7 +10,7 @@ from services.eligibility import store_library
 from services.eligibility.handlers import Office
 from services.eligibility.packages import Panel
 from services.eligibility.programmes import Programme, parse
-from services.eligibility.reading import ProgrammeRefused
+from services.eligibility.reading import FileRefused
 from services.eligibility.scorecards import Scorecard, catalogue
 from services.eligibility.store_library import Archived
 
@@ -18,7 +18,7 @@ from services.eligibility.store_library import Archived
 async def keep(office: Office, service: Service) -> None:
     """Keep the programmes in use under their hashes, before any of them decides.
 
-    Raises `ProgrammeRefused` where a file that decided already was changed and does not say so.
+    Raises `FileRefused` where a file that decided already was changed and does not say so.
     """
     async with service.db.acquire() as db, db.transaction():
         archived = await store_library.archived(db)
@@ -27,7 +27,7 @@ async def keep(office: Office, service: Service) -> None:
             each for each in changed if await store_library.has_decided(db, each.id, each.document.sensitive)
         ]
         if used:
-            raise ProgrammeRefused("\n".join(refusal(each, archived[each.id][-1]) for each in used))
+            raise FileRefused("\n".join(refusal(each, archived[each.id][-1]) for each in used))
         await store_library.add(db, office.panel, datetime.now(UTC))
 
 

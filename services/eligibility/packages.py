@@ -13,7 +13,7 @@ from services.eligibility.documents import Example
 from services.eligibility.facts import Facts
 from services.eligibility.milestones import birthdays_that_matter
 from services.eligibility.programmes import Programme
-from services.eligibility.reading import ProgrammeRefused
+from services.eligibility.reading import FileRefused
 from services.eligibility.scoring import Occasion, decide
 
 FactsOn = Mapping[date, Facts]
@@ -120,7 +120,7 @@ def try_examples(panel: Panel, programme: Programme) -> list[Tried]:
 
 
 def check_examples(panel: Panel) -> None:
-    """Raises `ProgrammeRefused` where a worked example of a file comes out otherwise."""
+    """Raises `FileRefused` where a worked example of a file comes out otherwise."""
     wrong = [
         f"{programme.id}.yaml: example '{name}' comes out as {found}; correct it or the rates"
         for programme in panel.programmes.values()
@@ -128,7 +128,7 @@ def check_examples(panel: Panel) -> None:
         if found != expected
     ]
     if wrong:
-        raise ProgrammeRefused("\n".join(wrong))
+        raise FileRefused("\n".join(wrong))
 
 
 def _try(panel: Panel, programme: Programme, example: Example) -> Tried:

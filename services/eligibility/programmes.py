@@ -11,7 +11,7 @@ from services.eligibility import documents, expressions, reading
 from services.eligibility.documents import Document, Version
 from services.eligibility.expressions import Expression, Miswritten, Value
 from services.eligibility.facts import CIRCUMSTANCES, PERSON, Circumstances, Person, Vocabulary
-from services.eligibility.reading import Place, ProgrammeRefused, Source
+from services.eligibility.reading import FileRefused, Place, Source
 
 PERSONS_REMEMBERED = 16_384
 
@@ -116,12 +116,12 @@ class Programme:
 
 
 def parse(file: str, content: bytes) -> Programme:
-    """A programme from its file's name and bytes. Raises `ProgrammeRefused`."""
-    source = reading.read(file, content)
+    """A programme from its file's name and bytes. Raises `FileRefused`."""
+    source = reading.read(file, content, Document)
     document = source.document
     missing = tuple(_missing(source))
     if missing and not document.draft:
-        raise ProgrammeRefused("\n".join((*missing, f"{file}: or keep it a draft: write `draft: true`")))
+        raise FileRefused("\n".join((*missing, f"{file}: or keep it a draft: write `draft: true`")))
     compiler = _Compiler(source)
     vocabulary = CIRCUMSTANCES | dict.fromkeys(document.persons, int)
     programme = Programme(
@@ -146,7 +146,7 @@ def parse(file: str, content: bytes) -> Programme:
 class _Compiler:
     """Compiles a file's expressions, and refuses the file once for all that are miswritten."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source[Document]) -> None:
         self._source = source
         self._refused = [
             f"{source.at(('persons', name))}: {name} is a fact already; call those counted otherwise"
@@ -174,25 +174,25 @@ class _Compiler:
 
     def finish(self) -> None:
         if self._refused:
-            raise ProgrammeRefused("\n".join(self._refused))
+            raise FileRefused("\n".join(self._refused))
 
 
 def catalogue(files: Mapping[str, bytes]) -> dict[str, Programme]:
-    """Programmes by id, from the bytes of their files by name. Raises `ProgrammeRefused`."""
+    """Programmes by id, from the bytes of their files by name. Raises `FileRefused`."""
     found: dict[str, Programme] = {}
     for file, content in sorted(files.items()):
         programme = parse(file, content)
         if f"{programme.id}.yaml" != file:
-            raise ProgrammeRefused(f"{file}: its id is {programme.id}; name the file {programme.id}.yaml")
+            raise FileRefused(f"{file}: its id is {programme.id}; name the file {programme.id}.yaml")
         found[programme.id] = programme
     check_stacking(found)
     return found
 
 
 def check_stacking(programmes: Mapping[str, Programme]) -> None:
-    """Raises `ProgrammeRefused` where programmes, by id, name others that they can't hang on."""
+    """Raises `FileRefused` where programmes, by id, name others that they can't hang on."""
     if problems := list(_unstackable(programmes)):
-        raise ProgrammeRefused("\n".join(problems))
+        raise FileRefused("\n".join(problems))
 
 
 def _unstackable(programmes: Mapping[str, Programme]) -> Iterator[str]:
@@ -218,7 +218,7 @@ def _reachable(programmes: Mapping[str, Programme], start: str) -> set[str]:
     return found
 
 
-def _missing(source: Source) -> Iterator[str]:
+def _missing(source: Source[Document]) -> Iterator[str]:
     for at, version in enumerate(source.document.versions):
         if version.valid_from is None:
             yield f"{source.at(('versions', at, 'valid_from'))}: the first day was not found; fill it in"

@@ -1,16 +1,18 @@
-"""From the bytes of a programme file to its document: every refusal says file, line and remedy. Pure."""
+"""From the bytes of a file to its document: every refusal says file, line and remedy. Pure."""
 
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import yaml
 from pydantic import ValidationError
 
 from contracts.money import PAYABLE_MULTIPLE_RIEL
-from services.eligibility.documents import Document
+from services.eligibility.documents import Strict
 
+D = TypeVar("D", bound=Strict)
 Place = tuple[str | int, ...]
 """Where something stands: keys and positions, from the file's top."""
 
@@ -21,6 +23,7 @@ _REMEDIES = {
     "missing_argument": "add it",
     "multiple_of": f"payments are made in multiples of {PAYABLE_MULTIPLE_RIEL} riel: correct the rate",
     "greater_than": "write a positive amount of whole riel",
+    "string_type": "write it within quotes: YAML takes 010201 for a number",
     "int_type": "write a whole number without quotes",
     "bool_type": "write true or false",
     "literal_error": "write one of the words it may be: {expected}",
@@ -29,16 +32,16 @@ _REMEDIES = {
 }
 
 
-class ProgrammeRefused(Exception):
-    """A programme file that can't be used: a line for each thing wrong, with where it is and what to do."""
+class FileRefused(Exception):
+    """A file that can't be used: a line for each thing wrong, with where it is and what to do."""
 
 
 @dataclass(frozen=True)
-class Source:
-    """A programme file as it was read: `file` is its name, `root` its YAML with line numbers."""
+class Source(Generic[D]):
+    """A file as it was read: `file` is its name, `root` its YAML with line numbers."""
 
     file: str
-    document: Document
+    document: D
     root: yaml.Node
 
     def at(self, place: Place) -> str:
@@ -46,25 +49,25 @@ class Source:
         return f"{self.file}:{_line(self.root, place)}"
 
 
-def read(file: str, content: bytes) -> Source:
-    """A programme file from its name and bytes. Raises `ProgrammeRefused`."""
+def read(file: str, content: bytes, kind: type[D]) -> Source[D]:
+    """A file of this kind from its name and bytes. Raises `FileRefused`."""
     try:
         text = content.decode()
         if any(isinstance(each, yaml.AliasToken) for each in yaml.scan(text, yaml.SafeLoader)):
-            raise ProgrammeRefused(f"{file}:1: repeats a part by an alias (*name); write it out")
+            raise FileRefused(f"{file}:1: repeats a part by an alias (*name); write it out")
         root = yaml.compose(text, yaml.SafeLoader)
         plain = yaml.safe_load(text)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
-        raise ProgrammeRefused(
+        raise FileRefused(
             f"{file}:{mark.line + 1 if mark else 1}: is no YAML; correct the line, and save it as UTF-8"
         ) from None
     if twice := [f"{file}:{line}: {key} stands twice; keep one" for line, key in _repeated(root)]:
-        raise ProgrammeRefused("\n".join(twice))
+        raise FileRefused("\n".join(twice))
     try:
-        document = Document.model_validate_json(json.dumps(plain, default=str))
+        document = kind.model_validate_json(json.dumps(plain, default=str))
     except ValidationError as error:
-        raise ProgrammeRefused("\n".join(_problems(file, root, error))) from None
+        raise FileRefused("\n".join(_problems(file, root, error))) from None
     assert root is not None
     return Source(file, document, root)
 

@@ -18,7 +18,7 @@ from services.eligibility.scoring import Occasion
 
 class Verdict(StrEnum):
     """`forgotten`: its key was destroyed, so it is counted only. `missing`: something it rests on is not
-    there: its registration, a report, an appeal, or the programme files."""
+    there: its registration, a report, an appeal, a shock, or the programme files."""
 
     EQUAL = "equal"
     DIFFERS = "differs"
@@ -43,7 +43,8 @@ def recompute(
 ) -> Finding:
     """Decide again what an event told, on what it rests on, and compare as canonical JSON.
 
-    `sensitive` are its sealed decisions, opened; `known` holds reports and appeals to the numbers it names.
+    `sensitive` are its sealed decisions, opened; `known` holds reports and appeals to the numbers it names,
+    and the shocks it names.
     """
     recorded = {each.programme: each for each in (*told.decisions, *sensitive)}
     if unknown := recorded.keys() - panel.programmes.keys():

@@ -10,6 +10,7 @@ from services.eligibility import (
     api_explanations,
     api_recomputing,
     api_scorecards,
+    api_shocks,
 )
 
 router = APIRouter()
@@ -21,5 +22,6 @@ for part in (
     api_calendar,
     api_appeals,
     api_recomputing,
+    api_shocks,
 ):
     router.include_router(part.router)

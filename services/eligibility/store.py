@@ -7,16 +7,18 @@ from typing import NamedTuple
 import asyncpg
 from pydantic_core import to_json
 
+from contracts.shock import ShockKind
 from postbox.message import Connection
 from services.eligibility import store_told
 from services.eligibility.cycles import Caseload, Cycle
 from services.eligibility.grounds import Registration
 from services.eligibility.households import Household, Scored
+from services.eligibility.shocks import Shock
 from services.eligibility.store_told import household_of
 
-# Batches that score take this lock shared, a change of cycles takes it alone: so each household either sees
-# the change or is in its caseload.
-_CYCLES_LOCK = 0x546F6E6C65
+# Batches that score take this lock shared, a change of cycles or shocks takes it alone: so each household
+# either sees the change or is in its caseload.
+_TERMS_LOCK = 0x546F6E6C65
 
 WITH_REGISTRATION = """
     select h.household_id, h.revision, h.exit_revision, h.registered_at, h.sequence, h.standing, h.riel,
@@ -27,15 +29,27 @@ WITH_REGISTRATION = """
 """
 
 
-async def cycles_for_scoring(db: Connection) -> list[Cycle]:
-    """All cycles; none changes until the transaction ends."""
-    await db.execute("select pg_advisory_xact_lock_shared($1)", _CYCLES_LOCK)
-    return await _cycles(db)
+class Terms(NamedTuple):
+    """What households are scored under besides the programmes."""
+
+    cycles: list[Cycle]
+    shocks: list[Shock]
+
+
+async def terms_for_scoring(db: Connection) -> Terms:
+    """All cycles and shocks; none changes until the transaction ends."""
+    await db.execute("select pg_advisory_xact_lock_shared($1)", _TERMS_LOCK)
+    return Terms(await _cycles(db), await _shocks(db))
+
+
+async def lock_terms(db: Connection) -> None:
+    """Cycles and shocks may be changed: nothing is scored until the transaction ends."""
+    await db.execute("select pg_advisory_xact_lock($1)", _TERMS_LOCK)
 
 
 async def cycles_for_change(db: Connection) -> dict[str, Cycle]:
     """All cycles by id; nothing is scored until the transaction ends."""
-    await db.execute("select pg_advisory_xact_lock($1)", _CYCLES_LOCK)
+    await lock_terms(db)
     return {cycle.cycle_id: cycle for cycle in await _cycles(db)}
 
 
@@ -247,6 +261,20 @@ async def _cycles(db: Connection) -> list[Cycle]:
         "from cycle"
     )
     return [Cycle(*row) for row in rows]
+
+
+async def _shocks(db: Connection) -> list[Shock]:
+    return [shock_of(row) for row in await db.fetch("select * from shock")]
+
+
+def shock_of(row: asyncpg.Record) -> Shock:
+    """A row of `shock`."""
+    communes = frozenset(row["communes"])
+    return Shock(
+        *(row["name"], ShockKind(row["kind"]), communes, row["first_day"], row["last_day"]),
+        version=row["version"],
+        ended_on=row["ended_on"],
+    )
 
 
 _HOUSEHOLD_COLUMNS = (

@@ -59,6 +59,7 @@ from contracts.sealed import Sealed
 from contracts.sms import SmsEncoding, SmsSent, SmsStatus, SmsUpdated
 from contracts.topics import TOPICS, Topic, partner_instruction, partner_report
 from tests.contracts.examples_of_answers import MESSAGE_TEXT, answered
+from tests.contracts.examples_of_shocks import SHOCKS
 from tests.contracts.sealed_examples import (
     APPEAL,
     CYCLE,
@@ -184,6 +185,7 @@ FULL: dict[str, Contract] = {
         actor="officer-1",
         reason="first tranche",
     ),
+    **SHOCKS,
     "eligibility.scored.v1": EligibilityScored(
         household_id=HOUSEHOLD,
         revision=2,
@@ -210,7 +212,7 @@ FULL: dict[str, Contract] = {
                 appeal_id=APPEAL,
             ),
         ),
-        shocks=("flood-2022-10",),
+        shocks=("flood-2022-10@1",),
         reports=3,
         appeals=1,
         judged_on=date(2023, 6, 1),

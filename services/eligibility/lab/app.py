@@ -18,7 +18,7 @@ from services.eligibility.lab.columns import SCORECARD
 from services.eligibility.lab.extraction import Source
 from services.eligibility.lab.proposals import propose
 from services.eligibility.lab.running import NothingRegistered
-from services.eligibility.reading import ProgrammeRefused
+from services.eligibility.reading import FileRefused
 
 
 class LabSettings(BaseSettings):
@@ -58,7 +58,7 @@ def main(settings: LabSettings) -> int:
             processes=os.cpu_count() or 1,
         )
         report = running.simulate(proposal, source, settings.days, _progress)
-    except ProgrammeRefused as refused:
+    except FileRefused as refused:
         _say(refused="The proposal can't be used.", remedy=str(refused))
         return 1
     except NothingRegistered:

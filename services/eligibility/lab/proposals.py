@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from services.eligibility import packages, programmes
 from services.eligibility.packages import Panel
 from services.eligibility.programmes import Programme
-from services.eligibility.reading import ProgrammeRefused
+from services.eligibility.reading import FileRefused
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Proposal:
 
 
 def propose(current: Mapping[str, Programme], files: Mapping[str, bytes]) -> Proposal:
-    """A proposal from programme files by name. Raises `ProgrammeRefused` with file, line and remedy.
+    """A proposal from programme files by name. Raises `FileRefused` with file, line and remedy.
 
     A draft counts as if it were put in force; one that lacks a rate can't, and decides nothing.
     """
@@ -33,7 +33,7 @@ def propose(current: Mapping[str, Programme], files: Mapping[str, bytes]) -> Pro
     for file, content in files.items():
         programme = programmes.parse(file, content)
         if programme.id in found:
-            raise ProgrammeRefused(f"{file}: another file proposes {programme.id}; leave one of them out")
+            raise FileRefused(f"{file}: another file proposes {programme.id}; leave one of them out")
         found[programme.id] = programme
     in_force = {name: _put_in_force(each) for name, each in found.items()}
     together = dict(sorted({**current, **in_force}.items()))

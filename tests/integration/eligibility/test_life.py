@@ -9,7 +9,7 @@ from contracts import topics, wire
 from contracts.condition import ConditionKind, ConditionReport
 from contracts.household import KeyPurpose, KeyState, School, SchoolLevel
 from contracts.milestone import MilestoneReached
-from services.eligibility.reading import ProgrammeRefused
+from services.eligibility.reading import FileRefused
 from tests.broker import admin, everything
 from tests.integration.eligibility.conftest import Scene
 from tests.unit.eligibility.samples import START, member, persons
@@ -163,7 +163,7 @@ async def test_a_programme_file_that_changed_after_it_decided_is_refused(scene: 
     changed.write_text(
         before.replace("riel: 20_000", "riel: 30_000").replace("amount: 70_000", "amount: 90_000")
     )
-    with pytest.raises(ProgrammeRefused, match=rf"{STUDENTS}\.yaml:\d+: .*replaces: {file['hash']}"):
+    with pytest.raises(FileRefused, match=rf"{STUDENTS}\.yaml:\d+: .*replaces: {file['hash']}"):
         async with scene.running(programmes=tmp_path):
             pass
     changed.write_text(changed.read_text().replace("currency:", f"replaces: {file['hash']}\ncurrency:"))

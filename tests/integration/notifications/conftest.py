@@ -1,8 +1,6 @@
 """A simulated gateway as a process, and notifications on their own topics and database."""
 
 import asyncio
-import contextlib
-import json
 import os
 import signal
 import socket
@@ -37,6 +35,7 @@ from contracts.topics import Topic
 from contracts.wire import Cause, M, Received, Record
 from services.notifications import app
 from tests.broker import as_admin, everything
+from tests.processes import service_process
 from tests.waiting import until
 from tonle.stack.secrets import Secrets
 from vault.master import MasterKey
@@ -254,21 +253,8 @@ class Scene:
     @asynccontextmanager
     async def process(self, **changes: object) -> AsyncIterator[asyncio.subprocess.Process]:
         """The service as a process of its own, killed in the end."""
-        told = self.settings.model_copy(update=changes).model_dump(exclude_defaults=True)
-        environment = os.environ | {
-            f"TONLE_{name.upper()}": json.dumps(value) if isinstance(value, dict | tuple) else str(value)
-            for name, value in told.items()
-        }
-        with (self.settings.data_dir / "service.log").open("ab") as log:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "services.notifications.app", env=environment, stdout=log, stderr=log
-            )
-        try:
+        async with service_process("services.notifications.app", self.settings, **changes) as process:
             yield process
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
 
     def _key(self, household: str) -> tuple[str, bytes]:
         return self.keys.setdefault(household, new_key())

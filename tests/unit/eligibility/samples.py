@@ -106,6 +106,7 @@ class Sealer:
         level: Level = Level.POOR_2,
         area: AreaType = AreaType.RURAL,
         of: Persons = PRESS_CASE,
+        commune: str = "010201",
     ) -> Received[HouseholdRegistered]:
         topic = topics.HOUSEHOLD_REGISTERED
         event_id = wire.event_id(topic, household_id, revision)
@@ -114,7 +115,7 @@ class Sealer:
             household_id=household_id,
             revision=revision,
             replaces=revision - 1 or None,
-            commune="010201",
+            commune=commune,
             area_type=area,
             level=level,
             registered_by="office",

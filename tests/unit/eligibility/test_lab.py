@@ -51,7 +51,7 @@ from services.eligibility.lab.proposals import Proposal, propose
 from services.eligibility.lab.shapes import Day
 from services.eligibility.lab.store import Lab
 from services.eligibility.packages import Judgement
-from services.eligibility.reading import ProgrammeRefused
+from services.eligibility.reading import FileRefused
 from services.eligibility.scoring import Occasion
 
 CURRENT = read_programmes(FOLDER / "programmes")
@@ -339,7 +339,7 @@ CHILDREN = PROPOSED["children.yaml"]
     ],
 )
 def test_a_proposal_that_does_not_compile_is_refused_with_line_and_remedy(text: str, refused: str) -> None:
-    with pytest.raises(ProgrammeRefused, match=refused):
+    with pytest.raises(FileRefused, match=refused):
         propose(CURRENT, {"children.yaml": text.encode()})
 
 

@@ -13,7 +13,7 @@ from services.eligibility import packages, programmes
 from services.eligibility.app import FOLDER, read_programmes
 from services.eligibility.documents import AREAS
 from services.eligibility.packages import Panel
-from services.eligibility.reading import ProgrammeRefused
+from services.eligibility.reading import FileRefused
 from tests.unit.eligibility.samples import FILE, PROGRAMME
 
 CONTENT = FILE.read_bytes()
@@ -163,7 +163,7 @@ def test_a_broken_programme_is_refused_with_file_line_and_remedy(broken: str, tm
     assert before in CONTENT
     content = CONTENT.replace(before, after)
     (tmp_path / FILE.name).write_bytes(content)
-    with pytest.raises(ProgrammeRefused) as refused:
+    with pytest.raises(FileRefused) as refused:
         read_programmes(tmp_path)
     text = str(refused.value)
     assert re.search(said, text)
@@ -179,7 +179,7 @@ def test_a_programme_is_named_by_the_hash_of_its_bytes() -> None:
 
 
 def test_a_file_is_named_as_its_programme() -> None:
-    with pytest.raises(ProgrammeRefused, match=r"name the file covid-19-cash-transfer\.yaml"):
+    with pytest.raises(FileRefused, match=r"name the file covid-19-cash-transfer\.yaml"):
         programmes.catalogue({"other.yaml": CONTENT})
 
 
@@ -248,7 +248,7 @@ def test_no_programme_hangs_on_a_sensitive_one_unless_it_is_sensitive_itself() -
     content = (FOLDER / "programmes" / f"{open_one.id}.yaml").read_bytes()
     content = content.replace(b"flood-supplement-government", secret.id.encode())
     telling = programmes.parse(f"{open_one.id}.yaml", content)
-    with pytest.raises(ProgrammeRefused, match="family-package-hiv is sensitive; a refusal would tell of it"):
+    with pytest.raises(FileRefused, match="family-package-hiv is sensitive; a refusal would tell of it"):
         programmes.check_stacking({**SHIPPED, telling.id: telling})
 
 

@@ -35,6 +35,8 @@ def names(user: str, operation: str) -> set[str]:
                 "eligibility.completed.v1",
                 "appeal.decided.v1",
                 "milestone.reached.v1",
+                "shock.declared.v1",
+                "shock.ended.v1",
             },
             {
                 "household.registered.v1",

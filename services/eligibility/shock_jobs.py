@@ -1,0 +1,55 @@
+"""The job `shocks`: households of a shock's communes scored again, a chunk a transaction."""
+
+from datetime import UTC, datetime
+
+from postbox import outbox
+from postbox.message import Connection
+from postbox.service import Service
+from services.eligibility import events, jobs, store, store_shocks
+from services.eligibility.handlers import Office
+from services.eligibility.store_shocks import Turn
+from vault import keyring
+
+SHOCKS = "shocks"
+CHUNK = 500
+
+
+async def run(office: Office, service: Service, *, chunk: int = CHUNK) -> bool:
+    """Do the next chunk of the oldest unfinished job; True where more is left.
+
+    Can be stopped anywhere: how far it got is written with what it decided.
+    """
+    async with service.db.acquire() as db, db.transaction():
+        turn = await score_chunk(office, db, chunk)
+    if turn is None:
+        return False
+    await service.publisher.publish(lane(turn.name))
+    return True
+
+
+async def score_chunk(office: Office, db: Connection, most: int) -> Turn | None:
+    """A chunk in the caller's transaction; None where no job is unfinished."""
+    now = datetime.now(UTC)
+    # Shocks and cycles before households: the order in which the stream locks them, too.
+    terms = await store.terms_for_scoring(db)
+    turn = await store_shocks.next_turn(db)
+    if turn is None:
+        return None
+    found = await store_shocks.chunk_of(db, turn, most)
+    sealed = [part for _, kept in found for part in (kept.persons, kept.payee)]
+    keys = await keyring.load(db, office.master, (part.key_id for part in sealed))
+    day = turn.judged_on
+    judged = [(each.until(day) if day else each, kept) for each, kept in found]
+    changed, failed = jobs.score_each(office.desk(terms, keys), judged, turn.cause_id)
+    await store.save(db, changed, now)
+    await store_shocks.add_failures(db, turn, failed, now)
+    told = sum(len(each.scored) for each in changed)
+    finished_at = now if len(found) < most else None
+    await store_shocks.go_on(db, turn, [each.household_id for each, _ in found], told, finished_at)
+    await outbox.write(db, lane(turn.name), events.of_households(changed, keys, now))
+    return turn
+
+
+def lane(name: str) -> str:
+    """The outbox's lane of what a shock tells and makes to be told."""
+    return f"shock:{name}"

@@ -1,0 +1,33 @@
+"""A service as a process of its own, to be killed or stopped by a test."""
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from postbox.service import ServiceSettings
+
+
+@asynccontextmanager
+async def service_process(
+    module: str, settings: ServiceSettings, **changes: object
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """The service that this module runs, with settings changed as told; killed in the end."""
+    told = settings.model_copy(update=changes).model_dump(exclude_defaults=True)
+    environment = os.environ | {
+        f"TONLE_{name.upper()}": json.dumps(value) if isinstance(value, dict | tuple) else str(value)
+        for name, value in told.items()
+    }
+    with (settings.data_dir / "service.log").open("ab") as log:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", module, env=environment, stdout=log, stderr=log
+        )
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
