@@ -17,8 +17,8 @@ from postbox.service import Service
 from services.eligibility import gazetteer, shock_files, shocks, store, store_shocks
 from services.eligibility.households import PHNOM_PENH
 from services.eligibility.reading import FileRefused
-from services.eligibility.shock_jobs import SHOCKS, lane
 from services.eligibility.shocks import Shock
+from services.eligibility.striking import SHOCKS, lane
 
 router = APIRouter(prefix="/shocks", tags=["shocks"])
 Reader = Annotated[Caller, Depends(allowed("read"))]

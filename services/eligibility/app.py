@@ -9,16 +9,7 @@ from contracts.model import Contract
 from contracts.topics import Topic
 from postbox.message import Handler, Subscription
 from postbox.service import Job, Service, ServiceSettings, run
-from services.eligibility import (
-    calendar,
-    completing,
-    handlers,
-    jobs,
-    library,
-    packages,
-    programmes,
-    shock_jobs,
-)
+from services.eligibility import calendar, completing, handlers, jobs, library, packages, programmes, striking
 from services.eligibility.handlers import Office
 from services.eligibility.milestones import Notice
 from services.eligibility.packages import Panel
@@ -73,7 +64,7 @@ def service(settings: EligibilitySettings) -> Service:
         ],
         router=router,
         jobs=[
-            Job(shock_jobs.SHOCKS, partial(shock_jobs.run, office)),
+            Job(striking.SHOCKS, partial(striking.run, office)),
             Job("caseload", partial(jobs.score_caseload, office)),
             Job(calendar.CALENDAR, partial(calendar.run, office), 60.0),
             Job(completing.COMPLETE, completing.tell_completed),

@@ -16,7 +16,7 @@ from contracts.household import KeyPurpose, Level
 from contracts.shock import ShockDeclared, ShockEnded, ShockKind
 from contracts.wire import Received, decode
 from postbox.message import Batch
-from services.eligibility import handlers, shock_jobs, store, store_shocks
+from services.eligibility import handlers, store, store_shocks, striking
 from services.eligibility.app import FOLDER, read_programmes
 from services.eligibility.handlers import Office
 from services.eligibility.households import PHNOM_PENH
@@ -272,7 +272,7 @@ async def test_a_household_that_can_not_be_read_is_listed_and_does_not_stop_the_
         await db.execute("update registration set event_id = 'moved' where household_id = 'h-1'")
         await strike(db)
     async with transaction(scene) as db:
-        assert await shock_jobs.score_chunk(office(scene), db, 10)
+        assert await striking.score_chunk(office(scene), db, 10)
     failed = await scene.db.fetch("select household_id, reason from shock_failure")
     assert [tuple(row) for row in failed] == [("h-1", "seal-broken")]
     rows = await scene.db.fetch("select household_id, as_of from decision where outcome = 'eligible'")
