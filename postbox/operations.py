@@ -5,15 +5,23 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel, Field
 
 from postbox import parking, positions
 from postbox.callers import Caller, allowed
 from postbox.parking import Parked
 from postbox.problems import Problem
+from postbox.replaying import NotGivenUp
 from postbox.telemetry import trace_id
 
 router = APIRouter(tags=["operations"])
 Operator = Annotated[Caller, Depends(allowed("operate"))]
+
+
+class Dismissal(BaseModel):
+    """Why a message will never be handled; it names no person."""
+
+    why: Annotated[str, Field(min_length=5, max_length=400)]
 
 
 @router.get("/health/live")
@@ -59,6 +67,18 @@ async def list_parked(
         return {"counts": await parking.counts(db), "parked": [_shown(each) for each in found]}
 
 
+@router.get("/dismissed")
+async def list_dismissed(
+    request: Request,
+    _: Operator,
+    after: Annotated[int, Query(ge=0)] = 0,
+    most: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> list[dict[str, object]]:
+    """A page of messages that will never be handled: who said so, when and why."""
+    async with request.app.state.service.db.acquire() as db:
+        return [each._asdict() for each in await parking.dismissed(db, after, most)]
+
+
 @router.get("/parked/{parked_id}")
 async def show_parked(request: Request, parked_id: int, _: Operator) -> dict[str, object]:
     """One parked message with its headers and its bytes as they came (persons in it are sealed)."""
@@ -82,6 +102,20 @@ async def replay_parked(request: Request, parked_id: int, _: Operator) -> dict[s
     async with service.db.acquire() as db, db.transaction():
         left = await parking.one(db, parked_id)
     return {"id": parked_id, "handled": left is None, "reason": left.reason if left else None}
+
+
+@router.post("/parked/{parked_id}/dismiss")
+async def dismiss_parked(
+    request: Request, parked_id: int, dismissal: Dismissal, caller: Operator
+) -> dict[str, object]:
+    """Give up a parked message for good; what waits behind it goes on. It is kept, with who and why."""
+    try:
+        found = await request.app.state.service.replayer.dismiss(parked_id, caller.name, dismissal.why)
+    except NotGivenUp as error:
+        raise Problem(409, "It still waits", f"{type(error).__doc__} Look at the first of its key.") from None
+    if not found:
+        raise _gone(parked_id)
+    return {"id": parked_id, "dismissed_by": caller.name, "why": dismissal.why}
 
 
 @router.post("/recover")

@@ -58,6 +58,20 @@ class Parked:
     deadline: datetime | None
 
 
+class Dismissed(NamedTuple):
+    """A message a person dismissed: `reason` is why it was parked, `why` why it will never be handled."""
+
+    id: int
+    key: str | None
+    topic: str
+    partition: int
+    offset: int
+    reason: str
+    dismissed_by: str
+    why: str
+    dismissed_at: datetime
+
+
 class Change(NamedTuple):
     """What another try of a parked message brought."""
 
@@ -178,6 +192,35 @@ async def listed(db: Connection, after: int, most: int) -> list[Parked]:
 async def remove(db: Connection, ids: Iterable[int]) -> None:
     """Forget messages that were handled after all."""
     await db.execute("delete from parked where id = any($1)", sorted(ids))
+
+
+async def dismiss(db: Connection, parked_id: int, by: str, why: str) -> None:
+    """Move a parked message to those that will never be handled, with who says so and why."""
+    await db.execute(
+        """
+        with gone as (delete from parked where id = $1 returning *)
+        insert into dismissed (id, key, topic, partition, "offset", record_key, record_value, headers, reason,
+            attempts, parked_at, dismissed_by, why)
+        select id, key, topic, partition, "offset", record_key, record_value, headers, reason, attempts,
+            parked_at, $2, $3 from gone
+        """,
+        parked_id,
+        by,
+        why,
+    )
+
+
+async def dismissed(db: Connection, after: int, most: int) -> list[Dismissed]:
+    """A page of dismissed messages by id."""
+    rows = await db.fetch(
+        """
+        select id, key, topic, partition, "offset", reason, dismissed_by, why, dismissed_at from dismissed
+        where id > $1 order by id limit $2
+        """,
+        after,
+        most,
+    )
+    return [Dismissed(*row) for row in rows]
 
 
 async def release(db: Connection, keys: Iterable[str]) -> None:

@@ -27,6 +27,10 @@ class StillParked(Exception):
         self.handling = handling
 
 
+class NotGivenUp(Exception):
+    """A message that waits, for something or behind another, is not dismissed: its turn may still come."""
+
+
 class Replayer:
     """Runs parked messages through the handlers they came from, in order, one transaction a call."""
 
@@ -56,6 +60,23 @@ class Replayer:
                 _, written = await self._run(db, [found], asked=True)
             else:
                 written = await self._run_keys(db, [found.key_text], asked=True)
+        self._tools.courier.take([LANE], written)
+        return True
+
+    async def dismiss(self, parked_id: int, by: str, why: str) -> bool:
+        """Give up a parked message for good, and go on with what waits behind it; False if it is not there.
+
+        Raises `NotGivenUp` for one that may still be handled by itself.
+        """
+        async with self._transaction() as db:
+            found = await parking.one(db, parked_id)
+            if found is None:
+                return False
+            if found.handling != "park":
+                raise NotGivenUp
+            await parking.dismiss(db, parked_id, by, why)
+            keys = [found.key_text] if found.key_text else []
+            written = await self._run_keys(db, keys, asked=False)
         self._tools.courier.take([LANE], written)
         return True
 

@@ -1,6 +1,6 @@
 """`tonle dead-letters`: what services could not handle, why, and trying again."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated
 
 import typer
@@ -19,13 +19,21 @@ def mount(app: typer.Typer) -> None:
     commands.command("list")(list_)
     commands.command()(show)
     commands.command()(replay)
+    commands.command()(dismiss)
 
 
 def list_(
     service: Annotated[str | None, typer.Option(help="Only this service's.")] = None,
+    dismissed: Annotated[
+        bool, typer.Option("--dismissed", help="Those that will never be handled: who said so, and why.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """List parked messages: where each came from, why it was parked, how often it was tried."""
+    if dismissed:
+        given_up = [{"service": name, **each} for name in _services(service) for each in _dismissed(name)]
+        terminal.emit(given_up if as_json or given_up else "Nothing was dismissed.", as_json)
+        return
     rows = [{"service": name, **each} for name in _services(service) for each in _parked(name)]
     shown = rows if as_json else [{name: row[name] for name in _COLUMNS} for row in rows]
     terminal.emit(shown if as_json or shown else "Nothing is parked.", as_json)
@@ -67,17 +75,41 @@ def replay(
         raise typer.Exit(terminal.EXIT_FAILED)
 
 
+def dismiss(
+    service: Service,
+    number: Number,
+    why: Annotated[str, typer.Option(help="Why it will never be handled; kept for ever. Names no person.")],
+    as_json: Json = False,
+) -> None:
+    """Give up a parked message for good, which no replay can help; what waits behind it goes on.
+
+    A partner's report about a payment that nobody made, say. The message is kept byte for byte, with who
+    dismissed it and why: `tonle dead-letters list --dismissed`. There is no way back.
+    """
+    with terminal.client(service) as client:
+        answer = client.post(f"/parked/{number}/dismiss", json={"why": why})
+        terminal.emit(terminal.checked(answer).json(), as_json)
+
+
 def _services(chosen: str | None) -> list[str]:
     return [chosen] if chosen else list(terminal.running_stack().services)
 
 
 def _parked(service: str) -> Iterator[dict[str, object]]:
-    after = 0
     with terminal.client(service) as client:
-        while True:
-            answer = client.get("/parked", params={"after": after, "most": PAGE})
-            page = terminal.checked(answer).json()["parked"]
-            yield from page
-            if len(page) < PAGE:
-                return
-            after = page[-1]["id"]
+        yield from _pages(lambda at: terminal.checked(client.get("/parked", params=at)).json()["parked"])
+
+
+def _dismissed(service: str) -> Iterator[dict[str, object]]:
+    with terminal.client(service) as client:
+        yield from _pages(lambda at: terminal.checked(client.get("/dismissed", params=at)).json())
+
+
+def _pages(page_at: Callable[[dict[str, int]], list[dict[str, object]]]) -> Iterator[dict[str, object]]:
+    after = 0
+    while True:
+        page = page_at({"after": after, "most": PAGE})
+        yield from page
+        if len(page) < PAGE:
+            return
+        after = int(str(page[-1]["id"]))

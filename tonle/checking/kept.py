@@ -99,7 +99,8 @@ KEPT = (
 INSTRUCTIONS = "payments: instructions"
 _INSTRUCTED = "select household_id, payment_id, partner || ' ' || inquiries from payment"
 _PARKED = """select split_part(coalesce(key, ''), '/', 1), topic || '/' || partition || '/' || "offset",
-    reason from parked"""
+    reason from (select key, topic, partition, "offset", reason from parked
+        union all select key, topic, partition, "offset", reason from dismissed) aside"""
 
 
 @dataclass(frozen=True)

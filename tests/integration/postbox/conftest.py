@@ -73,10 +73,10 @@ class Scene:
         """Everything a topic holds now."""
         return await everything(self.settings, topic)
 
-    async def call(self, method: str, path: str) -> httpx.Response:
+    async def call(self, method: str, path: str, body: object = None) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self.admin_token}"}
         async with httpx.AsyncClient(verify=False, base_url=self.service.url, headers=headers) as client:
-            return await client.request(method, path)
+            return await client.request(method, path, json=body)
 
 
 @pytest_asyncio.fixture

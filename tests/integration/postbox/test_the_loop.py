@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
+import asyncpg
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
@@ -309,6 +310,26 @@ async def _forget_the_groups_offsets(scene: Scene) -> None:
 async def _stopped(scene: Scene, why: str) -> bool:
     answer = await scene.call("GET", "/health/ready")
     return answer.status_code == 503 and why in answer.text
+
+
+async def test_what_no_replay_can_help_is_dismissed_and_what_waits_behind_it_goes_on(scene: Scene) -> None:
+    async with scene.running():
+        await scene.send(b"{", b"k")
+        await scene.add(2)
+        await until(scene.all_done)
+        first, second = (each["id"] for each in (await scene.call("GET", "/parked")).json()["parked"])
+        why = {"why": "cut off by its sender, who sent it again"}
+        assert (await scene.call("POST", f"/parked/{second}/dismiss", why)).status_code == 409
+        assert (await scene.call("POST", f"/parked/{first}/dismiss", {"why": ""})).status_code == 422
+        assert (await scene.call("POST", f"/parked/{first}/dismiss", why)).json()["dismissed_by"] == "admin"
+        assert (await scene.call("POST", f"/parked/{first}/dismiss", why)).status_code == 404
+        await scene.add(3)
+        await until(scene.all_done)
+        (kept,) = (await scene.call("GET", "/dismissed")).json()
+    assert (kept["id"], kept["why"]) == (first, why["why"])
+    assert (await scene.effects(), await scene.parked()) == ([2, 3], [])
+    with pytest.raises(asyncpg.RestrictViolationError, match="dismissed is written once"):
+        await scene.db.execute("delete from dismissed")
 
 
 async def test_who_is_not_known_may_not_see_what_is_parked(scene: Scene) -> None:
