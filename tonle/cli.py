@@ -37,7 +37,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "recompute": ("tonle.recompute",),
     "coverage": ("tonle.coverage",),
     "simulate": ("tonle.simulate",),
-    "cycles": ("services.payments.cli",),
+    "cycles": ("services.payments.cli", "services.payments.cli_payrolls"),
     "payments": ("services.payments.cli_payments",),
     "officers": ("services.payments.cli",),
     "inbox": ("services.notifications.cli",),

@@ -66,16 +66,9 @@ class Fund(BaseModel):
 async def open_cycle(request: Request, new: NewCycle, caller: Preparer) -> dict[str, object]:
     """Open a cycle with its terms; nothing is paid until another person approves them.
 
-    Refused while households wait in another cycle of the programme: they would be scored for this one alone.
+    What waits in the programme's other cycles stays there, and is paid from their envelopes.
     """
     terms = Terms(**new.model_dump(exclude={"envelope"}))
-    async with request.app.state.service.db.acquire() as db:
-        for other, households in await store_cycles.who_waits(db, terms.programme, terms.cycle_id):
-            raise Problem(
-                409,
-                f"{households} households wait in {other}",
-                f"See why: tonle cycles show {other}. Raise its envelope, or close it; then open this one.",
-            )
     return await _step(
         request,
         terms.cycle_id,
@@ -148,11 +141,11 @@ async def list_cycles(request: Request, _: Reader) -> list[dict[str, object]]:
 async def show_cycle(request: Request, cycle_id: str, _: Reader) -> dict[str, object]:
     """One cycle with its steps, and what waits in it."""
     async with request.app.state.service.db.acquire() as db:
-        found = [each for each in await store_cycles.all_cycles(db) if each.cycle_id == cycle_id]
+        cycle = _there(await store_cycles.find(db, cycle_id))
         steps = await store_cycles.steps(db, cycle_id)
         waiting = await store_views.waiting(db, cycle_id)
     return {
-        **_shown(_there(found[0] if found else None)),
+        **_shown(cycle),
         "waiting": [each._asdict() for each in waiting],
         "steps": [asdict(each) for each in steps],
     }

@@ -101,10 +101,10 @@ def _hindrance(
 
 
 def _decision_of(household: Household, payment: Payment) -> Decision | None:
-    """The household's latest decision, where it is still about this payment's key."""
-    found = household.decisions.get(payment.programme)
-    about = found and (found.cycle_id, found.period, found.purpose)
-    return found if about == (payment.cycle_id, payment.period, payment.purpose) else None
+    """The decision that stands of this payment's key."""
+    found = household.decisions.get((payment.programme, payment.period))
+    about = found and (found.cycle_id, found.purpose)
+    return found if about == (payment.cycle_id, payment.purpose) else None
 
 
 def _due(ended: Payment, decision: Decision | None) -> int:

@@ -30,8 +30,15 @@ class Outcome(StrEnum):
     VOID = "void"
 
 
+Part = tuple[str, str]
+"""(programme, period): one decision of each stands at a time; the period is '' where it is for no cycle."""
+
+
 class Decision(NamedTuple):
-    """The latest decision of one programme; `waiting` says why it is not paid, None where nothing is due."""
+    """The latest decision of one programme and period, and the event and revision that brought it.
+
+    `waiting` says why it is not paid, None where nothing is due.
+    """
 
     programme: str
     programme_hash: str
@@ -40,7 +47,13 @@ class Decision(NamedTuple):
     period: str | None
     outcome: Outcome
     amount: int
+    decision_id: str
+    revision: int
     waiting: Waiting | None = None
+
+    @property
+    def part(self) -> Part:
+        return self.programme, self.period or ""
 
 
 class SealedPayee(NamedTuple):
@@ -76,7 +89,8 @@ class Corrected(NamedTuple):
 class Household(NamedTuple):
     """What payments knows of a household; `payments` holds of each key in question the attempt that counts.
 
-    `scored` is the sequence of the last decision event seen, `sequence` that of its payments' events.
+    `scored` is the sequence of the last decision event seen, `sequence` that of its payments' events;
+    `dropped` are parts whose decisions stand no more.
     """
 
     household_id: str
@@ -89,7 +103,8 @@ class Household(NamedTuple):
     traceparent: str = ""
     decided_at: datetime | None = None
     payee: SealedPayee | None = None
-    decisions: Mapping[str, Decision] = MappingProxyType({})
+    decisions: Mapping[Part, Decision] = MappingProxyType({})
+    dropped: frozenset[Part] = frozenset()
     payments: Mapping[Key, Payment] = MappingProxyType({})
     sequence: int = 0
     is_new: bool = True
@@ -126,8 +141,7 @@ def score(desk: Desk, household: Household | None, scored: Received[EligibilityS
         return None
     payee = SealedPayee(said.payee.key_id, said.payee.blob)
     opened = desk.open_payee(payee, scored.id)
-    decisions = {name: _void(old) for name, old in known.decisions.items()}
-    decisions |= {each.programme: _decision(each) for each in said.decisions}
+    decisions = {each.part: each for each in (_decision(each, scored) for each in said.decisions)}
     latest = known._replace(
         scored=scored.sequence,
         revision=said.revision,
@@ -137,8 +151,8 @@ def score(desk: Desk, household: Household | None, scored: Received[EligibilityS
         traceparent=scored.traceparent,
         decided_at=scored.time,
         payee=payee,
-        decisions=decisions,
     )
+    latest = _standing(latest, {**_earlier(known.decisions.values(), decisions), **decisions})
     if said.revision <= known.exit_revision:
         return _voided(latest)
     return _settle(desk, latest, decisions.values(), opened)
@@ -152,10 +166,7 @@ def leave(household: Household | None, exited: Received[HouseholdExited]) -> Hou
     known = household or Household(exited.data.household_id)
     if revision <= known.exit_revision:
         return None
-    known = known._replace(exit_revision=revision)
-    if known.revision > revision:
-        return known
-    return _voided(known)
+    return _voided(known._replace(exit_revision=revision))
 
 
 def retry(desk: Desk, household: Household, cycle_id: str, *, held: bool) -> Household:
@@ -166,15 +177,20 @@ def retry(desk: Desk, household: Household, cycle_id: str, *, held: bool) -> Hou
     waiting = [each for each in decisions if each.waiting is not None and each.cycle_id == cycle_id]
     if not held:
         return _settle(desk, household, waiting, opened)
-    on_hold = {each.programme: each._replace(waiting=Waiting.HOLD) for each in waiting}
+    on_hold = {each.part: each._replace(waiting=Waiting.HOLD) for each in waiting}
     return household._replace(decisions={**household.decisions, **on_hold})
 
 
 def promise(
     household: Household, payee: Payee, *, key: Key, cycle_id: str, amount: int, partner: str, sequence: int
 ) -> Issued:
-    """The next attempt of an entitlement key: `amount` riel to `payee`, by the latest decision."""
+    """The next attempt of an entitlement key: `amount` riel to `payee`, by the decision that stands of it,
+    else by the household's latest event."""
     programme, period, purpose = key
+    decision = household.decisions.get((programme, period))
+    decision_id, revision = (
+        (decision.decision_id, decision.revision) if decision else (household.decision_id, household.revision)
+    )
     earlier = household.payments.get(key)
     attempt = earlier.attempt + 1 if earlier else 1
     payment = Payment(
@@ -189,13 +205,14 @@ def promise(
         entitled=amount,
         partner=partner,
         commune=household.commune,
-        revision=household.revision,
-        decision_id=household.decision_id,
+        revision=revision,
+        decision_id=decision_id,
         correlation_id=household.correlation_id,
         traceparent=household.traceparent,
     )
     key_id = household.payee.key_id if household.payee else ""
-    return Issued(payment, payee, key_id, sequence, household.cause)
+    cause = Cause(decision_id, household.correlation_id, household.traceparent)
+    return Issued(payment, payee, key_id, sequence, cause)
 
 
 def _settle(
@@ -216,7 +233,7 @@ def _settle(
         elif decision.outcome is Outcome.ELIGIBLE:
             waiting = _take(desk, decision, payee)
             if waiting is not decision.waiting:
-                settled[decision.programme] = decision._replace(waiting=waiting)
+                settled[decision.part] = decision._replace(waiting=waiting)
             if waiting is None and payee is not None:
                 change = promise(
                     household,
@@ -256,7 +273,7 @@ def _correct(household: Household, payment: Payment, decision: Decision, sequenc
     return Corrected(corrected, due - payment.entitled, household.decision_id, sequence, household.cause)
 
 
-def _decision(said: ProgrammeDecision) -> Decision:
+def _decision(said: ProgrammeDecision, scored: Received[EligibilityScored]) -> Decision:
     if said.outcome is Scored.UNRECOGNISED:
         raise Park("decision: an outcome this version does not know")
     if said.outcome is Scored.ELIGIBLE and (said.amount <= 0 or said.amount % PAYABLE_MULTIPLE_RIEL):
@@ -269,12 +286,39 @@ def _decision(said: ProgrammeDecision) -> Decision:
         period=said.period,
         outcome=Outcome(said.outcome.value),
         amount=said.amount,
+        decision_id=scored.id,
+        revision=scored.data.revision,
     )
 
 
+def _earlier(known: Iterable[Decision], said: Mapping[Part, Decision]) -> dict[Part, Decision]:
+    """What stands of earlier events: of a programme that is decided for another period what waits, and of
+    one that is not mentioned any more nothing."""
+    programmes = {each.programme for each in said.values()}
+    earlier: dict[Part, Decision] = {}
+    for each in known:
+        if each.programme not in programmes:
+            earlier[each.part] = _void(each)
+        elif each.waiting is not None and each.part not in said:
+            earlier[each.part] = each
+    return earlier
+
+
+def _standing(household: Household, decisions: Mapping[Part, Decision]) -> Household:
+    dropped = (household.dropped | household.decisions.keys()) - decisions.keys()
+    return household._replace(decisions=decisions, dropped=dropped)
+
+
 def _voided(household: Household) -> Household:
-    decisions = {name: _void(each) for name, each in household.decisions.items()}
-    return household._replace(payee=None, decisions=decisions)
+    """With what was decided of revisions that the household left at or before; earlier events' is dropped."""
+    decisions: dict[Part, Decision] = {}
+    for part, each in household.decisions.items():
+        if each.revision > household.exit_revision:
+            decisions[part] = each
+        elif each.decision_id == household.decision_id or each.waiting is None:
+            decisions[part] = _void(each)
+    payee = household.payee if any(map(_may_pay, decisions.values())) else None
+    return _standing(household._replace(payee=payee), decisions)
 
 
 def _may_pay(decision: Decision) -> bool:

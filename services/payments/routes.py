@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from services.payments import api, api_attempts
+from services.payments import api, api_attempts, api_preview
 
 router = APIRouter()
-for part in (api, api_attempts):
+for part in (api, api_attempts, api_preview):
     router.include_router(part.router)

@@ -8,7 +8,7 @@ import asyncpg
 from postbox.message import Connection
 from services.payments import ledger
 from services.payments.budget import Waiting
-from services.payments.entitlements import Corrected, Decision, Household, Issued, Outcome, SealedPayee
+from services.payments.entitlements import Corrected, Decision, Household, Issued, Outcome, Part, SealedPayee
 from services.payments.ledger import Transfer
 from services.payments.states import Key, Patience, Payment, State, due
 
@@ -22,7 +22,7 @@ from household where household_id = any($1) order by household_id for update
 """  # noqa: S608 - constants
 _DECISION_COLUMNS = (
     *("household_id", "programme", "programme_hash", "purpose", "cycle_id", "period", "outcome", "amount"),
-    "waiting",
+    *("decision_id", "revision", "waiting"),
 )
 _PAYMENT_COLUMNS = (
     *("payment_id", "household_id", "programme", "period", "purpose", "attempt", "cycle_id", "amount"),
@@ -120,25 +120,27 @@ def payment_of(row: asyncpg.Record) -> Payment:
     return Payment(*row[:_STATE], *(State(row["state"]), *row[_STATE + 1 :]))
 
 
-async def _decisions(db: Connection, household_ids: Sequence[str]) -> dict[str, dict[str, Decision]]:
+async def _decisions(db: Connection, household_ids: Sequence[str]) -> dict[str, dict[Part, Decision]]:
     rows = await db.fetch(
-        "select household_id, programme, programme_hash, purpose, cycle_id, period, outcome, amount, waiting "
-        "from decision where household_id = any($1)",
+        "select household_id, programme, programme_hash, purpose, cycle_id, period, outcome, amount, "
+        "decision_id, revision, waiting from decision where household_id = any($1)",
         household_ids,
     )
-    found: dict[str, dict[str, Decision]] = {}
+    found: dict[str, dict[Part, Decision]] = {}
     for row in rows:
         decision = Decision(
             programme=row["programme"],
             programme_hash=row["programme_hash"],
             purpose=row["purpose"],
             cycle_id=row["cycle_id"],
-            period=row["period"],
+            period=row["period"] or None,
             outcome=Outcome(row["outcome"]),
             amount=row["amount"],
+            decision_id=row["decision_id"],
+            revision=row["revision"],
             waiting=Waiting(row["waiting"]) if row["waiting"] else None,
         )
-        found.setdefault(row["household_id"], {})[decision.programme] = decision
+        found.setdefault(row["household_id"], {})[decision.part] = decision
     return found
 
 
@@ -183,19 +185,32 @@ async def _update_households(db: Connection, households: Sequence[Household]) ->
         *zip(*map(_household_row, households), strict=True),
     )
 
+    await _update_decisions(db, households)
+
+
+async def _update_decisions(db: Connection, households: Sequence[Household]) -> None:
     rows = list(_decision_rows(households))
     if rows:
         await db.execute(
             """
             insert into decision (household_id, programme, programme_hash, purpose, cycle_id, period, outcome,
-                amount, waiting)
+                amount, decision_id, revision, waiting)
             select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
-                $7::text[], $8::bigint[], $9::text[])
-            on conflict (household_id, programme) do update set programme_hash = excluded.programme_hash,
-                purpose = excluded.purpose, cycle_id = excluded.cycle_id, period = excluded.period,
-                outcome = excluded.outcome, amount = excluded.amount, waiting = excluded.waiting
+                $7::text[], $8::bigint[], $9::text[], $10::bigint[], $11::text[])
+            on conflict (household_id, programme, period) do update set
+                programme_hash = excluded.programme_hash, purpose = excluded.purpose,
+                cycle_id = excluded.cycle_id, outcome = excluded.outcome, amount = excluded.amount,
+                decision_id = excluded.decision_id, revision = excluded.revision, waiting = excluded.waiting
             """,
             *zip(*rows, strict=True),
+        )
+    dropped = [(each.household_id, *part) for each in households for part in sorted(each.dropped)]
+    if dropped:
+        await db.execute(
+            "delete from decision d using unnest($1::text[], $2::text[], $3::text[]) "
+            "as t(household_id, programme, period) where d.household_id = t.household_id "
+            "and d.programme = t.programme and d.period = t.period",
+            *zip(*dropped, strict=True),
         )
 
 
@@ -211,10 +226,11 @@ def _household_row(each: Household) -> tuple[object, ...]:
 
 def _decision_rows(households: Sequence[Household]) -> Iterator[tuple[object, ...]]:
     for household in households:
-        for each in sorted(household.decisions.values(), key=lambda each: each.programme):
+        for _, each in sorted(household.decisions.items()):
             yield (
                 *(household.household_id, each.programme, each.programme_hash, each.purpose, each.cycle_id),
-                *(each.period, each.outcome, each.amount, each.waiting),
+                *(each.period or "", each.outcome, each.amount, each.decision_id, each.revision),
+                each.waiting,
             )
 
 
@@ -266,7 +282,7 @@ async def _save_corrections(db: Connection, households: Sequence[Household], now
 
 
 def _household(
-    row: asyncpg.Record, decisions: dict[str, Decision], payments: dict[Key, Payment]
+    row: asyncpg.Record, decisions: dict[Part, Decision], payments: dict[Key, Payment]
 ) -> Household:
     payee = SealedPayee(row["payee_key_id"], row["payee"]) if row["payee"] is not None else None
     known = Household(*row[:9])

@@ -68,6 +68,12 @@ async def all_cycles(db: Connection) -> list[Cycle]:
     return [_cycle(row) for row in await db.fetch(_CYCLES + "order by period desc, programme")]
 
 
+async def find(db: Connection, cycle_id: str) -> Cycle | None:
+    """One cycle, not locked."""
+    row = await db.fetchrow(_CYCLES + "where cycle_id = $1", cycle_id)
+    return _cycle(row) if row else None
+
+
 async def save(db: Connection, cycle: Cycle, *, step: str, actor: str, at: datetime) -> None:
     """Write a cycle as one step left it, and the step; what waits in it is tried again."""
     terms = cycle.terms
@@ -167,21 +173,6 @@ async def waiting_in(db: Connection, turn: Turn, most: int) -> list[str]:
         most,
     )
     return [row["household_id"] for row in rows]
-
-
-async def who_waits(db: Connection, programme: str, but: str) -> list[tuple[str, int]]:
-    """(cycle, households) that wait in a programme's cycles that have not ended, but this one."""
-    rows = await db.fetch(
-        """
-        select cycle_id, count(*) from decision join cycle c using (cycle_id)
-        where waiting is not null and c.programme = $1 and cycle_id <> $2
-            and state not in ('closed', 'refused')
-        group by 1 order by 1
-        """,
-        programme,
-        but,
-    )
-    return [(row[0], row[1]) for row in rows]
 
 
 async def held_back(db: Connection, most: int) -> list[tuple[str, str]]:

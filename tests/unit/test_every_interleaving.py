@@ -110,13 +110,8 @@ class Services:
 
     def __post_init__(self) -> None:
         self.logs = {name: [*events] for name, events in self.given.topics.items()}
-        self.logs |= {
-            "scored": [],
-            "exited too": self.logs["exited"],
-            "issued": [],
-            "reports": [],
-            "updated": [],
-        }
+        self.logs |= {name: [] for name in ("scored", "issued", "reports", "updated")}
+        self.logs["exited too"] = self.logs["exited"]
 
     def handle(self, topic: str, events: Sequence[Heard]) -> None:
         """One batch of one topic, by the service that listens."""
@@ -343,7 +338,10 @@ def everything(services: Services) -> dict[str, object]:
             ]
             for name, kept in services.entitled.items()
         },
-        "decisions": {name: kept.decisions for name, kept in services.entitled.items()},
+        "decisions": {
+            name: [each._replace(decision_id="") for each in kept.decisions.values()]
+            for name, kept in services.entitled.items()
+        },
         "transfers": sorted(services.transfers, key=str),
         "told": {name: (said(services, name), known(services, name)) for name in services.told},
     }

@@ -54,7 +54,12 @@ KEPT = (
     Kept("eligibility: households", "household where revision > 0", value="'revision ' || revision"),
     Kept("eligibility: decisions made", "decision_made", "programme", _DECIDED),
     Kept("eligibility: decisions", "decision", "programme", _DECIDED),
-    Kept("payments: decisions", "decision where outcome <> 'void'", "programme", _DECIDED),
+    Kept(
+        "payments: decisions",
+        "decision join household using (household_id, decision_id) where outcome <> 'void'",
+        "programme",
+        _DECIDED,
+    ),
     Kept("payments: void", "decision where outcome = 'void'", "programme"),
     Kept(
         "payments: entitlements",

@@ -120,7 +120,7 @@ class Scene:
             master_key_id=self.master.id if active else None,
             wrapped=self.master.wrap(of.key, bound_to=bound_to) if active else None,
         )
-        return _event(topics.HOUSEHOLD_KEY, data, f"{of.household_id}/{of.key_id}", 1 if active else 2)
+        return event(topics.HOUSEHOLD_KEY, data, f"{of.household_id}/{of.key_id}", 1 if active else 2)
 
     def scored(
         self,
@@ -131,6 +131,7 @@ class Scene:
         revision: int = 1,
         cycle: bool = True,
         programme_hash: str = HASH,
+        period: str = PERIOD,
     ) -> Record:
         keys = Keys({})
         keys.add(of.key_id, of.key)
@@ -143,8 +144,8 @@ class Scene:
             programme_hash=programme_hash,
             purpose=PURPOSE,
             as_of=date(2023, 6, 1),
-            cycle_id=CYCLE if cycle else None,
-            period=PERIOD if cycle else None,
+            cycle_id=f"{PROGRAMME}-{period}" if cycle else None,
+            period=period if cycle else None,
             outcome=Outcome.ELIGIBLE if amount else Outcome.REFUSED,
             amount=amount,
         )
@@ -157,13 +158,13 @@ class Scene:
             decisions=(decision,),
             payee=Sealed(key_id=of.key_id, blob=blob),
         )
-        return _event(topics.ELIGIBILITY_SCORED, data, of.household_id, sequence, id=event_id)
+        return event(topics.ELIGIBILITY_SCORED, data, of.household_id, sequence, id=event_id)
 
     def exited(self, of: Family, revision: int = 1) -> Record:
         data = HouseholdExited(
             household_id=of.household_id, revision=revision, reason=ExitReason.MOVED, exited_by="Sokha"
         )
-        return _event(topics.HOUSEHOLD_EXITED, data, of.household_id, revision)
+        return event(topics.HOUSEHOLD_EXITED, data, of.household_id, revision)
 
     def report(
         self,
@@ -308,7 +309,8 @@ def events(records: Sequence[ConsumerRecord]) -> list[tuple[int, dict[str, objec
     )
 
 
-def _event(topic: topics.Topic, data: Contract, key: str, sequence: int, id: str = "") -> Record:
+def event(topic: topics.Topic, data: Contract, key: str, sequence: int, id: str = "") -> Record:
+    """An event as a neighbour would say it."""
     return wire.emit(
         topic,
         data,

@@ -9,7 +9,7 @@ import pytest
 from contracts import topics, wire
 from contracts.household import KeyPurpose, KeyState
 from contracts.payment import InstructionKind, PaymentIssued
-from tests.integration.payments.conftest import CYCLE, Scene, events, family
+from tests.integration.payments.conftest import CYCLE, PROGRAMME, Scene, events, family
 from tests.waiting import until
 from vault.sealing import Keys
 
@@ -140,19 +140,20 @@ async def test_what_exceeds_the_envelope_waits_and_is_paid_when_it_is_raised_by_
     assert (await scene.balances())["envelope"] == 0
 
 
-async def test_the_next_cycle_is_not_opened_while_households_wait_in_this_one(scene: Scene) -> None:
+async def test_who_waits_in_one_cycle_is_paid_from_it_after_the_next_has_opened(scene: Scene) -> None:
     one = family("h-0001")
     money = {"envelope": 1_000_000, "cap_household": 500_000, "cap_payments": 10}
     async with scene.running():
         await scene.open_cycle()
         await scene.send([scene.key(one), scene.scored(one, 100_000)])
         await scene.settled_down(waiting={"h-0001": "approval"})
-        refused = await scene.ask_for("2023-07", **money)
+        (await scene.ask_for("2023-07", **money)).raise_for_status()
+        await scene.send([scene.scored(one, 120_000, sequence=2, period="2023-07")])
+        await until(lambda: scene.db.fetchval("select count(*) = 2 from decision"))
         await scene.approve()
-        await scene.settled_down(states={"h-0001": "issued"}, waiting={})
-        opened = await scene.ask_for("2023-07", **money)
-    assert (refused.status_code, refused.json()["title"]) == (409, f"1 households wait in {CYCLE}")
-    assert opened.status_code == 201
+        await until(lambda: scene.db.fetchval("select amount = 100000 from payment"))
+        waiting = (await scene.call("GET", "/waiting")).json()
+    assert [(each["cycle_id"], each["riel"]) for each in waiting] == [(f"{PROGRAMME}-2023-07", 120_000)]
 
 
 @pytest.mark.parametrize(

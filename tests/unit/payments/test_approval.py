@@ -85,7 +85,9 @@ def test_asking_for_the_same_cycle_again_changes_nothing() -> None:
 def decision(
     amount: int = 176_000, hash_: str = "hash-1", period: str = "2023-06", purpose: str = "social-transfer"
 ) -> Decision:
-    return Decision(TERMS.programme, hash_, purpose, TERMS.cycle_id, period, Outcome.ELIGIBLE, amount)
+    return Decision(
+        TERMS.programme, hash_, purpose, TERMS.cycle_id, period, Outcome.ELIGIBLE, amount, "d-1", 1
+    )
 
 
 @pytest.mark.parametrize(

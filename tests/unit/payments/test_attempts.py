@@ -29,7 +29,7 @@ KEY = (PROGRAMME, "2023-06", "social-transfer")
 STATUSES = [each for each in ReportStatus if each is not ReportStatus.UNRECOGNISED]
 FAILED = PAYMENT._replace(cycle_id=TERMS.cycle_id, state=State.FAILED)
 DECISION = Decision(
-    PROGRAMME, "hash-1", "social-transfer", TERMS.cycle_id, "2023-06", Outcome.ELIGIBLE, 176_000
+    PROGRAMME, "hash-1", "social-transfer", TERMS.cycle_id, "2023-06", Outcome.ELIGIBLE, 176_000, "d-2", 1
 )
 HOUSEHOLD = Household(
     "h-1",
@@ -38,7 +38,7 @@ HOUSEHOLD = Household(
     commune="120101",
     decision_id="d-2",
     payee=SealedPayee("k-1", b"x"),
-    decisions={PROGRAMME: DECISION},
+    decisions={DECISION.part: DECISION},
     payments={KEY: FAILED},
     sequence=7,
     is_new=False,
@@ -85,11 +85,11 @@ def test_what_may_have_been_paid_is_never_sent_again(state: State) -> None:
     [
         ({"exit_revision": 1}, Hindrance.LEFT),
         ({"payee": None}, Hindrance.PAYEE),
-        ({"decisions": {PROGRAMME: DECISION._replace(outcome=Outcome.REFUSED)}}, Hindrance.NOT_DUE),
-        ({"decisions": {PROGRAMME: DECISION._replace(outcome=Outcome.VOID)}}, Hindrance.NOT_DUE),
+        ({"decisions": {DECISION.part: DECISION._replace(outcome=Outcome.REFUSED)}}, Hindrance.NOT_DUE),
+        ({"decisions": {DECISION.part: DECISION._replace(outcome=Outcome.VOID)}}, Hindrance.NOT_DUE),
         ({"payments": {KEY: FAILED._replace(attempt=3)}}, Hindrance.ATTEMPTS),
-        ({"decisions": {PROGRAMME: DECISION._replace(amount=500_000)}}, Waiting.HOUSEHOLD_CAP),
-        ({"decisions": {PROGRAMME: DECISION._replace(programme_hash="hash-2")}}, Waiting.PROGRAMME_HASH),
+        ({"decisions": {DECISION.part: DECISION._replace(amount=500_000)}}, Waiting.HOUSEHOLD_CAP),
+        ({"decisions": {DECISION.part: DECISION._replace(programme_hash="hash-2")}}, Waiting.PROGRAMME_HASH),
     ],
 )
 def test_an_attempt_that_is_hindered_says_by_what(changes: dict[str, object], waiting: object) -> None:
@@ -110,11 +110,11 @@ def test_a_person_may_order_more_attempts_than_are_made_unasked() -> None:
 
 
 def test_what_is_due_of_a_key_is_what_its_latest_decision_says() -> None:
-    less = again(HOUSEHOLD._replace(decisions={PROGRAMME: DECISION._replace(amount=160_000)}))[0]
+    less = again(HOUSEHOLD._replace(decisions={DECISION.part: DECISION._replace(amount=160_000)}))[0]
     assert [each.payment.amount for each in less.changes] == [160_000]
     next_month = DECISION._replace(cycle_id="other", period="2023-07", amount=90_000)
     corrected = HOUSEHOLD._replace(
-        decisions={PROGRAMME: next_month}, payments={KEY: FAILED._replace(entitled=150_000)}
+        decisions={next_month.part: next_month}, payments={KEY: FAILED._replace(entitled=150_000)}
     )
     assert [each.payment.amount for each in again(corrected)[0].changes] == [150_000]
 

@@ -29,8 +29,8 @@ from services.payments.entitlements import (
 from services.payments.states import State
 
 NOW = datetime(2023, 6, 2, tzinfo=UTC)
-PROGRAMME = "covid-19-cash-transfer"
-TERMS = Terms(PROGRAMME, "hash-1", "social-transfer", "2023-06", date(2023, 6, 1), 400_000, 10)
+PROGRAMME, PERIOD = "covid-19-cash-transfer", "2023-06"
+TERMS = Terms(PROGRAMME, "hash-1", "social-transfer", PERIOD, date(2023, 6, 1), 400_000, 10)
 APPROVED = Cycle(TERMS, CycleState.APPROVED, 3, ("Sokha",), "Dara", funded=10_000_000)
 SUBMITTED = replace(APPROVED, state=CycleState.SUBMITTED, decided_by=None, funded=0, proposed=10_000_000)
 PAYEE = Payee(person_id="p", name_km="សុខ", name_latin="Sok")
@@ -51,14 +51,15 @@ def decided(
     cycle: bool = True,
     key: str = "h-1",
     programme: str = PROGRAMME,
+    period: str = PERIOD,
 ) -> Received[EligibilityScored]:
     decision = ProgrammeDecision(
         programme=programme,
         programme_hash="hash-1",
         purpose="social-transfer",
         as_of=date(2023, 6, 1),
-        cycle_id=TERMS.cycle_id if cycle else None,
-        period="2023-06" if cycle else None,
+        cycle_id=f"{PROGRAMME}-{period}" if cycle else None,
+        period=period if cycle else None,
         outcome=Scored.ELIGIBLE if amount else Scored.REFUSED,
         amount=amount,
     )
@@ -97,7 +98,7 @@ def kinds(household: Household) -> list[tuple[str, int, int]]:
 
 
 def waiting(household: Household) -> Mapping[str, Waiting | None]:
-    return {name: each.waiting for name, each in household.decisions.items()}
+    return {name: each.waiting for (name, _), each in household.decisions.items()}
 
 
 @pytest.mark.parametrize(
@@ -149,8 +150,36 @@ def test_a_decision_without_a_cycle_is_kept_and_never_paid() -> None:
 
 def test_a_programme_no_longer_mentioned_is_void() -> None:
     household = scored(decided(1, 1, 176_000), decided(2, 1, 80_000, programme="flood"), at=desk(SUBMITTED))
-    assert household.decisions[PROGRAMME].outcome is Outcome.VOID
+    assert household.decisions[PROGRAMME, PERIOD].outcome is Outcome.VOID
     assert waiting(household) == {PROGRAMME: None, "flood": Waiting.APPROVAL}
+
+
+def test_what_waits_in_one_cycle_waits_on_when_the_next_one_is_decided() -> None:
+    at = desk(SUBMITTED)
+    household = scored(decided(1, 1, 176_000), decided(2, 2, 200_000, period="2023-07"), at=at)
+    assert {part: each.waiting for part, each in household.decisions.items()} == {
+        (PROGRAMME, PERIOD): Waiting.APPROVAL,
+        (PROGRAMME, "2023-07"): Waiting.APPROVAL,
+    }
+    (issued,) = entitlements.retry(desk(), household, TERMS.cycle_id, held=False).changes
+    assert (issued.payment.period, issued.payment.amount) == (PERIOD, 176_000)
+    assert (issued.payment.decision_id, issued.payment.revision) == ("d-1", 1)
+
+
+def test_what_was_paid_in_one_cycle_is_let_go_when_the_next_one_is_decided() -> None:
+    household = scored(decided(1, 1, 176_000), decided(2, 1, 176_000, period="2023-07"))
+    assert list(household.decisions) == [(PROGRAMME, "2023-07")]
+    assert household.dropped == frozenset({(PROGRAMME, PERIOD)})
+
+
+def test_who_left_is_paid_for_no_earlier_cycle_either_but_for_what_was_decided_since() -> None:
+    events = decided(1, 1, 176_000), decided(2, 2, 200_000, period="2023-07")
+    household = entitlements.leave(scored(*events, at=desk(SUBMITTED)), left(1))
+    assert household is not None
+    assert {part: each.waiting for part, each in household.decisions.items()} == {
+        (PROGRAMME, "2023-07"): Waiting.APPROVAL
+    }
+    assert household.payee is not None
 
 
 def test_a_household_whose_key_is_destroyed_waits_as_forgotten() -> None:
@@ -200,7 +229,14 @@ def test_nothing_is_spent_by_an_event_that_parks() -> None:
 
 
 Event = Received[EligibilityScored] | Received[HouseholdExited] | None
-DECISIONS = st.lists(st.tuples(st.booleans(), st.sampled_from([0, 160_000, 176_000, 400_100])), max_size=6)
+DECISIONS = st.lists(
+    st.tuples(
+        st.booleans(),
+        st.sampled_from([0, 160_000, 176_000, 400_100]),
+        st.sampled_from([PERIOD, PERIOD, "2023-07"]),
+    ),
+    max_size=6,
+)
 EXITS = st.lists(st.integers(1, 5), max_size=2)
 
 
@@ -209,9 +245,9 @@ def streams(draw: st.DrawFn) -> tuple[list[Event], list[Event]]:
     """One household's decisions (revisions never fall, redelivery included) and its exits."""
     revision = 1
     decisions: list[Event] = []
-    for sequence, (revised, amount) in enumerate(draw(DECISIONS), 1):
+    for sequence, (revised, amount, period) in enumerate(draw(DECISIONS), 1):
         revision += revised
-        decisions.append(decided(sequence, revision, amount))
+        decisions.append(decided(sequence, revision, amount, period=period))
     for again in sorted(draw(st.sets(st.integers(0, 5), max_size=2)), reverse=True):
         decisions[again:again] = decisions[:again][-2:]
     return decisions, [left(each) for each in draw(EXITS)]
@@ -264,7 +300,7 @@ def test_whenever_approval_comes_a_household_is_promised_once_what_its_latest_de
     assert [each.sequence for each in told] == list(range(1, len(told) + 1))
     promised = sum(each.payment.amount for each in issued)
     promised += sum(each.correction for each in told if isinstance(each, Corrected))
-    latest = household.decisions.get(PROGRAMME)
+    latest = household.decisions.get((PROGRAMME, PERIOD))
     if latest is None or latest.outcome is Outcome.VOID:
         return
     if issued:

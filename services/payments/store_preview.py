@@ -1,0 +1,59 @@
+"""SQL of a cycle's preview: every household with what it gets and what it got, read in one snapshot."""
+
+from collections.abc import AsyncIterator
+from typing import NamedTuple
+
+from postbox.message import Connection
+from services.payments.cycles import Cycle
+from services.payments.preview import Entry, Measure
+
+AT_ONCE = 5000
+# What a cycle promised or would: payments by their latest attempt, and decisions that wait.
+_LIST = """
+select household_id, amount, waiting from decision where cycle_id = $1 and waiting is not null
+union all
+select household_id, (array_agg(amount order by attempt desc))[1], '' from payment where cycle_id = $1
+group by household_id, purpose
+"""
+_ENTRIES = f"""
+with this as (
+    select household_id, sum(amount)::bigint as amount, max(waiting) as waiting
+    from ({_LIST}) each group by household_id),
+last as (
+    select household_id, sum(amount)::bigint as amount from (
+        select household_id, (array_agg(amount order by attempt desc))[1] as amount
+        from payment where cycle_id = $2 group by household_id, purpose) each
+    group by household_id)
+select household_id, coalesce(this.amount, 0), coalesce(last.amount, 0), coalesce(this.waiting, '')
+from this full join last using (household_id) order by household_id
+"""  # noqa: S608 - constants
+
+
+class Grounds(NamedTuple):
+    """What a preview compares with: the cycle before, if there is one, and the amounts' measure."""
+
+    last_cycle: str | None
+    measure: Measure
+
+
+async def grounds(db: Connection, cycle: Cycle) -> Grounds:
+    """The programme's latest earlier cycle that paid anybody, and the median amount of this one."""
+    terms = cycle.terms
+    last = await db.fetchval(
+        "select cycle_id from cycle c where programme = $1 and period < $2 "
+        "and exists (select from payment p where p.cycle_id = c.cycle_id) order by period desc limit 1",
+        terms.programme,
+        terms.period,
+    )
+    typical = await db.fetchval(
+        f"select percentile_disc(0.5) within group (order by amount) from ({_LIST}) each",  # noqa: S608
+        cycle.cycle_id,
+    )
+    return Grounds(last, Measure(typical or 0, terms.cap_household))
+
+
+async def entries(db: Connection, cycle_id: str, last_cycle: str | None) -> AsyncIterator[list[Entry]]:
+    """Pages of every household in either cycle, by id. The caller holds a transaction."""
+    cursor = await db.cursor(_ENTRIES, cycle_id, last_cycle)
+    while page := await cursor.fetch(AT_ONCE):
+        yield [Entry(*row) for row in page]
