@@ -20,7 +20,8 @@ from benchmarks import results
 from services.notifications.gateways import smpp_wire
 from services.notifications.gateways.kannel import Kannel
 from services.notifications.gateways.outcome import Gateway, Verdict
-from services.notifications.gateways.smpp import Account, Line, Smpp
+from services.notifications.gateways.smpp import Smpp
+from services.notifications.gateways.smpp_link import Account, Line
 from services.notifications.options import template_files
 from services.notifications.receipts import Receipt
 from services.notifications.steps import READY
@@ -97,7 +98,7 @@ async def _handed_over(gateway: Gateway, words: Wording) -> Pace:
 async def _floor(port: int, words: Wording) -> Pace:
     """Write the bytes that are due, read until as many answers have come: nothing is made or looked at."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(smpp_wire.bind(1, USER, PASSWORD))
+    writer.write(smpp_wire.bind(smpp_wire.BIND_TRANSCEIVER, 1, USER, PASSWORD))
     await reader.read(1000)
     pdus = list(_pdus(words))
     began, busy = time.perf_counter(), time.process_time()

@@ -1,4 +1,4 @@
-"""The simulated gateway by SMPP 3.4: an SMSC for transceivers, which take what it tells on the same line."""
+"""The simulated gateway by SMPP 3.4: an SMSC; what it tells goes to transceivers and receivers."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -10,7 +10,9 @@ import smpp34
 
 HEADER = Struct(">IIII")
 RESPONSE = 0x80000000
-BIND, UNBIND, SUBMIT_SM, DELIVER_SM = 0x09, 0x06, 0x04, 0x05
+BINDS = {0x01: (False, True), 0x02: (True, False), 0x09: (True, True)}
+"""Receiver, transmitter, transceiver: whether it may submit, and whether it is told anything."""
+UNBIND, SUBMIT_SM, DELIVER_SM = 0x06, 0x04, 0x05
 ENQUIRE_LINK, QUERY_SM = 0x15, 0x03
 OK, INVALID_COMMAND, BIND_FAILED, NO_SUCH_MESSAGE = 0x00, 0x03, 0x0D, 0x67
 PDU_BYTES_MAX = 70 * 1024
@@ -73,7 +75,7 @@ class SmppConversation(asyncio.Protocol):
         self._smsc = smsc
         self._lines = lines
         self._rest = b""
-        self._bound = False
+        self._submits = self._hears = False
         self._parts: dict[tuple[str, bytes], dict[int, tuple[str, bytes]]] = {}
         self._sequence = 0
 
@@ -99,7 +101,7 @@ class SmppConversation(asyncio.Protocol):
     @property
     def is_there(self) -> bool:
         """Whether anything can be told."""
-        return self._bound and not self._transport.is_closing()
+        return self._hears and not self._transport.is_closing()
 
     def deliver(
         self,
@@ -153,15 +155,11 @@ class SmppConversation(asyncio.Protocol):
 
     def _heard(self, command: int, status: int, sequence: int, whole: bytes) -> None:
         body = whole[HEADER.size :]
-        if command == BIND:
-            user, password, _ = body.split(b"\0", 2)
-            self._bound = self._smsc.may_enter(user.decode("latin-1"), password.decode("latin-1"))
-            self._say(command, sequence, b"simulator\0", OK if self._bound else BIND_FAILED)
-            if self._bound:
-                self._lines.entered(self)
-        elif command == SUBMIT_SM and self._bound:
+        if command in BINDS:
+            self._bind(command, sequence, body)
+        elif command == SUBMIT_SM and self._submits:
             self._submitted(sequence, whole)
-        elif command == QUERY_SM and self._bound:
+        elif command == QUERY_SM and self._submits:
             self._queried(sequence, body.partition(b"\0")[0])
         elif command == DELIVER_SM | RESPONSE:
             self._lines.acknowledged(self, sequence, status)
@@ -169,6 +167,15 @@ class SmppConversation(asyncio.Protocol):
             self._say(command, sequence)
         elif not command & RESPONSE:
             self._say(0, sequence, status=INVALID_COMMAND)
+
+    def _bind(self, command: int, sequence: int, body: bytes) -> None:
+        user, password, _ = body.split(b"\0", 2)
+        enters = self._smsc.may_enter(user.decode("latin-1"), password.decode("latin-1"))
+        self._say(command, sequence, b"simulator\0", OK if enters else BIND_FAILED)
+        if enters:
+            self._submits, self._hears = BINDS[command]
+        if self._hears:
+            self._lines.entered(self)
 
     def _submitted(self, sequence: int, whole: bytes) -> None:
         pdu = smpp34.decode(whole)

@@ -9,7 +9,8 @@ from services.notifications.gateways.inbound import Receive
 from services.notifications.gateways.intake import Intake
 from services.notifications.gateways.kannel import Kannel
 from services.notifications.gateways.outcome import Gateway
-from services.notifications.gateways.smpp import Account, Line, Smpp
+from services.notifications.gateways.smpp import Smpp
+from services.notifications.gateways.smpp_link import Account, Line
 from services.notifications.sending import Limits
 
 LEASE_TIMEOUTS = 6
@@ -20,6 +21,7 @@ class GatewayOptions(BaseModel):
 
     `gateway_url`: of Kannel's smsbox, `http://…`; by SMPP `smpp://host:2775`, or `smpps://…` by TLS.
     `smpp_window`: requests without an answer at once. `smpp_long`: how a long text travels.
+    `smpp_bind`: one connection for both directions, or `separate` ones to send and to hear.
     `gateway_report_url`: where Kannel shall send receipts, with `{sms_id}` in it and Kannel's `%d`.
     `gateway_callback_secret_file`: what callers of `/gateway/…` must know; without it nobody is let in.
     `receipt_window_s`: how long a receipt is awaited before an SMS is `unknown`.
@@ -37,6 +39,7 @@ class GatewayOptions(BaseModel):
     gateway_callback_secret_file: Path | None = None
     smpp_window: int = 32
     smpp_long: Literal["segments", "payload"] = "segments"
+    smpp_bind: Literal["transceiver", "separate"] = "transceiver"
     receipt_window_s: float = 86_400.0
     receipts_every_s: float = 5.0
     resend_unknown: tuple[str, ...] = ()
@@ -69,7 +72,12 @@ class GatewayOptions(BaseModel):
         password = self.gateway_password_file.read_text().strip()
         if self.gateway_kind == "smpp":
             account = Account(self.gateway_url, self.gateway_user, password, self.sms_sender)
-            line = Line(self.smpp_window, self.sms_timeout_s, in_payload=self.smpp_long == "payload")
+            line = Line(
+                self.smpp_window,
+                self.sms_timeout_s,
+                in_payload=self.smpp_long == "payload",
+                separate=self.smpp_bind == "separate",
+            )
             return Smpp(account, line, intake.keep, receive, intake.count)
         return Kannel(
             self.gateway_url,

@@ -1,55 +1,28 @@
-"""An operator's SMSC by SMPP 3.4, as a transceiver (docs/decisions, *SMPP: a codec, and a session of ours*).
+"""An operator's SMSC by SMPP 3.4 (docs/decisions, *SMPP: a codec, and a session of ours*).
 
-One connection carries both directions; it is bound when it is first needed, and again, ever more patiently,
-when it is lost. What was written and not answered is unknown, and never written again.
+One connection carries both directions, or each has its own. What was written and not answered is unknown,
+and never written again.
 """
 
 import asyncio
 import logging
-import ssl
 import zlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from urllib.parse import urlsplit
 
 from services.notifications.gateways import smpp_wire as wire
 from services.notifications.gateways.http import NotSent, Uncertain
 from services.notifications.gateways.inbound import Inbound, Receive
 from services.notifications.gateways.outcome import GatewayAway, Outcome, Verdict
-from services.notifications.gateways.smpp_session import Answer, Session
+from services.notifications.gateways.smpp_link import Account, Line, Link
+from services.notifications.gateways.smpp_session import Answer
 from services.notifications.receipts import Receipt
 from services.notifications.segments import Encoding
 
 log = logging.getLogger(__name__)
 
-RECONNECT_S = (0.2, 1.0, 3.0, 10.0, 30.0)
 THROTTLED_S_MIN, THROTTLED_S_MAX = 0.1, 8.0
-_LOGIN = {0x05, 0x0D, 0x0E, 0x0F}  # already bound, bind failed, password, system id
 _BUSY = {wire.THROTTLED, wire.MESSAGE_QUEUE_FULL}
-
-
-@dataclass(frozen=True)
-class Account:
-    """How the SMSC knows us. `url`: `smpp://host:port`, `smpps://…` by TLS; `sender` is what people see."""
-
-    url: str
-    user: str
-    password: str
-    sender: str
-
-
-@dataclass(frozen=True)
-class Line:
-    """`window` requests at once, `timeout_s` for each answer, `enquire_s` of silence before asking for life.
-
-    `in_payload`: a long text goes whole in `message_payload` instead of as headed segments.
-    """
-
-    window: int = 32
-    timeout_s: float = 10.0
-    enquire_s: float = 30.0
-    in_payload: bool = False
 
 
 class Smpp:
@@ -70,11 +43,11 @@ class Smpp:
         self._keep = keep
         self._receive = receive
         self._count = count
-        self._session: Session | None = None
-        self._opening = asyncio.Lock()
-        self._failures = 0
-        self._closed_until = 0.0
-        self._why_closed = "gateway-unreachable"
+        sends = wire.BIND_TRANSMITTER if line.separate else wire.BIND_TRANSCEIVER
+        self._sending = Link(account, line, sends, self._hear)
+        self._links = [self._sending]
+        if line.separate:
+            self._links.append(Link(account, line, wire.BIND_RECEIVER, self._hear))
         self._throttled_s = 0.0
         self._quiet_until = 0.0
 
@@ -99,7 +72,7 @@ class Smpp:
     async def ask(self, gateway_message_id: str, /) -> Receipt | None:
         """query_sm, which an SMSC may not know or may have forgotten."""
         try:
-            session = await self._bound()
+            session = await self._sending.bound()
             sequence = session.sequence
             request = wire.query_sm(sequence, gateway_message_id, self._account.sender)
             status, body = await session.ask(sequence, request)
@@ -108,20 +81,21 @@ class Smpp:
         return wire.queried(gateway_message_id, body) if status == wire.OK else None
 
     async def listen(self) -> None:
-        """Keep the connection bound, so that receipts and inbound SMS come in though nothing is sent."""
+        """Keep all bound, so that receipts and inbound SMS come in though nothing is sent."""
+        kept = [asyncio.ensure_future(link.keep()) for link in self._links]
         try:
-            while True:
-                session = await self._bound()
-                await session.lost.wait()
+            await asyncio.gather(*kept)
         except NotSent as error:
             raise GatewayAway(str(error)) from None
         finally:
+            for each in kept:
+                each.cancel()
             await self.close()
 
     async def close(self) -> None:
         """Unbind, where it is bound."""
-        if self._session is not None and not self._session.lost.is_set():
-            await self._session.unbind()
+        for link in self._links:
+            await link.close()
 
     async def _submit_patiently(self, phone: str, encoding: Encoding, part: wire.Part) -> Outcome:
         """One of several: while the SMSC throttles it is offered again, so that no half of an SMS is left."""
@@ -137,7 +111,7 @@ class Smpp:
     ) -> "asyncio.Future[Answer] | Outcome":
         try:
             await self._wait_out()
-            session = await self._bound()
+            session = await self._sending.bound()
             sequence = session.sequence
             request = wire.submit_sm(sequence, self._account.sender, phone, encoding, part)
             return await session.begin(sequence, request)
@@ -178,50 +152,6 @@ class Smpp:
             raise NotSent("gateway-busy")
         if quiet_s > 0:
             await asyncio.sleep(quiet_s)
-
-    async def _bound(self) -> Session:
-        if self._session is not None and not self._session.lost.is_set():
-            return self._session
-        async with self._opening:
-            if self._session is not None and not self._session.lost.is_set():
-                return self._session
-            loop = asyncio.get_running_loop()
-            if loop.time() < self._closed_until:
-                raise NotSent(self._why_closed)
-            try:
-                self._session = await self._bind(loop)
-            except NotSent as error:
-                self._why_closed = str(error)
-                wait = RECONNECT_S[min(self._failures, len(RECONNECT_S) - 1)]
-                self._closed_until, self._failures = loop.time() + wait, self._failures + 1
-                raise
-            self._failures = 0
-            return self._session
-
-    async def _bind(self, loop: asyncio.AbstractEventLoop) -> Session:
-        parts, line = urlsplit(self._account.url), self._line
-        tls = ssl.create_default_context() if parts.scheme == "smpps" else None
-        try:
-            async with asyncio.timeout(line.timeout_s):
-                _, session = await loop.create_connection(
-                    lambda: Session(line.window, line.timeout_s, line.enquire_s, self._hear),
-                    parts.hostname or "",
-                    parts.port or 2775,
-                    ssl=tls,
-                )
-        except (OSError, TimeoutError):
-            raise NotSent("gateway-unreachable") from None
-        sequence = session.sequence
-        try:
-            request = wire.bind(sequence, self._account.user, self._account.password)
-            status, _ = await session.ask(sequence, request)
-        except (NotSent, Uncertain):
-            session.close("not-bound")
-            raise NotSent("gateway-unreachable") from None
-        if status != wire.OK:
-            session.close("not-bound")
-            raise NotSent("gateway-login" if status in _LOGIN else "gateway-unreachable")
-        return session
 
     async def _hear(self, whole: bytes) -> int:
         """A deliver_sm: answered with `OK` once it is on disk, so that the SMSC keeps it until then."""

@@ -23,7 +23,7 @@ GENERIC_NACK = RESPONSE
 _SAR = (0x020C, 0x020E, 0x020F)
 RECEIPTED_MESSAGE_ID, MESSAGE_PAYLOAD, MESSAGE_STATE = 0x001E, 0x0424, 0x0427
 QUERY_SM, SUBMIT_SM, DELIVER_SM, UNBIND = 0x03, 0x04, 0x05, 0x06
-BIND_TRANSCEIVER, ENQUIRE_LINK = 0x09, 0x15
+BIND_RECEIVER, BIND_TRANSMITTER, BIND_TRANSCEIVER, ENQUIRE_LINK = 0x01, 0x02, 0x09, 0x15
 
 OK = 0x00
 MESSAGE_QUEUE_FULL, THROTTLED, SYSTEM_ERROR = 0x14, 0x58, 0x08
@@ -121,10 +121,10 @@ def submit_sm(sequence: int, sender: str, phone: str, encoding: Encoding, part: 
     )
 
 
-def bind(sequence: int, user: str, password: str) -> bytes:
-    """bind_transceiver, as version 3.4 with no address range."""
+def bind(command: int, sequence: int, user: str, password: str) -> bytes:
+    """One of the binds, as version 3.4 with no address range."""
     body = b"%b\0%b\0\0\x34\0\0\0" % (user.encode("ascii"), password.encode("ascii"))
-    return pdu(BIND_TRANSCEIVER, sequence, body)
+    return pdu(command, sequence, body)
 
 
 def query_sm(sequence: int, message_id: str, sender: str) -> bytes:

@@ -14,7 +14,8 @@ import pytest
 from services.notifications.gateways.inbound import Inbound
 from services.notifications.gateways.kannel import Kannel
 from services.notifications.gateways.outcome import Gateway, Outcome, Verdict
-from services.notifications.gateways.smpp import Account, Line, Smpp
+from services.notifications.gateways.smpp import Smpp
+from services.notifications.gateways.smpp_link import Account, Line
 from services.notifications.receipts import Receipt
 from services.notifications.segments import measure
 from tests.integration.notifications.conftest import PASSWORD, SENDER, USER

@@ -146,7 +146,8 @@ def _text(octets: bytes) -> str:
 
 
 @asynccontextmanager
-async def _program(log: Path, *command: str) -> AsyncIterator[Process]:
+async def program(log: Path, *command: str) -> AsyncIterator[Process]:
+    """A program that writes to this log, ended with its block."""
     with log.open("wb") as out:
         process = await asyncio.create_subprocess_exec(*command, stdout=out, stderr=out)
     try:
@@ -183,9 +184,9 @@ async def kannel(folder: Path, smsc: str, operator: int) -> AsyncIterator[str]:
     conf = folder / "kannel.conf"
     conf.write_text(CONFIGURATION.format(smsc=smsc.format(**known).strip(), **known, **ports).lstrip())
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(_program(folder / "bearerbox.log", "bearerbox", str(conf)))
+        await stack.enter_async_context(program(folder / "bearerbox.log", "bearerbox", str(conf)))
         await until(lambda: _listens(ports["smsbox"]))
-        await stack.enter_async_context(_program(folder / "smsbox.log", "smsbox", str(conf)))
+        await stack.enter_async_context(program(folder / "smsbox.log", "smsbox", str(conf)))
         await until(lambda: _listens(ports["sendsms"]))
         yield f"http://127.0.0.1:{ports['sendsms']}"
 
@@ -198,7 +199,7 @@ async def under_test(kannel_installed: None, operator: Operator) -> AsyncIterato
     async def received(phone: str) -> list[Got]:
         return operator.messages(phone)
 
-    async with kannel(operator.log.parent, FAKE, port) as url, _program(operator.log, *fakesmsc):
+    async with kannel(operator.log.parent, FAKE, port) as url, program(operator.log, *fakesmsc):
         yield UnderTest(by_kannel(url), received)
 
 

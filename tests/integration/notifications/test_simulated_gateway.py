@@ -21,7 +21,7 @@ from tests.integration.notifications.gateway_suite import (
 )
 
 
-@pytest_asyncio.fixture(scope="module", params=["sendsms", "smpp"])
+@pytest_asyncio.fixture(scope="module", params=["sendsms", "smpp", "separate"])
 async def under_test(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[UnderTest]:
@@ -31,7 +31,9 @@ async def under_test(
     async def received(phone: str) -> list[Got]:
         return [Got(sms["to"], sms["from"], sms["text"]) for sms in await gateway.inbox(to=phone)]
 
-    made = by_kannel(gateway.url) if request.param == "sendsms" else by_smpp(port, Heard())
+    is_separate = request.param == "separate"
+    by_line = by_smpp(port, Heard(), separate=is_separate)
+    made = by_kannel(gateway.url) if request.param == "sendsms" else by_line
     yield UnderTest(made, received)
     await gateway.end()
 

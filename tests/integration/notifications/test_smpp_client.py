@@ -17,11 +17,13 @@ from tests.waiting import until
 
 
 @asynccontextmanager
-async def bound(gateway: Gateway, heard: Heard, **misbehaviour: object) -> AsyncIterator[Smpp]:
+async def bound(
+    gateway: Gateway, heard: Heard, *, separate: bool = False, **misbehaviour: object
+) -> AsyncIterator[Smpp]:
     """A client that listens, at the simulator."""
     port = free_port()
     await gateway.start(smpp_port=port, **misbehaviour)
-    client = by_smpp(port, heard, timeout_s=1.0)(PASSWORD)
+    client = by_smpp(port, heard, timeout_s=1.0, separate=separate)(PASSWORD)
     listening = asyncio.ensure_future(client.listen())
     yield client
     listening.cancel()
@@ -33,9 +35,12 @@ async def many(client: Smpp, count: int, text: str = "text", encoding: str = "gs
     return await asyncio.gather(*(client.send(p, p, text, encoding) for p in phones))  # type: ignore[arg-type]
 
 
-async def test_each_part_has_its_receipt_even_twice_and_can_be_asked_for(gateway: Gateway) -> None:
+@pytest.mark.parametrize("separate", [False, True])
+async def test_each_part_has_its_receipt_even_twice_and_can_be_asked_for(
+    gateway: Gateway, separate: bool
+) -> None:
     heard = Heard()
-    async with bound(gateway, heard, undelivered=0.5, repeated=0.5) as client:
+    async with bound(gateway, heard, separate=separate, undelivered=0.5, repeated=0.5) as client:
         outcomes = await many(client, 20, "ក" * 71, "ucs-2")
         ids = {each for outcome in outcomes for each in outcome.gateway_message_ids}
         assert {len(outcome.gateway_message_ids) for outcome in outcomes} == {2}
@@ -55,11 +60,11 @@ async def test_each_part_has_its_receipt_even_twice_and_can_be_asked_for(gateway
         assert await client.ask("nobody's") is None
 
 
-async def test_what_people_write_is_heard(gateway: Gateway) -> None:
+@pytest.mark.parametrize("separate", [False, True])
+async def test_what_people_write_is_heard(gateway: Gateway, separate: bool) -> None:
     heard = Heard()
-    async with bound(gateway, heard) as client:
-        await client.send("s-1", PHONE, "text", "gsm-7")
-        await gateway.handset(PHONE, "1234", "ឈប់ STOP")
+    async with bound(gateway, heard, separate=separate):
+        await until(lambda: gateway.handset(PHONE, "1234", "ឈប់ STOP"))
         await until(lambda: _any(heard.inbound))
         (inbound,) = heard.inbound
         assert (inbound.sender, inbound.recipient, inbound.encoding) == (PHONE, "1234", "utf-16-be")
