@@ -109,9 +109,12 @@ TOPICS = (
 )
 
 
-def partner_instruction(partner: str) -> Topic:
-    """The topic one payment partner reads: signed by payments, encrypted to that partner alone."""
-    return Topic(f"partner.{partner}.instruction.v1", PaymentInstruction, "payments", (partner,))
+def partner_instruction(partner: str, reader: str = "") -> Topic:
+    """The topic one payment partner reads: signed by payments, encrypted to that partner alone.
+
+    For a partner that reads no topic, `reader` (payments) does, and carries on what it says by file or call.
+    """
+    return Topic(f"partner.{partner}.instruction.v1", PaymentInstruction, "payments", (reader or partner,))
 
 
 def partner_report(partner: str) -> Topic:

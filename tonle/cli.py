@@ -40,6 +40,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "cycles": ("services.payments.cli", "services.payments.cli_payrolls"),
     "payments": ("services.payments.cli_payments",),
     "officers": ("services.payments.cli",),
+    "partners": ("services.payments.cli_partners",),
     "inbox": ("services.notifications.cli",),
     "sms": ("services.notifications.cli_sms",),
     "notices": ("tonle.notices",),

@@ -12,12 +12,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.concatkdf import ConcatKDFHash
-from cryptography.hazmat.primitives.keywrap import aes_key_wrap
+from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 from joserfc.jwk import OKPKey
 from nacl.exceptions import CryptoError
 from nacl.signing import SigningKey, VerifyKey
@@ -42,6 +43,10 @@ def read_key(path: Path, curve: Literal["Ed25519", "X25519"]) -> OKPKey:
     if key.curve_name != curve:
         raise ValueError(f"{path}: a JWK with curve {curve} is needed, this one is {key.curve_name}")
     return key
+
+
+class NotForUs(ValueError):
+    """What was to be encrypted to us is not, or was changed on its way."""
 
 
 class Signer:
@@ -92,6 +97,50 @@ class Agreement:
         wrapped = aes_key_wrap(self._wrap_with, key)
         parts = (wrapped, nonce, sealed[:-_TAG_BYTES], sealed[-_TAG_BYTES:])
         return b".".join((self._header, *map(_base64, parts)))
+
+
+class _EphemeralKey(BaseModel):
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+
+    kty: Literal["OKP"]
+    crv: Literal["X25519"]
+    x: str
+
+
+class _SealedHeader(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    alg: Literal["ECDH-ES+A256KW"]
+    enc: Literal["A256GCM"]
+    epk: _EphemeralKey
+    cty: str = ""
+    kid: str = ""
+
+
+class Opener:
+    """Opens what was encrypted to us: the other end of an `Agreement`, whose keys it remembers."""
+
+    def __init__(self, key: OKPKey) -> None:
+        """Raises `ValueError` for a key that is no private X25519 key."""
+        if not isinstance(key.private_key, X25519PrivateKey):
+            raise ValueError("a private X25519 key is needed to open with")
+        self._key = key.private_key
+        self._agreed = lru_cache(HEADERS_KEPT)(self._agree)
+
+    def open(self, token: bytes) -> bytes:
+        """What a JWE holds; all else raises `NotForUs`."""
+        try:
+            header, *parts = token.split(b".")
+            wrapped, nonce, sealed, tag = map(_plain, parts)
+            key = aes_key_unwrap(self._agreed(header), wrapped)
+            return AESGCM(key).decrypt(nonce, sealed + tag, header)
+        except (InvalidTag, InvalidUnwrap, ValueError):
+            raise NotForUs from None
+
+    def _agree(self, encoded: bytes) -> bytes:
+        header = _SealedHeader.model_validate_json(_plain(encoded))
+        theirs = X25519PublicKey.from_public_bytes(_plain(header.epk.x.encode()))
+        return ConcatKDFHash(SHA256(), _KEY_BYTES, _DERIVED_FOR).derive(self._key.exchange(theirs))
 
 
 class SignedHeader(BaseModel):

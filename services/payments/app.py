@@ -5,29 +5,22 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from contracts import topics, wire
-from contracts.payment import PaymentReport
 from contracts.topics import Topic
 from postbox.message import Handler, Subscription
 from postbox.service import Service, ServiceSettings, run
 from services.payments import handlers, jobs, routes
 from services.payments.attempts import Retrying
 from services.payments.handlers import Office
-from services.payments.partners.kafka import KafkaPartner
+from services.payments.partners.options import Exchange, Partner, PartnerOptions, partners_of
+from services.payments.partners.served import ServedPartner
 from services.payments.states import Patience
 from vault import jose, keyring
 from vault.master import MasterKey
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-
-
-class PartnerKeys(BaseModel):
-    """Public keys of a partner as JWK files: X25519 to encrypt to, Ed25519 to verify with."""
-
-    encrypt_to: Path
-    verify_with: Path
 
 
 class PaymentsSettings(ServiceSettings):
@@ -40,7 +33,7 @@ class PaymentsSettings(ServiceSettings):
 
     master_key_file: Path
     signing_key_file: Path
-    partners: dict[str, PartnerKeys] = Field(min_length=1)
+    partners: dict[str, PartnerOptions] = Field(min_length=1)
     report_timeout_s: float = Field(default=3600, gt=0)
     settlement_timeout_s: float = Field(default=31 * 86_400, gt=0)
     withdrawal_days: int = Field(default=30, ge=1)
@@ -53,18 +46,11 @@ def office_of(settings: PaymentsSettings) -> Office:
     sign_with = jose.read_key(settings.signing_key_file, "Ed25519")
     return Office(
         MasterKey.from_file(settings.master_key_file),
-        {
-            name: KafkaPartner(
-                name,
-                sign_with=sign_with,
-                encrypt_to=jose.read_key(keys.encrypt_to, "X25519"),
-                verify_with=jose.read_key(keys.verify_with, "Ed25519"),
-            )
-            for name, keys in settings.partners.items()
-        },
+        partners_of(settings.partners, sign_with),
         Patience(timedelta(0, settings.report_timeout_s), timedelta(0, settings.settlement_timeout_s)),
         timedelta(days=settings.withdrawal_days),
         Retrying(settings.attempts_most, timedelta(0, settings.reissue_after_s)),
+        Exchange.of(settings.data_dir / "partners", settings.partners),
     )
 
 
@@ -78,12 +64,13 @@ def service_of(settings: PaymentsSettings) -> Service:
             replace(_listen(topics.HOUSEHOLD_KEY, handlers.keep_keys), wants=handlers.OF_PAYEES),
             _listen(topics.ELIGIBILITY_SCORED, partial(handlers.score, office)),
             _listen(topics.ELIGIBILITY_COMPLETED, handlers.complete),
-            *(_hear(partner, partial(handlers.report, office)) for partner in office.partners.values()),
+            *(_of_partner(office, partner) for partner in office.partners.values()),
             _listen(topics.HOUSEHOLD_EXITED, partial(handlers.leave, office)),
         ],
         router=routes.router,
         jobs=jobs.beside(office),
         migrations=[keyring.MIGRATIONS, MIGRATIONS],
+        state=office,
     )
 
 
@@ -92,8 +79,12 @@ def _listen(topic: Topic, handler: Handler) -> Subscription:
     return Subscription(topic.name, decode, handler, topic.contract, holds=not table, compacted=table)
 
 
-def _hear(partner: KafkaPartner, handler: Handler) -> Subscription:
-    return Subscription(partner.reports.name, partner.read_report, handler, PaymentReport, holds=True)
+def _of_partner(office: Office, partner: Partner) -> Subscription:
+    if isinstance(partner, ServedPartner):
+        topic, decode = partner.instructions, partner.read_instruction
+        return Subscription(topic.name, decode, handlers.queue, topic.contract, holds=True)
+    topic, hear = partner.reports, partial(handlers.report, office)
+    return Subscription(topic.name, partner.read_report, hear, topic.contract, holds=True)
 
 
 if __name__ == "__main__":

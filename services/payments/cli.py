@@ -8,7 +8,8 @@ import typer
 
 from tonle import terminal
 
-ACTIONS = {"prepare": "cycle.prepare", "approve": "cycle.approve"}
+ACTIONS = {"prepare": "cycle.prepare", "approve": "cycle.approve", "load": "partner.load"}
+OFFICER = ("prepare", "approve")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Answer with JSON.")]
 CycleId = Annotated[str, typer.Argument(metavar="CYCLE", help="Its id, from `tonle cycles list`.")]
@@ -128,7 +129,8 @@ def fund(
 def add_officer(
     name: Name,
     may: Annotated[
-        list[str] | None, typer.Option(help="`prepare`, `approve` or both; both by default.")
+        list[str] | None,
+        typer.Option(help="`prepare`, `approve` (both by default), or `load`: partners' files."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -139,7 +141,7 @@ def add_officer(
     unknown = set(may or ()) - set(ACTIONS)
     if unknown:
         terminal.fail(f"Unknown: {', '.join(sorted(unknown))}.", f"Take some of {', '.join(ACTIONS)}.")
-    actions = [*(ACTIONS[each] for each in may or ACTIONS), "read"]
+    actions = [*(ACTIONS[each] for each in may or OFFICER), "read"]
     with terminal.client("payments") as http:
         answer = http.post("/callers", json={"name": name, "actions": actions})
     terminal.emit(terminal.checked(answer).json(), as_json)

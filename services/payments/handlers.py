@@ -21,14 +21,17 @@ from services.payments import (
     store_answers,
     store_attempts,
     store_cycles,
+    store_outgoing,
     store_reports,
 )
 from services.payments.attempts import Retrying
 from services.payments.budget import Budget
 from services.payments.entitlements import Desk, Household, SealedPayee
 from services.payments.events import Voice
-from services.payments.partners.kafka import KafkaPartner
+from services.payments.partners.options import Exchange, Partner
+from services.payments.partners.served import Told
 from services.payments.states import Patience
+from services.payments.store_outgoing import Waiting
 from vault import keyring
 from vault.keyring import WrappedKey
 from vault.master import MasterKey
@@ -46,10 +49,11 @@ class Office:
     """What payments works with: keys to open payees, the partners, how long they may take, and how often."""
 
     master: MasterKey
-    partners: Mapping[str, KafkaPartner]
+    partners: Mapping[str, Partner]
     patience: Patience
     withdrawal: timedelta
     retrying: Retrying
+    exchange: Exchange
 
     def voice(self, now: datetime) -> Voice:
         """Speaks at `now`, of one batch."""
@@ -101,6 +105,20 @@ async def report(office: Office, batch: Batch[Received[PaymentReport]], db: Conn
     await store_attempts.note(db, changed, batch.now, office.retrying.after)
     await store_cycles.free(db, transfers)
     return office.voice(batch.now).of_accounts(changed)
+
+
+async def queue(batch: Batch[Told], db: Connection) -> Sequence[Record]:
+    """Keep what a partner that reads no topic is to be told, for the job that tells it."""
+    waiting = [
+        Waiting(
+            *(each.key, said.instruction_id, said.partner, said.payment_id, said.kind, said.amount),
+            *(each.token, each.flaw),
+        )
+        for each in batch.messages
+        for said in (each.data,)
+    ]
+    await store_outgoing.add(db, waiting, batch.now)
+    return ()
 
 
 async def keep_keys(batch: Batch[Received[HouseholdKey]], db: Connection) -> Sequence[Record]:

@@ -19,6 +19,7 @@ from services.payments import (
 )
 from services.payments.attempts import Tried
 from services.payments.handlers import Office, write
+from services.payments.partners import intake, orders
 from vault import keyring
 
 CHUNK = 500
@@ -34,6 +35,8 @@ def beside(office: Office) -> list[Job]:
         Job(REISSUE, partial(reissue, office), 2.0),
         Job("lift", partial(lift_holds, office), 5.0),
         Job("inquire", partial(inquire, office), 2.0),
+        Job(orders.ORDERS, orders.Orders(office).run),
+        Job(intake.INTAKE, intake.Intake(office).run, 5.0),
     ]
 
 

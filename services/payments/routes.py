@@ -2,8 +2,18 @@
 
 from fastapi import APIRouter
 
-from services.payments import api, api_attempts, api_preview
+from services.payments import (
+    api,
+    api_attempts,
+    api_partners,
+    api_preview,
+)
 
 router = APIRouter()
-for part in (api, api_attempts, api_preview):
+for part in (
+    api,
+    api_attempts,
+    api_partners,
+    api_preview,
+):
     router.include_router(part.router)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from tonle.checking.facts import Facts
+from tonle.stack.topics import BANKS
 
 Kind = Literal["lost", "doubled", "differs"]
 _STATES, _CORRECTIONS = "payment.updated.v1: states", "payment.updated.v1: corrections"
@@ -95,8 +96,8 @@ COMPARISONS = (
     Comparison("each payment's state was told", "payments: states", _STATES),
     Comparison("each correction was told", "payments: corrections", _CORRECTIONS),
     Comparison("each payment was instructed once", "payments: instructions", "partner instructions"),
-    Comparison("the partner has each payment once", "payment.issued.v1", "partner ledger"),
-    Comparison("the partner paid what we hold settled", "payments: settled", "partner ledger: paid"),
+    Comparison("the partner has each payment once", "payment.issued.v1", "partners: payments"),
+    Comparison("the partner paid what we hold settled", "payments: settled", "partners: paid"),
     Comparison(
         "each partner report was booked", "partner reports", "payments: reports", ("payments: parked",)
     ),
@@ -144,7 +145,14 @@ _DERIVED = {
 def derive(facts: Facts, partners: Sequence[str]) -> None:
     """Sources that are made of others; what is said to and by all partners becomes one source each."""
     for name, kind in (("partner instructions", "instruction"), ("partner reports", "report")):
-        each = (f'select household, key, value from "partner.{partner}.{kind}.v1"' for partner in partners)  # noqa: S608
+        who = (*partners, *BANKS) if kind == "instruction" else partners
+        each = (f'select household, key, value from "partner.{partner}.{kind}.v1"' for partner in who)  # noqa: S608
+        facts.derive(name, " union all ".join(each))
+    for name, told in (
+        ("partners: payments", ("partner ledger", "payments: told to banks")),
+        ("partners: paid", ("partner ledger: paid", "payments: banks settled")),
+    ):
+        each = (f'select household, key, value from "{source}"' for source in told)  # noqa: S608
         facts.derive(name, " union all ".join(each))
     for name, query in _DERIVED.items():
         facts.derive(name, query)

@@ -16,6 +16,9 @@ from tonle.checking.facts import ROWS_AT_ONCE, Fact, Facts
 
 SERVICES = ("registration", "eligibility", "payments", "notifications")
 _DECIDED = "coalesce(cycle_id, 'no cycle') || ' ' || outcome || ' ' || amount || ' riel'"
+_BY_BANK = (
+    "exists (select from outgoing o where o.household_id = r.household_id and o.payment_id = r.payment_id)"
+)
 _LIVE = "state in ('issued', 'accepted', 'settled', 'unknown')"
 
 
@@ -89,7 +92,26 @@ KEPT = (
         "amount || ' riel'",
     ),
     Kept("payments: corrections", "correction", "payment_id, 'corrected'", "amount || ' riel'"),
-    Kept("payments: reports", "report", "report_id", "status || ' ' || amount || ' riel'"),
+    Kept(
+        "payments: reports",
+        f"report r where not {_BY_BANK}",
+        "report_id",
+        "status || ' ' || amount || ' riel'",
+    ),
+    Kept(
+        "payments: told to banks",
+        "outgoing where kind = 'pay'",
+        "payment_id",
+        "amount || ' riel by ' || partner",
+    ),
+    Kept(
+        "payments: banks settled",
+        f"report r where status = 'settled' and {_BY_BANK} and not exists (select from report later "
+        "where later.household_id = r.household_id and later.payment_id = r.payment_id "
+        "and later.status = 'returned')",
+        "payment_id",
+        "amount || ' riel'",
+    ),
     Kept(
         "notifications: payments told",
         "sms where payment_id is not null and template <> 'payment-reminder'",

@@ -18,6 +18,7 @@ from contracts.sms import SmsSent, SmsUpdated
 from contracts.topics import Topic
 from postbox.broker import Broker, stop
 from tonle.checking.facts import Facts, Told
+from tonle.stack.topics import BANKS
 
 POLL_MS = 1000
 RECORDS_AT_ONCE = 5000
@@ -100,8 +101,12 @@ _LINES: dict[str, Callable[..., Iterator[Line]]] = {
 
 
 def partner_topics(partners: Sequence[str]) -> list[Topic]:
-    """The two topics between us and each partner."""
-    return [topic(name) for name in partners for topic in (topics.partner_instruction, topics.partner_report)]
+    """The two topics between us and each partner, and what banks are told."""
+    banks = (topics.partner_instruction(bank, "payments") for bank in BANKS)
+    return [
+        *banks,
+        *(topic(name) for name in partners for topic in (topics.partner_instruction, topics.partner_report)),
+    ]
 
 
 def household_topics(partners: Sequence[str]) -> list[Topic]:

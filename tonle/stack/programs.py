@@ -10,7 +10,7 @@ from typing import Literal
 
 from tonle.stack import access
 from tonle.stack.secrets import Secrets
-from tonle.stack.topics import PARTNERS, SERVICES
+from tonle.stack.topics import BANKS, PARTNERS, SERVICES
 
 GATEWAY_USER = "tonle"
 SMS_SENDER = "Tonle"  # says nothing of the household to whoever shares the phone
@@ -94,16 +94,28 @@ def _service(name: str) -> Callable[[Place], Mapping[str, str]]:
 
 
 def _payments(place: Place) -> dict[str, str]:
-    partners = {
+    partners: dict[str, dict[str, str]] = {
         name: {
             "encrypt_to": str(place.secrets.public_jwk(f"{name}-encrypt")),
             "verify_with": str(place.secrets.public_jwk(f"{name}-sign")),
         }
         for name in PARTNERS
     }
+    partners |= {name: _bank(place, name) for name in BANKS}
     return {
         "TONLE_PARTNERS": json.dumps(partners),
         "TONLE_SIGNING_KEY_FILE": str(place.secrets.jwk("payments")),
+    }
+
+
+def _bank(place: Place, name: str) -> dict[str, str]:
+    """A bank that is told by files. The debtor is a sample: who runs this for people sets their own."""
+    return {
+        "kind": "files",
+        "open_with": str(place.secrets.jwk(f"{name}-encrypt")),
+        "debtor_name": "National Social Assistance Fund",
+        "debtor_account": "000111222",
+        "debtor_bank": "NBC",
     }
 
 

@@ -12,6 +12,7 @@ from joserfc.jwk import OKPKey
 
 from postbox.broker import Broker
 from tonle.stack import access
+from tonle.stack.topics import BANKS
 
 Curve = Literal["Ed25519", "X25519"]
 
@@ -48,7 +49,7 @@ class Secrets:
         return self.folder / "gateway-callback.secret"
 
     def jwk(self, name: str) -> Path:
-        """A private key: `payments`, `<partner>-sign` or `<partner>-encrypt`."""
+        """A private key: `payments`, `<partner>-sign` or `<partner>-encrypt` (of a bank: ours)."""
         return self.folder / f"{name}.jwk"
 
     def public_jwk(self, name: str) -> Path:
@@ -98,6 +99,8 @@ def ensure(folder: Path, *, roles: Sequence[str], partners: Sequence[str]) -> Se
     for partner in partners:
         _key_pair(found, f"{partner}-sign", "Ed25519")
         _key_pair(found, f"{partner}-encrypt", "X25519")
+    for bank in BANKS:
+        _key_pair(found, f"{bank}-encrypt", "X25519")
     return found
 
 

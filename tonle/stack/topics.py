@@ -13,6 +13,7 @@ from tonle.stack.errors import StackError
 
 SERVICES = ("registration", "eligibility", "payments", "notifications")
 PARTNERS = ("wing",)
+BANKS = ("acleda",)  # partners told by files: payments reads their topic for them
 MESSAGE_BYTES_MAX = 1024 * 1024
 DEAD_LETTER_BYTES_MAX = 4 * MESSAGE_BYTES_MAX  # a dead letter is the message and its reasons
 VISIBLE_S_MAX = 30
@@ -20,9 +21,10 @@ _ALREADY_EXISTS = 36
 
 
 def flow(partners: Sequence[str] = PARTNERS) -> list[Topic]:
-    """Every topic with a contract, those of each partner included."""
+    """Every topic with a contract, those of each partner and bank included."""
     between = (topics.partner_instruction, topics.partner_report)
-    return [*topics.TOPICS, *(topic(partner) for partner in partners for topic in between)]
+    banks = (topics.partner_instruction(bank, "payments") for bank in BANKS)
+    return [*topics.TOPICS, *(topic(partner) for partner in partners for topic in between), *banks]
 
 
 def plan(*, prefix: str, partitions: int, partners: Sequence[str] = PARTNERS) -> list[NewTopic]:

@@ -5,11 +5,12 @@
 
 from datetime import datetime
 from functools import cached_property
+from typing import Protocol
 
 from joserfc.jwk import OKPKey
 
 from contracts.payment import PaymentInstruction, PaymentReport
-from contracts.topics import partner_instruction, partner_report
+from contracts.topics import Topic, partner_instruction, partner_report
 from contracts.wire import (
     JOSE,
     Cause,
@@ -24,6 +25,14 @@ from contracts.wire import (
     load,
 )
 from vault.jose import Agreement, NotSigned, Signer, Verifier
+
+
+class Addressee(Protocol):
+    """Whom we write to: the topic, our key to sign with, and the key to encrypt to."""
+
+    instructions: Topic
+    signer: Signer
+    encrypt_to: OKPKey
 
 
 class KafkaPartner:
@@ -62,7 +71,7 @@ class KafkaPartner:
 class Mailing:
     """One batch of instructions to a partner, under one key agreement, made when the first is written."""
 
-    def __init__(self, to: KafkaPartner) -> None:
+    def __init__(self, to: Addressee) -> None:
         self._to = to
 
     @cached_property

@@ -93,7 +93,7 @@ MISTAKES: dict[tuple[str, ...], str] = {
     ("cycles", "open", "a-sealed-one", "2023-06", *TERMS): "a-sealed-one is sensitive",
     ("cycles", "approve", "no-cycle"): "There is no such cycle",
     ("cycles", "open", PROGRAMME, "June", *TERMS): "The request is not valid",
-    ("officers", "add", "Vanna", "--may", "everything"): "Take some of prepare, approve.",
+    ("officers", "add", "Vanna", "--may", "everything"): "Take some of prepare, approve, load.",
 }
 
 

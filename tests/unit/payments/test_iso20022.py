@@ -155,12 +155,12 @@ def test_a_statement_gives_its_balances_then_its_lines(file: Write) -> None:
     statement, *lines = camt.read(path, CAMT_053)
     assert statement == Statement("acc-4", 4, "acc", 1_000, 800, NOW.date())
     assert [
-        (each.position, each.payment_id, each.amount, each.incoming)
+        (each.account, each.payment_id, each.amount, each.incoming)
         for each in lines
         if isinstance(each, Line)
     ] == [
-        (1, str(UUID(int=1)), 100, False),
-        (2, str(UUID(int=2)), 100, False),
+        ("acc", str(UUID(int=1)), 100, False),
+        ("acc", str(UUID(int=2)), 100, False),
     ]
 
 

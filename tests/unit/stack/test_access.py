@@ -54,8 +54,10 @@ def names(user: str, operation: str) -> set[str]:
                 "payment.issued.v1",
                 "payment.updated.v1",
                 "partner.wing.instruction.v1",
+                "partner.acleda.instruction.v1",
             },
             {
+                "partner.acleda.instruction.v1",
                 "household.exited.v1",
                 "household.key.v1",
                 "eligibility.scored.v1",

@@ -103,7 +103,7 @@ def test_every_program_gets_its_settings_from_the_environment_alone(tmp_path: Pa
     assert all(
         {"TONLE_KAFKA", "TONLE_TOPIC_PREFIX", "TONLE_DATA_DIR"} <= names.keys() for names in told.values()
     )
-    assert json.loads(told["payments"]["TONLE_PARTNERS"]).keys() == {"wing"}
+    assert json.loads(told["payments"]["TONLE_PARTNERS"]).keys() == {"wing", "acleda"}
     gateway_password = told["gateway"]["TONLE_GATEWAY_PASSWORD_FILE"]
     assert gateway_password == told["notifications"]["TONLE_GATEWAY_PASSWORD_FILE"]
     assert told["partner-wing"]["TONLE_PARTNER"] == "wing"

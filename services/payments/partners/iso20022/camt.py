@@ -37,7 +37,7 @@ class Line(NamedTuple):
     `batch` is the id of a file of ours that was booked as one sum; `fee`: riel the bank kept for it.
     """
 
-    position: int
+    account: str
     statement_id: str
     payment_id: str | None
     batch: str | None
@@ -68,7 +68,7 @@ class _Reading:
     def __init__(self) -> None:
         self.owner: Statement | None = None
         self.entry: _Entry | None = None
-        self.position = self.details = 0
+        self.details = 0
 
     def after(self, event: Event) -> Iterator[Statement | Line]:
         if event.begins:
@@ -115,13 +115,12 @@ class _Reading:
         entry, owner = self.entry, self.owner
         if entry is None or owner is None:
             raise ValueError("a line outside of an entry: the file was not checked")
-        self.position += 1
         own = entry.leaves if detail is None else leaves(detail)
         direction = text(own, "CdtDbtInd")
         payment = text(own, "Refs/EndToEndId")
         amount, fee, flaw = _amounts(own, entry.leaves)
         return Line(
-            position=self.position,
+            account=owner.account,
             statement_id=owner.statement_id,
             payment_id=spread(payment) if payment else None,
             batch=None if payment else text({**entry.leaves, **own}, *_BATCHES),
@@ -138,7 +137,7 @@ class _Reading:
 
 
 def read(path: Path, message: str) -> Iterator[Statement | Line]:
-    """Statements, each followed by its lines; `position` counts a file's lines from 1.
+    """Statements, each followed by its lines.
 
     Raises `FileRefused` where the file stops being valid against `message`'s schema.
     """

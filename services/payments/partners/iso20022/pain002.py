@@ -30,9 +30,11 @@ _ROWS = ("TxInfAndSts",)
 
 
 class Said(NamedTuple):
-    """One row. `amount` in riel, None where the bank repeats none; `flaw` says why it can't be taken."""
+    """One row. `amount` in riel, None where the bank repeats none; `flaw` says why it can't be taken.
 
-    position: int
+    `occurred_at` has no offset where the bank writes none.
+    """
+
     payment_id: str | None
     status: ReportStatus | None
     amount: int | None
@@ -43,9 +45,9 @@ class Said(NamedTuple):
 
 
 def read(path: Path) -> Iterator[Said]:
-    """The rows of a file, in order; `position` counts from 1. Raises `FileRefused` where it is not valid."""
-    for position, event in enumerate(elements(path, PAIN_002, begin=(), end=_ROWS), 1):
-        yield _said(position, event.element)
+    """The rows of a file, in order. Raises `FileRefused` where it stops being valid."""
+    for event in elements(path, PAIN_002, begin=(), end=_ROWS):
+        yield _said(event.element)
 
 
 def whole(path: Path) -> str | None:
@@ -58,7 +60,7 @@ def whole(path: Path) -> str | None:
     return status
 
 
-def _said(position: int, row: etree._Element) -> Said:
+def _said(row: etree._Element) -> Said:
     said = leaves(row)
     payment, code = text(said, "OrgnlEndToEndId"), text(said, "TxSts")
     flaws, amount, status = [], None, STATUSES.get(code or "")
@@ -73,7 +75,6 @@ def _said(position: int, row: etree._Element) -> Said:
         flaws.append("status: TxSts is missing" if code is None else "status: a TxSts we do not know")
     at = text(said, "AccptncDtTm")
     return Said(
-        position=position,
         payment_id=spread(payment) if payment is not None else None,
         status=status,
         amount=amount,

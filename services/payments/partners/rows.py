@@ -1,0 +1,82 @@
+"""Rows of partners' files: booked on the path that reports on Kafka take, or set aside with a reason."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from contracts.payment import PaymentReport, ReportStatus
+from contracts.topics import partner_report
+from contracts.wire import Received, Record, uuid5
+from postbox import parking
+from postbox.message import Batch, Connection
+from services.payments import handlers, store_files, store_outgoing
+from services.payments.handlers import Office
+from services.payments.store_files import Row, Tally
+from services.payments.store_outgoing import Paid, Waiting
+
+UNKNOWN = "payment: no such payment"
+OTHERS = "payment: another partner's"
+HELD = "household: an earlier message of it is parked"
+
+
+async def book(
+    office: Office, db: Connection, rows: Sequence[Row], now: datetime, traceparent: str
+) -> tuple[Tally, Sequence[Record]]:
+    """Book what can be booked and set the rest aside; (what became of the rows, what is to be published).
+
+    A row whose `why` is not empty was judged before, and is set aside for it.
+    """
+    paid = await store_outgoing.find(db, (each.payment_id for each in rows if each.payment_id))
+    held = await parking.held(db, sorted({each.household_id for each in paid.values()}))
+    judged = [_judged(each, paid, set(held)) for each in rows]
+    good = [each for each in judged if not each.why]
+    batch = Batch([_report(each, paid[each.payment_id or ""], now, traceparent) for each in good], now)
+    records = await handlers.report(office, batch, db) if good else ()
+    parked = [each for each in judged if each.why]
+    parked += [good[each.index]._replace(why=each.reason) for each in batch.parked]
+    await store_files.park(db, parked, now)
+    return Tally(len(good) - batch.known - len(batch.parked), batch.known, len(parked)), records
+
+
+def failed(waiting: Waiting) -> Row:
+    """What was never sent, since nobody can be paid so, as a row."""
+    return Row(
+        partner=waiting.partner,
+        sha256=f"unwritable-{waiting.instruction_id}",
+        position=1,
+        payment_id=waiting.payment_id,
+        status=ReportStatus.FAILED,
+        amount=waiting.amount,
+        reference=None,
+        reason_code=waiting.flaw,
+        occurred_at=None,
+        why="",
+        flawed=False,
+    )
+
+
+def _judged(row: Row, paid: dict[str, Paid], held: set[str]) -> Row:
+    if row.why:
+        return row
+    found = paid.get(row.payment_id or "")
+    if found is None:
+        return row._replace(why=UNKNOWN)
+    if found.partner != row.partner:
+        return row._replace(why=OTHERS)
+    return row._replace(why=HELD if found.household_id in held else "")
+
+
+def _report(row: Row, paid: Paid, now: datetime, traceparent: str) -> Received[PaymentReport]:
+    """The same words about a payment are the same report, whichever file brings them."""
+    topic = partner_report(row.partner).name
+    report_id = uuid5("/".join((topic, str(row.payment_id), str(row.status), row.reference or "")))
+    said = PaymentReport(
+        report_id=report_id,
+        payment_id=row.payment_id or "",
+        partner=row.partner,
+        status=ReportStatus(row.status or ""),
+        amount=paid.amount if row.amount is None else row.amount,
+        partner_reference=row.reference,
+        reason_code=row.reason_code,
+        occurred_at=row.occurred_at or now,
+    )
+    return Received(said, report_id, topic, paid.household_id, now, 0, report_id, traceparent)

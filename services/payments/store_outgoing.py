@@ -1,0 +1,170 @@
+"""SQL about what partners that read no topic are to be told, and about the files and calls that told them."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from postbox.message import Connection
+
+PAY, ASK = "pay", "ask"
+
+
+class Waiting(NamedTuple):
+    """An instruction that waits to be told; `token` is sealed to us, `flaw` why it can't be told."""
+
+    household_id: str
+    instruction_id: str
+    partner: str
+    payment_id: str
+    kind: str
+    amount: int
+    token: bytes | None
+    flaw: str | None = None
+
+
+class Message(NamedTuple):
+    """A file or call to a partner: how many instructions, and riel to pay."""
+
+    message_id: str
+    partner: str
+    kind: str
+    payments: int
+    riel: int
+    state: str
+    created_at: datetime
+    told_at: datetime | None
+
+
+class Paid(NamedTuple):
+    """Which payment an id of a partner's file is; `amount` in riel."""
+
+    household_id: str
+    partner: str
+    amount: int
+
+
+async def add(db: Connection, waiting: Sequence[Waiting], now: datetime) -> None:
+    """Keep instructions until they are told; one that is known already is left as it is."""
+    rows = {(each.household_id, each.instruction_id): each for each in waiting}
+    if rows:
+        await db.execute(
+            "insert into outgoing (household_id, instruction_id, partner, payment_id, kind, "
+            "amount, token, flaw, "
+            "queued_at) "
+            "select *, $9 from unnest($1::text[], $2::text[], $3::text[], $4::text[], "
+            "$5::text[], $6::bigint[], "
+            "$7::bytea[], $8::text[]) on conflict (household_id, instruction_id) do nothing",
+            *zip(*(rows[key] for key in sorted(rows)), strict=True),
+            now,
+        )
+
+
+async def claim(db: Connection, partner: str, kind: str, most: int) -> list[tuple[str, int]]:
+    """(instruction, riel) of what waits for this partner, locked, in the order of a file."""
+    rows = await db.fetch(
+        "select instruction_id, amount from outgoing where partner = $1 and message_id is null "
+        "and flaw is null and (kind = 'pay') = ($2 = 'pay') order by instruction_id limit $3 for "
+        "update skip locked",
+        partner,
+        kind,
+        most,
+    )
+    return [(row["instruction_id"], row["amount"]) for row in rows]
+
+
+async def put_in(db: Connection, message: Message, instruction_ids: Sequence[str]) -> None:
+    """Write down what a message holds, before it is made."""
+    await db.execute(
+        "insert into partner_message (message_id, partner, kind, payments, riel, state, created_at) "
+        "values ($1, $2, $3, $4, $5, $6, $7)",
+        *message[:-1],
+    )
+    await db.execute(
+        "update outgoing set message_id = $1 where partner = $2 and message_id is null and "
+        "instruction_id = any($3)",
+        message.message_id,
+        message.partner,
+        instruction_ids,
+    )
+
+
+async def next_message(db: Connection, partner: str) -> Message | None:
+    """The oldest message that was written down and perhaps not made yet."""
+    row = await db.fetchrow(
+        "select * from partner_message where partner = $1 and state = 'claimed' order by created_at limit 1",
+        partner,
+    )
+    return Message(*row) if row else None
+
+
+async def held_in(db: Connection, message_id: str) -> list[Waiting]:
+    """What a message holds, in order."""
+    rows = await db.fetch(
+        "select household_id, instruction_id, partner, payment_id, kind, amount, token from outgoing "
+        "where message_id = $1 order by instruction_id",
+        message_id,
+    )
+    return [Waiting(*row) for row in rows]
+
+
+async def told(db: Connection, message_id: str, now: datetime) -> None:
+    """A message was made: what it said of persons is forgotten here."""
+    await db.execute(
+        "update partner_message set state = 'told', told_at = $2 where message_id = $1 and state = 'claimed'",
+        message_id,
+        now,
+    )
+    await db.execute(
+        "update outgoing set token = null where message_id = $1 and token is not null", message_id
+    )
+
+
+async def unwritable(db: Connection, partner: str, most: int) -> list[Waiting]:
+    """What can't be told at all, locked; to be noted with `given_up`."""
+    rows = await db.fetch(
+        "select household_id, instruction_id, partner, payment_id, kind, amount, null::bytea, "
+        "flaw from outgoing "
+        "where partner = $1 and message_id is null and flaw is not null order by household_id, "
+        "instruction_id "
+        "limit $2 for update skip locked",
+        partner,
+        most,
+    )
+    return [Waiting(*row) for row in rows]
+
+
+async def given_up(db: Connection, waiting: Sequence[Waiting]) -> None:
+    """These were never told, and their payments were reported as failed."""
+    await db.execute(
+        "update outgoing o set message_id = '', token = null from unnest($1::text[], $2::text[]) "
+        "as t(household_id, instruction_id) where o.household_id = t.household_id "
+        "and o.instruction_id = t.instruction_id",
+        [each.household_id for each in waiting],
+        [each.instruction_id for each in waiting],
+    )
+
+
+async def find(db: Connection, payment_ids: Iterable[str]) -> dict[str, Paid]:
+    """Payments that partners were told of through us, by id."""
+    rows = await db.fetch(
+        "select payment_id, household_id, partner, amount from outgoing where payment_id = "
+        "any($1) and kind = 'pay'",
+        sorted(set(payment_ids)),
+    )
+    return {row["payment_id"]: Paid(row["household_id"], row["partner"], row["amount"]) for row in rows}
+
+
+async def messages(db: Connection, partner: str, most: int) -> list[Message]:
+    """The latest messages to a partner, the newest first."""
+    rows = await db.fetch(
+        "select * from partner_message where partner = $1 order by created_at desc limit $2", partner, most
+    )
+    return [Message(*row) for row in rows]
+
+
+async def waiting(db: Connection) -> dict[str, int]:
+    """How many instructions wait to be told, by partner."""
+    rows = await db.fetch(
+        "select partner, count(*) from outgoing where message_id is null group by 1 order by 1"
+    )
+    return {row[0]: row[1] for row in rows}
