@@ -16,9 +16,11 @@ from contracts.household import Channel
 from postbox import migrate
 from services.eligibility.app import MIGRATIONS
 from services.registration import events
+from services.registration.admission import Candidate
 from services.registration.cells import SourceRow
 from services.registration.events import Registration
 from services.registration.gazetteer import load_gazetteer
+from services.registration.household import Household
 from services.registration.quarantine import examined
 from services.registration.registering import fresh_person_ids
 from tonle import generate
@@ -89,16 +91,27 @@ def _write_part(part: Part) -> None:
         file.finish()
 
 
+def households(seed: int, count: int) -> Iterator[Household]:
+    """Sample households as registration takes them."""
+    for candidate in _candidates(seed, count):
+        yield candidate.household
+
+
+def _candidates(seed: int, count: int) -> Iterator[Candidate]:
+    sampler = Sampler(seed, generate.villages_by_province(), Shares(bad=0, duplicate=0))
+    columns, gazetteer = tuple(COLUMNS), load_gazetteer()
+    for number, cells in enumerate(sampler.rows(count), 1):
+        found = examined(SourceRow(number, cells), columns, gazetteer, TODAY)
+        assert found.candidate is not None, found.flaws
+        yield found.candidate
+
+
 def _records(part: Part) -> Iterator[ConsumerRecord]:
     master = MasterKey.from_file(part.master_key_file)
-    sampler = Sampler(part.number + 1, generate.villages_by_province(), Shares(bad=0, duplicate=0))
-    columns, gazetteer = tuple(COLUMNS), load_gazetteer()
     with part.keys.open("w", newline="") as file:
         keys_kept = csv.writer(file)
-        for offset, cells in enumerate(sampler.rows(part.households)):
-            found = examined(SourceRow(offset + 1, cells), columns, gazetteer, TODAY)
-            assert found.candidate is not None, found.flaws
-            household = found.candidate.household
+        for offset, candidate in enumerate(_candidates(part.number + 1, part.households)):
+            household = candidate.household
             keys = Keys({})
             own = events.new_keys(household.household_id, master, keys)
             for key in own:
@@ -114,7 +127,7 @@ def _records(part: Part) -> Iterator[ConsumerRecord]:
                 household.commune,
                 household.area_type,
                 household.level,
-                found.candidate.content_hash,
+                candidate.content_hash,
                 household.persons(ids),
                 household.payee(ids),
                 own[0].key_id,

@@ -6,6 +6,7 @@ from html import escape
 
 WIDTH, LEFT, RIGHT, BAR, STEP = 860, 150, 90, 22, 34
 TARGET, AIM = 2_500, 4_000
+SCORING_TARGET = 20_000
 INK, FAINT, GRID = "#1f2937", "#6b7280", "#e5e7eb"
 SPEEDS = (
     ("baseline_households_per_second", "baseline", "#9ca3af"),
@@ -53,7 +54,11 @@ def draw(figures: Mapping[str, object]) -> str:
     below = 40 + 70 + STEP * len(speeds)
     cpu = _panel(below, f"CPU per household, µs (all: {sum(bar.value for bar in used):,.0f})", used, {})
     height = below + 70 + STEP * len(used)
-    body = "\n".join([*top, *cpu, _text(LEFT, height - 14, _measured(figures), FAINT, 12)])
+    body = "\n".join([*top, *cpu, _text(LEFT, height - 30, _measured(figures), FAINT, 12)])
+    if scored := _scored(figures):
+        title = "Households decided a second on one core, by the number of programmes"
+        body += "\n" + "\n".join(_panel(height + 10, title, scored, {"target": SCORING_TARGET}))
+        height += 60 + STEP * len(scored)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" '
         f'font-family="system-ui, sans-serif">\n<title>{escape(_summary(speeds))}</title>\n'
@@ -68,6 +73,16 @@ def _cpu_us(figures: Mapping[str, object]) -> list[Bar]:
             spent = float(str(seconds)) / float(str(figures["households"])) * 1e6
             bars.append(Bar(NAMES.get(name, name), spent, colour, f"{spent:,.0f}"))
     return bars
+
+
+def _scored(figures: Mapping[str, object]) -> list[Bar]:
+    """The curve of scoring alone."""
+    curve = [(f"{number}", f"scoring_per_second_core_of_{number}", "#0e7490") for number in range(1, 11)]
+    return [
+        Bar(name, float(str(figures[key])), colour, f"{float(str(figures[key])):,.0f}")
+        for name, key, colour in curve
+        if key in figures
+    ]
 
 
 def _panel(top: int, title: str, bars: Sequence[Bar], marks: Mapping[str, float]) -> list[str]:

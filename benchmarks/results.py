@@ -20,6 +20,8 @@ TARGETS: Mapping[str, tuple[str, float]] = {
     "rss_mb_max": ("under", 300),
     "latency_ms_p50": ("under", 300),
     "latency_ms_p99": ("under", 1_000),
+    "scoring_per_second_core": ("at least", 20_000),
+    "generate_per_second": ("at least", 20_000),
     "simulate_700k_s": ("under", 60),
     "growth_cpu_spread": ("at most", 0.2),
     "growth_speed_spread": ("at most", 0.2),

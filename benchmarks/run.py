@@ -77,9 +77,9 @@ async def measure_growth(asked: Asked) -> results.Figures:
 
 
 async def measure_eligibility(asked: Asked) -> results.Figures:
-    """The policy lab over a national history."""
+    """Scoring alone, by number of programmes; sample households; the lab over a national history."""
     with pipeline.scratch(asked.home) as home:
-        return await eligibility.simulate(home, asked.say)
+        return await eligibility.measure(home, asked.say)
 
 
 async def measure_notifications(asked: Asked) -> results.Figures:

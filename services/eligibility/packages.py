@@ -9,12 +9,13 @@ from typing import NamedTuple
 
 from contracts.eligibility import Outcome, ProgrammeDecision
 from services.eligibility.appeals import Waiver
+from services.eligibility.census import Census, Tally
 from services.eligibility.documents import Example
 from services.eligibility.facts import Facts
 from services.eligibility.milestones import birthdays_that_matter
-from services.eligibility.programmes import Programme
+from services.eligibility.programmes import Programme, reachable
 from services.eligibility.reading import FileRefused
-from services.eligibility.scoring import Occasion, decide
+from services.eligibility.scoring import Occasion, answer
 
 FactsOn = Mapping[date, Facts]
 
@@ -61,39 +62,49 @@ class Panel:
 
         A member whom an earlier one of them pays for is no member to a later one of the same purpose.
         """
+        judgements = tuple(judgements)
+        census = self._census(tuple(each.programme for each in judgements))
+        tallies = {day: census.tally(each) for day, each in facts.items()}
         found: list[ProgrammeDecision] = []
-        paying: list[Programme] = []
+        paying: dict[str, list[Programme]] = {}
         for programme, occasion, days_late, waiver in judgements:
-            on_day = facts[occasion.as_of]
-            besides = self._besides(programme, occasion.as_of, on_day)
+            day = occasion.as_of
+            besides = self._besides(programme, day, census, tallies[day]) if programme.stacks else ()
             limit = programme.document.backdating_days
             if limit is not None and days_late > limit:
                 besides = (*besides, "registered-too-late")
-            purpose = programme.document.purpose
-            before = [each for each in paying if each.document.purpose == purpose]
-            decision = decide(programme, _left(on_day, before), occasion, besides, waiver)
+            before = paying.setdefault(programme.document.purpose, [])
+            left = _left(facts[day], before) if before else None
+            asked = programme.asked(*left) if left else census.asked(programme, tallies[day])
+            decision = answer(programme, asked, occasion, besides, waiver)
             found.append(decision)
             if decision.outcome is Outcome.ELIGIBLE:
-                paying.append(programme)
+                before.append(programme)
         return tuple(found)
 
-    def _besides(self, programme: Programme, on: date, facts: Facts) -> tuple[str, ...]:
+    @lru_cache(maxsize=8)  # noqa: B019 - a process has one panel
+    def _census(self, judged: tuple[Programme, ...]) -> Census:
+        """Of those judged, and of all that they hang on."""
+        hung_on = (name for each in judged for name in each.document.stacking.others)
+        names = set[str]().union(*(reachable(self.programmes, name) for name in hung_on))
+        return Census(tuple(dict.fromkeys((*judged, *(self.programmes[name] for name in sorted(names))))))
+
+    def _besides(self, programme: Programme, on: date, census: Census, tally: Tally) -> tuple[str, ...]:
         """Why other programmes stand in the way on a day."""
         stacking = programme.document.stacking
-        if not stacking.others:
-            return ()
-        needs = (f"needs-{name}" for name in stacking.needs if not self._entitles(name, on, facts))
+        needs = (f"needs-{name}" for name in stacking.needs if not self._entitles(name, on, census, tally))
         yields = (
             f"yields-to-{each.programme}"
             for each in stacking.yields_to
-            if (each.until is None or on <= each.until) and self._entitles(each.programme, on, facts)
+            if (each.until is None or on <= each.until) and self._entitles(each.programme, on, census, tally)
         )
         return (*needs, *yields)
 
-    def _entitles(self, name: str, on: date, facts: Facts) -> bool:
+    def _entitles(self, name: str, on: date, census: Census, tally: Tally) -> bool:
         programme = self.programmes[name]
-        besides = self._besides(programme, on, facts)
-        return decide(programme, facts, Occasion(on), besides).outcome is Outcome.ELIGIBLE
+        besides = self._besides(programme, on, census, tally)
+        asked = census.asked(programme, tally)
+        return answer(programme, asked, Occasion(on), besides).outcome is Outcome.ELIGIBLE
 
 
 def _left(facts: Facts, before: Iterable[Programme]) -> Facts:

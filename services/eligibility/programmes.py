@@ -68,6 +68,11 @@ class Programme:
         compiled = (*self.conditions.values(), *self.counts.values())
         return tuple(dict.fromkeys(("level", "area", *(name for each in compiled for name in each.reads))))
 
+    @cached_property
+    def stacks(self) -> bool:
+        """Whether it hangs on what other programmes decide."""
+        return bool(self.document.stacking.others)
+
     def asked(self, circumstances: Circumstances, persons: Sequence[Person]) -> tuple[Value, ...]:
         """A household's values of `reads`: all that this programme wants to know of it."""
         counted = map(sum, zip(*map(self._count, persons), strict=True)) if persons else self._nobody
@@ -203,11 +208,11 @@ def _unstackable(programmes: Mapping[str, Programme]) -> Iterator[str]:
                 yield f"{each.id}.yaml: stacking: {other} is no programme; correct its name, or remove it"
             elif programmes[other].document.sensitive and not each.document.sensitive:
                 yield f"{each.id}.yaml: stacking: {other} is sensitive; a refusal would tell of it: remove it"
-            elif each.id in _reachable(programmes, other):
+            elif each.id in reachable(programmes, other):
                 yield f"{each.id}.yaml: stacking: {other} hangs on {each.id} in turn; remove one of them"
 
 
-def _reachable(programmes: Mapping[str, Programme], start: str) -> set[str]:
+def reachable(programmes: Mapping[str, Programme], start: str) -> set[str]:
     """All that a programme hangs on, itself included."""
     found, ahead = set[str](), [start]
     while ahead:

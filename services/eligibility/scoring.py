@@ -33,21 +33,23 @@ def decide(
 
     `besides` are reasons that lie outside the household: what it gets from other programmes, say. Where a
     `waiver` names every reason, the refusal is set aside, and the programme pays by its own rates.
-
-    It hangs on the few facts that the programme reads alone, so that most households meet an answer that
-    was given before: that one is given again.
     """
-    return _decide(programme, programme.asked(facts.circumstances, facts.persons), occasion, besides, waiver)
+    return answer(programme, programme.asked(facts.circumstances, facts.persons), occasion, besides, waiver)
 
 
 @lru_cache(DECISIONS_REMEMBERED)
-def _decide(
+def answer(
     programme: Programme,
     asked: tuple[Value, ...],
     occasion: Occasion,
-    besides: tuple[str, ...],
-    waiver: Waiver | None,
+    besides: tuple[str, ...] = (),
+    waiver: Waiver | None = None,
 ) -> ProgrammeDecision:
+    """The decision on the values of `programme.reads`.
+
+    It hangs on those few alone, so that most households meet an answer that was given before: that one is
+    given again.
+    """
     facts = dict(zip(programme.reads, asked, strict=True))
     rates = programme.rates(occasion.as_of)
     reasons = (*_reasons(programme, facts, occasion), *besides)

@@ -1,9 +1,10 @@
 """What the lab keeps of a household while it runs, in columns: no names, numbers or persons' ids. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
 from enum import StrEnum
 from functools import lru_cache
+from operator import itemgetter
 from types import MappingProxyType
 from typing import Annotated, NamedTuple, get_type_hints
 
@@ -23,12 +24,15 @@ _TYPES: Mapping[type, pyarrow.DataType] = MappingProxyType(
     {bool: pyarrow.bool_(), int: pyarrow.int32(), str: pyarrow.string()}
 )
 KEPT_CIRCUMSTANCES = tuple(name for name in Circumstances._fields if name not in _BY_DAY)
+_kept = itemgetter(*map(Circumstances._fields.index, KEPT_CIRCUMSTANCES))
 KEPT_OF_PERSON = tuple(name for name in Person._fields if name != "age")
 
 
-HOMES_REMEMBERED = 65_536
-Asked = tuple[tuple[str, int | tuple[str, ...]], ...]
-"""What a scorecard may ask of a household, by name."""
+ANSWERS_REMEMBERED = 65_536
+Said = int | tuple[str, ...]
+"""What is registered of a fact that a scorecard asks for."""
+Possible = frozenset[int] | None
+"""The responses to a question that this leaves possible."""
 
 
 class Readable(StrEnum):
@@ -113,11 +117,24 @@ class Columns:
     def __init__(self, scorecard: Scorecard, on: date) -> None:
         self._on = on
 
-        @lru_cache(HOMES_REMEMBERED)
-        def poverty(known: Asked) -> LineScore:
-            return scorecard.score_line(LINE, scorecard.answers(dict(known)))
+        questions = tuple(scorecard.document.answered_by.items())
 
-        self._poverty = poverty
+        @lru_cache(ANSWERS_REMEMBERED)
+        def possible(question: int, said: Said) -> Possible:
+            return questions[question][1].possible({questions[question][1].fact: said})
+
+        @lru_cache(ANSWERS_REMEMBERED)
+        def poverty(answers: tuple[Possible, ...]) -> LineScore:
+            told = zip(questions, answers, strict=True)
+            return scorecard.score_line(LINE, {number: each for (number, _), each in told if each})
+
+        def poor(known: Known) -> LineScore:
+            told = (known.get(each.fact) for _, each in questions)
+            return poverty(
+                tuple(None if said is None else possible(at, _hashable(said)) for at, said in enumerate(told))
+            )
+
+        self._poor = poor
 
     def read(self, revision_id: int, said: Registered, registered_on: date, everyone: Everyone) -> Rows:
         """The rows of a revision that could be read.
@@ -125,15 +142,14 @@ class Columns:
         Facts are counted on the last day there is, when all are born; ages and cards are the query's.
         """
         facts = facts_of(everyone, said.level, said.area_type, said.commune, date.max)
-        poor = self._poverty(_hashable(known_of(everyone, said.commune, self._on)))
+        poor = self._poor(known_of(everyone, said.commune, self._on))
         card = everyone.equity_card
-        circumstances = facts.circumstances._asdict()
         row = (
             *_named(revision_id, said, registered_on, Readable.READ),
             card.expires_on if card else None,
             poor.likelihood_lowest,
             poor.likelihood_highest,
-            *(circumstances[name] for name in KEPT_CIRCUMSTANCES),
+            *_kept(facts.circumstances),
         )
         members = zip(everyone.members, facts.persons, strict=True)
         return Rows(row, [(revision_id, each.birth_date, *person[1:]) for each, person in members])
@@ -149,8 +165,8 @@ def _named(revision_id: int, said: Registered, registered_on: date, why: Readabl
     return revision_id, said.household_id, said.revision, registered_on, str(why)
 
 
-def _hashable(known: Known) -> Asked:
-    return tuple((name, each if isinstance(each, int) else tuple(each)) for name, each in known.items())
+def _hashable(said: int | Collection[str]) -> Said:
+    return said if isinstance(said, int) else tuple(said)
 
 
 def batch(schema: pyarrow.Schema, rows: Sequence[tuple[object, ...]]) -> pyarrow.RecordBatch:
