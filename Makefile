@@ -48,9 +48,9 @@ lint: $(INSTALLED)  ## ruff, formatting, mypy --strict, import rules
 	$(call timed,import-linter,$(BIN)/lint-imports --no-logo > .tools/imports.log && echo passed || { cat .tools/imports.log; false; })
 
 faults: HOUSEHOLDS := $(if $(filter file,$(origin HOUSEHOLDS)),20000,$(HOUSEHOLDS))
-faults: $(INSTALLED)  ## Kill, stop and restart everything by a schedule from SEED; count lost and doubled; ONLY=sms
-	@$(if $(filter sms,$(ONLY)),TONLE_FAULT_SEED=$(SEED) TONLE_FAULT_SMS=$(HOUSEHOLDS) \
-		$(BIN)/pytest -q -s -m long tests/faults/test_sms_under_faults.py $(ARGS),\
+faults: $(INSTALLED)  ## Kill, stop and restart everything by a schedule from SEED; count lost and doubled; ONLY=sms or payments
+	@$(if $(ONLY),TONLE_FAULT_SEED=$(SEED) TONLE_FAULT_HOUSEHOLDS=$(HOUSEHOLDS) \
+		$(BIN)/pytest -q -s -m long tests/faults/test_$(ONLY)_under_faults.py $(ARGS),\
 		$(BIN)/python -m tests.faults.run --seed $(SEED) --households $(HOUSEHOLDS) $(ARGS))
 
 bench: HOUSEHOLDS := $(if $(filter file,$(origin HOUSEHOLDS)),100000,$(HOUSEHOLDS))

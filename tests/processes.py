@@ -16,9 +16,9 @@ async def service_process(
     module: str, settings: ServiceSettings, **changes: object
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """The service that this module runs, with settings changed as told; killed in the end."""
-    told = settings.model_copy(update=changes).model_dump(exclude_defaults=True)
+    told = settings.model_copy(update=changes).model_dump(mode="json", exclude_defaults=True)
     environment = os.environ | {
-        f"TONLE_{name.upper()}": json.dumps(value) if isinstance(value, dict | tuple) else str(value)
+        f"TONLE_{name.upper()}": json.dumps(value) if isinstance(value, dict | list) else str(value)
         for name, value in told.items()
     }
     with (settings.data_dir / "service.log").open("ab") as log:

@@ -239,9 +239,9 @@ def code(reason: str | None) -> str | None:
 
 
 def _says_nothing_new(payment: Payment, to: State, said: PaymentReport) -> bool:
-    # A late acceptance, or an answer to an inquiry that was overtaken by the report itself.
+    # A late acceptance, whatever came since, or an answer to an inquiry overtaken by the report itself.
     if to is State.ACCEPTED:
-        return payment.state is State.ACCEPTED or payment.state in _PAID
+        return True
     if to is State.SETTLED:
         same = said.partner_reference is not None and said.partner_reference == payment.partner_reference
         return payment.state in _PAID and same

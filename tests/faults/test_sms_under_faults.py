@@ -1,6 +1,6 @@
 """SMS by SMPP while senders are killed and the gateway ails: none goes out twice, none is forgotten.
 
-The seed is printed; TONLE_FAULT_SEED and TONLE_FAULT_SMS set it and the number of SMS.
+The seed is printed; TONLE_FAULT_SEED and TONLE_FAULT_HOUSEHOLDS set it and the number of SMS.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ __all__ = ["gateway", "scene"]  # the fixtures of notifications
 pytestmark = [pytest.mark.stack, pytest.mark.long]
 
 SEED = int(os.environ.get("TONLE_FAULT_SEED", "20261127"))
-MESSAGES = int(os.environ.get("TONLE_FAULT_SMS", "20000"))
+MESSAGES = int(os.environ.get("TONLE_FAULT_HOUSEHOLDS", "20000"))
 KILLS, OUTAGES = 8, 3
 AT_ONCE = 500
 PATIENCE_S = 900

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 
@@ -38,6 +38,7 @@ from postbox.service import Service
 from services.payments.app import MIGRATIONS, PaymentsSettings, service_of
 from tests.broker import as_admin, everything
 from tests.conftest import MakeSettings
+from tests.processes import service_process
 from tests.waiting import until
 from tonle.stack.secrets import Secrets
 from vault import keyring
@@ -92,6 +93,10 @@ class Scene:
         self.service = service_of(self.settings)
         async with self.service.running():
             yield
+
+    def process(self) -> AbstractAsyncContextManager[asyncio.subprocess.Process]:
+        """The service as a process of its own, killed in the end."""
+        return service_process("services.payments.app", self.settings)
 
     # -- what others say ------------------------------------------------------------------------------
 

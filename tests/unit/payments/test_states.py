@@ -60,8 +60,8 @@ ALLOWED = {
     (S.UNKNOWN, R.NOT_FOUND): S.UNKNOWN,
 }
 NOTHING_NEW = {
-    (S.ACCEPTED, R.ACCEPTED),
-    *product((S.SETTLED, S.SETTLED_LATE), (R.ACCEPTED, R.SETTLED)),
+    *product(State, (R.ACCEPTED,)),
+    *product((S.SETTLED, S.SETTLED_LATE), (R.SETTLED,)),
     *_FINAL.items(),
 }
 
