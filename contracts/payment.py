@@ -18,7 +18,8 @@ Attempt = Annotated[int, Field(ge=1)]
 class PaymentIssued(Contract):
     """Money promised: one attempt of an entitlement key (programme, period, household, purpose).
 
-    `withdraw_until` is the last day to collect it, by the calendar of Phnom Penh.
+    `withdraw_until` is the last day to collect it, by the calendar of Phnom Penh. `carried` riel of the
+    amount top up what was paid too little before; below zero, it is less for what was paid too much.
     """
 
     payment_id: str
@@ -29,6 +30,7 @@ class PaymentIssued(Contract):
     attempt: Attempt
     cycle_id: str
     amount: Riel
+    carried: int = 0
     currency: Currency = "KHR"
     partner: str
     commune: CommuneCode

@@ -12,8 +12,8 @@ from contracts.topics import Topic
 from postbox.message import Handler, Subscription
 from postbox.service import Service, ServiceSettings, run
 from services.payments import handlers, jobs, routes
-from services.payments.attempts import Retrying
 from services.payments.handlers import Office
+from services.payments.options import PolicyOptions
 from services.payments.partners.options import Exchange, Partner, PartnerOptions, partners_of
 from services.payments.partners.served import ServedPartner
 from services.payments.states import Patience
@@ -23,12 +23,11 @@ from vault.master import MasterKey
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-class PaymentsSettings(ServiceSettings):
+class PaymentsSettings(PolicyOptions, ServiceSettings):
     """`partners` by name: the first pays who has no account.
 
     A partner is asked about a payment after so many seconds without a report (after `settlement_timeout_s`,
-    where it accepted it); a payee has `withdrawal_days` to collect. What failed is issued again after
-    `reissue_after_s`, `attempts_most` times in all unless a person asks for more.
+    where it accepted it); a payee has `withdrawal_days` to collect.
     """
 
     master_key_file: Path
@@ -37,8 +36,6 @@ class PaymentsSettings(ServiceSettings):
     report_timeout_s: float = Field(default=3600, gt=0)
     settlement_timeout_s: float = Field(default=31 * 86_400, gt=0)
     withdrawal_days: int = Field(default=30, ge=1)
-    reissue_after_s: float = Field(default=86_400, gt=0)
-    attempts_most: int = Field(default=3, ge=1)
 
 
 def office_of(settings: PaymentsSettings) -> Office:
@@ -49,7 +46,8 @@ def office_of(settings: PaymentsSettings) -> Office:
         partners_of(settings.partners, sign_with),
         Patience(timedelta(0, settings.report_timeout_s), timedelta(0, settings.settlement_timeout_s)),
         timedelta(days=settings.withdrawal_days),
-        Retrying(settings.attempts_most, timedelta(0, settings.reissue_after_s)),
+        settings.retrying,
+        settings.recover_percent,
         Exchange.of(settings.data_dir / "partners", settings.partners),
     )
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from services.payments.budget import Waiting
-from services.payments.entitlements import Decision, Desk, Household, Outcome, promise
+from services.payments.entitlements import Decision, Desk, Household, Outcome, Promise, promise
 from services.payments.states import ENDED, Key, Payment
 
 
@@ -68,21 +68,13 @@ def again(
     payee = desk.open_payee(sealed, household.decision_id) if sealed else None
     if payee is None:
         return household, Tried(wanted, Waiting.FORGOTTEN)
-    budget = desk.budgets[wanted.cycle_id]
     # The terms it was first issued under stand, where the latest decision is about another period.
-    short = budget.take(decision or budget.cycle.terms, due)
-    if short is not None:
-        return household, Tried(wanted, short)
+    granted = desk.grant(household, wanted.key, wanted.cycle_id, due=due, terms=decision)
+    if isinstance(granted, Waiting):
+        return household, Tried(wanted, granted)
     number = household.sequence + 1
-    issued = promise(
-        household,
-        payee,
-        key=wanted.key,
-        cycle_id=wanted.cycle_id,
-        amount=due,
-        partner=desk.route(payee),
-        sequence=number,
-    )
+    said = Promise(wanted.key, wanted.cycle_id, due, granted, desk.route(payee))
+    issued = promise(household, payee, said, number)
     payments = {**household.payments, wanted.key: issued.payment}
     changes = (*household.changes, issued)
     return household._replace(sequence=number, payments=payments, changes=changes), Tried(wanted, None)

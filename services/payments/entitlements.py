@@ -18,7 +18,8 @@ from contracts.money import PAYABLE_MULTIPLE_RIEL
 from contracts.topics import PAYMENT_ISSUED
 from contracts.wire import Cause, Received, event_id
 from postbox.errors import Park
-from services.payments.budget import Budget, Waiting
+from services.payments.budget import Budget, Judged, Waiting
+from services.payments.corrections import balance, carried
 from services.payments.states import Key, Payment
 
 
@@ -89,6 +90,7 @@ class Corrected(NamedTuple):
 class Household(NamedTuple):
     """What payments knows of a household; `payments` holds of each key in question the attempt that counts.
 
+    So it does of all keys in which amount and entitlement differ; `written_off` is riel by programme.
     `scored` is the sequence of the last decision event seen, `sequence` that of its payments' events;
     `dropped` are parts whose decisions stand no more.
     """
@@ -109,6 +111,7 @@ class Household(NamedTuple):
     sequence: int = 0
     is_new: bool = True
     changes: tuple[Issued | Corrected, ...] = ()
+    written_off: Mapping[str, int] = MappingProxyType({})
 
     @property
     def cause(self) -> Cause:
@@ -120,12 +123,35 @@ class Household(NamedTuple):
 class Desk:
     """What issuing needs besides the decision: budgets under lock, who collects, who pays.
 
-    `open_payee` gives None for a destroyed key; `route` names the partner for a payee.
+    `open_payee` gives None for a destroyed key; `route` names the partner for a payee; `recover_percent` of
+    a payment may be withheld for what was overpaid before.
     """
 
     budgets: Mapping[str, Budget]
     open_payee: Callable[[SealedPayee, str], Payee | None]
     route: Callable[[Payee], str]
+    recover_percent: int
+
+    def grant(
+        self, household: Household, key: Key, cycle_id: str, *, due: int, terms: Judged | None = None
+    ) -> "int | Waiting":
+        """Commit what is `due` of a key with what is carried into it, or say why not; gives riel carried.
+
+        The cycle's own terms stand where none are given. What was underpaid before delays no payment: it is
+        carried as far as the cap and the envelope let it.
+        """
+        budget = self.budgets.get(cycle_id)
+        if budget is None:
+            return Waiting.APPROVAL
+        judged = terms or budget.cycle.terms
+        open_now = balance(household.payments.values(), key[0], household.written_off.get(key[0], 0))
+        extra = carried(
+            open_now, due, cap=budget.cycle.terms.cap_household, recover_percent=self.recover_percent
+        )
+        waiting = budget.take(judged, due + extra)
+        if waiting is Waiting.ENVELOPE and extra > 0:
+            extra, waiting = 0, budget.take(judged, due)
+        return extra if waiting is None else waiting
 
 
 def score(desk: Desk, household: Household | None, scored: Received[EligibilityScored]) -> Household | None:
@@ -181,17 +207,25 @@ def retry(desk: Desk, household: Household, cycle_id: str, *, held: bool) -> Hou
     return household._replace(decisions={**household.decisions, **on_hold})
 
 
-def promise(
-    household: Household, payee: Payee, *, key: Key, cycle_id: str, amount: int, partner: str, sequence: int
-) -> Issued:
-    """The next attempt of an entitlement key: `amount` riel to `payee`, by the decision that stands of it,
-    else by the household's latest event."""
-    programme, period, purpose = key
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What is promised of a key: `due` riel by its decision, `carried` from earlier ones, by a partner."""
+
+    key: Key
+    cycle_id: str
+    due: int
+    carried: int
+    partner: str
+
+
+def promise(household: Household, payee: Payee, said: Promise, sequence: int) -> Issued:
+    """The next attempt of a key, by the decision that stands of it, else by the household's latest event."""
+    programme, period, purpose = said.key
     decision = household.decisions.get((programme, period))
     decision_id, revision = (
         (decision.decision_id, decision.revision) if decision else (household.decision_id, household.revision)
     )
-    earlier = household.payments.get(key)
+    earlier = household.payments.get(said.key)
     attempt = earlier.attempt + 1 if earlier else 1
     payment = Payment(
         payment_id=event_id(PAYMENT_ISSUED, programme, period, household.household_id, purpose, attempt),
@@ -200,15 +234,16 @@ def promise(
         period=period,
         purpose=purpose,
         attempt=attempt,
-        cycle_id=cycle_id,
-        amount=amount,
-        entitled=amount,
-        partner=partner,
+        cycle_id=said.cycle_id,
+        amount=said.due + said.carried,
+        entitled=said.due,
+        partner=said.partner,
         commune=household.commune,
         revision=revision,
         decision_id=decision_id,
         correlation_id=household.correlation_id,
         traceparent=household.traceparent,
+        carried=said.carried,
     )
     key_id = household.payee.key_id if household.payee else ""
     cause = Cause(decision_id, household.correlation_id, household.traceparent)
@@ -231,19 +266,14 @@ def _settle(
         if earlier is not None:
             change = _correct(household, earlier, decision, sequence)
         elif decision.outcome is Outcome.ELIGIBLE:
-            waiting = _take(desk, decision, payee)
+            so_far = household._replace(payments=payments)
+            granted = _grant(desk, so_far, decision, key, payee)
+            waiting = granted if isinstance(granted, Waiting) else None
             if waiting is not decision.waiting:
                 settled[decision.part] = decision._replace(waiting=waiting)
-            if waiting is None and payee is not None:
-                change = promise(
-                    household,
-                    payee,
-                    key=key,
-                    cycle_id=decision.cycle_id,
-                    amount=decision.amount,
-                    partner=desk.route(payee),
-                    sequence=sequence,
-                )
+            if not isinstance(granted, Waiting) and payee is not None:
+                said = Promise(key, decision.cycle_id, decision.amount, granted, desk.route(payee))
+                change = promise(household, payee, said, sequence)
         if change is not None:
             payments[change.payment.key] = change.payment
             changes.append(change)
@@ -256,13 +286,12 @@ def _settle(
     )
 
 
-def _take(desk: Desk, decision: Decision, payee: Payee | None) -> Waiting | None:
+def _grant(
+    desk: Desk, household: Household, decision: Decision, key: Key, payee: Payee | None
+) -> int | Waiting:
     if payee is None:
         return Waiting.FORGOTTEN
-    budget = desk.budgets.get(decision.cycle_id or "")
-    if budget is None:
-        return Waiting.APPROVAL
-    return budget.take(decision, decision.amount)
+    return desk.grant(household, key, decision.cycle_id or "", due=decision.amount, terms=decision)
 
 
 def _correct(household: Household, payment: Payment, decision: Decision, sequence: int) -> Corrected | None:

@@ -68,6 +68,7 @@ class Voice:
                 attempt=payment.attempt,
                 cycle_id=payment.cycle_id,
                 amount=payment.amount,
+                carried=payment.carried,
                 partner=payment.partner,
                 commune=payment.commune,
                 revision=payment.revision,

@@ -53,6 +53,7 @@ class Office:
     patience: Patience
     withdrawal: timedelta
     retrying: Retrying
+    recover_percent: int
     exchange: Exchange
 
     def voice(self, now: datetime) -> Voice:
@@ -62,7 +63,8 @@ class Office:
 
     def desk(self, keys: Keys, budgets: Mapping[str, Budget]) -> Desk:
         """Issues from these budgets, for payees that these keys open."""
-        return Desk(budgets, opener(keys), partial(partners.route, tuple(self.partners)))
+        route = partial(partners.route, tuple(self.partners))
+        return Desk(budgets, opener(keys), route, self.recover_percent)
 
 
 async def score(

@@ -5,6 +5,7 @@ from fastapi import APIRouter
 from services.payments import (
     api,
     api_attempts,
+    api_corrections,
     api_partners,
     api_preview,
 )
@@ -13,6 +14,7 @@ router = APIRouter()
 for part in (
     api,
     api_attempts,
+    api_corrections,
     api_partners,
     api_preview,
 ):

@@ -57,8 +57,9 @@ Key = tuple[str, str, str]
 
 
 class Payment(NamedTuple):
-    """One attempt of an entitlement key. `entitled` is the amount plus all corrections, in riel.
+    """One attempt of an entitlement key. `amount` holds `carried` riel of earlier corrections.
 
+    `entitled` is what is due of the key alone, by the latest decision: amount - carried + its corrections.
     `late`: settled after its money had been taken back, so that it is owed to the partner.
     """
 
@@ -83,6 +84,7 @@ class Payment(NamedTuple):
     inquiries: int = 0
     due_at: datetime | None = None
     late: bool = False
+    carried: int = 0
 
     @property
     def key(self) -> Key:

@@ -6,7 +6,7 @@ from datetime import datetime
 import asyncpg
 
 from postbox.message import Connection
-from services.payments import ledger
+from services.payments import ledger, store_corrections
 from services.payments.budget import Waiting
 from services.payments.entitlements import Corrected, Decision, Household, Issued, Outcome, Part, SealedPayee
 from services.payments.ledger import Transfer
@@ -27,21 +27,22 @@ _DECISION_COLUMNS = (
 _PAYMENT_COLUMNS = (
     *("payment_id", "household_id", "programme", "period", "purpose", "attempt", "cycle_id", "amount"),
     *("entitled", "partner", "commune", "revision", "decision_id", "correlation_id", "traceparent", "state"),
-    *("due_at", "issued_at", "updated_at"),
+    *("carried", "due_at", "issued_at", "updated_at"),
 )
 PAYMENTS = """
 select payment_id, household_id, programme, period, purpose, attempt, cycle_id, amount, entitled, partner,
     commune, revision, decision_id, correlation_id, traceparent, state, reason, partner_reference, inquiries,
-    due_at, late
+    due_at, late, carried
 from payment
 """
 _STATE = 15
 
 
 async def load(db: Connection, household_ids: Sequence[str], periods: Iterable[str]) -> dict[str, Household]:
-    """Households (sorted ids) with their decisions and, of these periods, the attempts that count; locked.
+    """Households (sorted ids), locked, with decisions and, of these periods, the attempts that count.
 
-    One that is not there yet is left out; if another batch brings it meanwhile, saving fails on its key.
+    Attempts that differ from what is due come with them, of whatever period. A household that is not there
+    yet is left out; if another batch brings it meanwhile, saving fails on its key.
     """
     rows = await db.fetch(_HOUSEHOLDS, household_ids)
     known = [row["household_id"] for row in rows]
@@ -49,7 +50,9 @@ async def load(db: Connection, household_ids: Sequence[str], periods: Iterable[s
         return {}
     decisions = await _decisions(db, known)
     payments = await _latest_attempts(db, known, periods)
-    return {row[0]: _household(row, decisions.get(row[0], {}), payments.get(row[0], {})) for row in rows}
+    written_off = await store_corrections.written_off(db, known)
+    found = {row[0]: _household(row, decisions.get(row[0], {}), payments.get(row[0], {})) for row in rows}
+    return found | {each: found[each]._replace(written_off=riel) for each, riel in written_off.items()}
 
 
 async def save(db: Connection, households: Sequence[Household], now: datetime, patience: Patience) -> None:
@@ -149,7 +152,8 @@ async def _latest_attempts(
 ) -> dict[str, dict[Key, Payment]]:
     rows = await db.fetch(
         # Of a key, the last one counts: the live attempt, else one that settled late, else the latest.
-        PAYMENTS + "where household_id = any($1) and period = any($2) "
+        PAYMENTS + "where household_id = any($1) "
+        "and (period = any($2) or (entitled <> amount and not superseded)) "
         "order by live, state = 'settled_late', attempt",
         household_ids,
         sorted(set(periods)),
@@ -249,7 +253,7 @@ async def _insert_payments(
                 *(each.payment_id, each.household_id, each.programme, each.period, each.purpose),
                 *(each.attempt, each.cycle_id, each.amount, each.entitled, each.partner, each.commune),
                 *(each.revision, each.decision_id, each.correlation_id, each.traceparent, each.state),
-                *(due_at, now, now),
+                *(each.carried, due_at, now, now),
             )
             for due_at, each in awaited
         ],

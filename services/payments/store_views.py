@@ -123,6 +123,12 @@ async def story(db: Connection, household_id: str) -> list[Told]:
         select updated_at, 'partner asked: no report', payment_id, amount, reason, traceparent
             from payment where household_id = $1 and state = 'unknown'
         union all
+        select issued_at, case when carried > 0 then 'topped up for before' else 'withheld for before' end,
+            payment_id, carried, null, traceparent from payment where household_id = $1 and carried <> 0
+        union all
+        select coalesce(decided_at, at), 'write-off ' || state, programme, amount, reason, ''
+            from write_off where household_id = $1
+        union all
         select at, 'to be looked into: ' || kind, payment_id, amount, resolution, ''
             from difference where household_id = $1
         union all

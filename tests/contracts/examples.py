@@ -232,6 +232,7 @@ FULL: dict[str, Contract] = {
         attempt=1,
         cycle_id=CYCLE,
         amount=212_000,
+        carried=-16_000,
         currency="KHR",
         partner="wing",
         commune="120101",

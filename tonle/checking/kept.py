@@ -194,12 +194,13 @@ RULES = (
     Rule(
         "a live payment and its corrections make what is due",
         "payments",
-        "select p.household_id || '/' || p.payment_id || ': ' || p.amount + coalesce(c.amount, 0)"  # noqa: S608
+        "select p.household_id || '/' || p.payment_id || ': ' || p.amount - p.carried + coalesce(c.amount, 0)"  # noqa: S608
         " || ' riel promised, ' || d.due || ' due' from payment p"
         " join (select household_id, programme, cycle_id, case outcome when 'eligible' then amount else 0 end"
         " as due from decision where outcome <> 'void') d using (household_id, programme, cycle_id)"
         " left join (select household_id, payment_id, sum(amount) as amount from correction group by 1, 2) c"
-        f" using (household_id, payment_id) where p.{_LIVE} and p.amount + coalesce(c.amount, 0) <> d.due",
+        f" using (household_id, payment_id) where p.{_LIVE}"
+        " and p.amount - p.carried + coalesce(c.amount, 0) <> d.due",
     ),
     *(
         Rule(

@@ -236,6 +236,14 @@ class Scene:
         dates = {"period": period, "reference_date": f"{period}-01"}
         return await self.call("POST", "/cycles", {**terms, **dates, **money}, by="Sokha")
 
+    async def next_cycle(self, period: str, **money: int) -> None:
+        """Another period, opened, submitted and approved by those two."""
+        caps = {"envelope": 10_000_000, "cap_household": 500_000, "cap_payments": 1_000}
+        (await self.ask_for(period, **{**caps, **money})).raise_for_status()
+        for step, by in (("submit", "Sokha"), ("approve", "Dara")):
+            path = f"/cycles/{PROGRAMME}-{period}/{step}"
+            (await self.call("POST", path, by=by)).raise_for_status()
+
     async def approve(self) -> None:
         (await self.call("POST", f"/cycles/{CYCLE}/approve", by="Dara")).raise_for_status()
 

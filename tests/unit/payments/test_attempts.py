@@ -46,7 +46,7 @@ HOUSEHOLD = Household(
 
 
 def desk(cycle: Cycle = APPROVED, payee: Payee | None = PAYEE) -> Desk:
-    return Desk({cycle.cycle_id: Budget(cycle)}, lambda sealed, event_id: payee, lambda payee: "acleda")
+    return Desk({cycle.cycle_id: Budget(cycle)}, lambda sealed, event_id: payee, lambda payee: "acleda", 20)
 
 
 def wanted(*, ordered: bool = False) -> Wanted:

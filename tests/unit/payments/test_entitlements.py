@@ -40,7 +40,7 @@ def desk(cycle: Cycle = APPROVED, payee: Payee | None = PAYEE) -> Desk:
     def open_payee(sealed: SealedPayee, event_id: str) -> Payee | None:
         return payee
 
-    return Desk({cycle.cycle_id: Budget(cycle)}, open_payee, lambda payee: "wing")
+    return Desk({cycle.cycle_id: Budget(cycle)}, open_payee, lambda payee: "wing", 20)
 
 
 def decided(
