@@ -30,7 +30,7 @@ class Kind(StrEnum):
     COVER = "cover"
 
 
-_LEGS = {
+LEGS = {
     Kind.FUND: (Account.ENVELOPE, Account.FUNDING),
     Kind.ISSUE: (Account.IN_TRANSIT, Account.ENVELOPE),
     Kind.SETTLE: (Account.PAID, Account.IN_TRANSIT),
@@ -114,5 +114,5 @@ def moved(before: Paid, after: Paid) -> Transfer | None:
 
 
 def _transfer(kind: Kind, cycle_id: str, household_id: str, subject: str, amount: int) -> Transfer:
-    debit, credit = _LEGS[kind]
+    debit, credit = LEGS[kind]
     return Transfer(cycle_id, household_id, subject, kind, debit, credit, amount)

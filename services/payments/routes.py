@@ -6,6 +6,7 @@ from services.payments import (
     api,
     api_attempts,
     api_corrections,
+    api_ledger,
     api_partners,
     api_preview,
 )
@@ -15,6 +16,7 @@ for part in (
     api,
     api_attempts,
     api_corrections,
+    api_ledger,
     api_partners,
     api_preview,
 ):
