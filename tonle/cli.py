@@ -38,7 +38,6 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "coverage": ("tonle.coverage",),
     "simulate": ("tonle.simulate",),
     "cycles": ("services.payments.cli", "services.payments.cli_payrolls"),
-    "cycles": ("services.payments.cli",),
     "ledger": ("services.payments.cli_ledger",),
     "corrections": ("services.payments.cli_corrections",),
     "payments": ("services.payments.cli_payments",),
