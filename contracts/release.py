@@ -18,6 +18,7 @@ from contracts.eligibility import SensitiveDecisions
 from contracts.household import Payee, Persons
 from contracts.message import MessageText
 from contracts.model import Contract
+from contracts.referral import Referral
 from contracts.topics import TOPICS, partner_instruction, partner_report
 
 SCHEMAS = Path(__file__).parent / "schemas"
@@ -30,6 +31,7 @@ SEALED_DECISIONS = "sealed.decisions.v1"
 SEALED_REPORT = "sealed.report.v1"
 SEALED_RULING = "sealed.ruling.v1"
 SEALED_MESSAGE = "sealed.message.v1"
+SEALED_REFERRAL = "sealed.referral.v1"
 
 Schema = dict[str, JsonValue]
 
@@ -48,6 +50,7 @@ def released() -> dict[str, type[Contract]]:
         SEALED_REPORT: ConditionReport,
         SEALED_RULING: Ruling,
         SEALED_MESSAGE: MessageText,
+        SEALED_REFERRAL: Referral,
     }
 
 

@@ -12,8 +12,12 @@ from contracts.message import MessageReceived
 from contracts.milestone import MilestoneReached
 from contracts.model import Contract
 from contracts.payment import PaymentInstruction, PaymentIssued, PaymentReport, PaymentUpdated
+from contracts.referral import ReferralMade
 from contracts.shock import ShockDeclared, ShockEnded
 from contracts.sms import SmsSent, SmsUpdated
+
+MINISTRY = "ministry"
+"""Whoever serves households that are referred to it: each ministry reads the topic, and its own letters."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,7 @@ MESSAGE_RECEIVED = Topic(
     ("registration",),
     key="household_id or message_id",
 )
+REFERRAL_MADE = Topic("referral.made.v1", ReferralMade, "eligibility", (MINISTRY,))
 GRIEVANCE_OPENED = Topic(
     "grievance.opened.v1",
     GrievanceOpened,
@@ -99,6 +104,7 @@ TOPICS = (
     SHOCK_ENDED,
     ELIGIBILITY_SCORED,
     ELIGIBILITY_COMPLETED,
+    REFERRAL_MADE,
     PAYMENT_ISSUED,
     PAYMENT_UPDATED,
     SMS_SENT,

@@ -1,5 +1,6 @@
 """Sealing and opening what is said about persons: AES-256-GCM, bound to the event that carries it."""
 
+import hmac
 import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import ClassVar, Literal
@@ -11,6 +12,7 @@ KEY_BYTES = 32
 _KEY_ID_BYTES = 16
 _NONCE_BYTES = 12
 _TAG_BYTES = 16
+_MARK, _MARK_BYTES = b"mark\n", 16
 
 
 class KeyMissing(Exception):
@@ -71,17 +73,18 @@ class Keys:
     def __init__(self, wrapped: Mapping[str, Callable[[], bytes]], destroyed: Iterable[str] = ()) -> None:
         self._wrapped = wrapped
         self._destroyed = frozenset(destroyed)
+        self._added: dict[str, bytes] = {}
         self._ciphers: dict[str, AESGCM] = {}
 
     def add(self, key_id: str, key: bytes) -> None:
         """A key just made, so that it can seal before it is kept."""
-        self._ciphers[key_id] = AESGCM(key)
+        self._added[key_id] = key
 
     def state(self, key_id: str) -> Literal["active", "destroyed", "missing"]:
         """Ask this first where a destroyed key means *forgotten*."""
         if key_id in self._destroyed:
             return "destroyed"
-        return "active" if key_id in self._ciphers or key_id in self._wrapped else "missing"
+        return "active" if key_id in self._added or key_id in self._wrapped else "missing"
 
     def seal(self, key_id: str, plain: bytes, *, event_id: str, event_type: str) -> bytes:
         """A blob for that one event: nonce, ciphertext, tag. Raises `KeyMissing` or `KeyDestroyed`."""
@@ -91,15 +94,29 @@ class Keys:
         """What was sealed for that event. Raises `KeyMissing`, `KeyDestroyed` or `SealBroken`."""
         return decrypt(self._cipher(key_id), blob, _event(event_id, event_type))
 
+    def mark(self, key_id: str, plain: bytes) -> bytes:
+        """16 bytes that are the same for the same text, and tell it to nobody without the key (HMAC-SHA256).
+
+        Raises `KeyMissing` or `KeyDestroyed`.
+        """
+        return hmac.digest(self._key(key_id), _MARK + plain, "sha256")[:_MARK_BYTES]
+
     def _cipher(self, key_id: str) -> AESGCM:
         if key_id in self._destroyed:
             raise KeyDestroyed
         cipher = self._ciphers.get(key_id)
         if cipher is None:
-            if key_id not in self._wrapped:
-                raise KeyMissing
-            cipher = self._ciphers[key_id] = AESGCM(self._wrapped[key_id]())
+            cipher = self._ciphers[key_id] = AESGCM(self._key(key_id))
         return cipher
+
+    def _key(self, key_id: str) -> bytes:
+        if key_id in self._destroyed:
+            raise KeyDestroyed
+        if key_id in self._added:
+            return self._added[key_id]
+        if key_id not in self._wrapped:
+            raise KeyMissing
+        return self._wrapped[key_id]()
 
 
 def _event(event_id: str, event_type: str) -> bytes:

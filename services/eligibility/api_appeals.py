@@ -18,7 +18,7 @@ from postbox.callers import Caller, allowed
 from postbox.message import Connection
 from postbox.problems import Problem
 from postbox.service import Service
-from services.eligibility import appeals, events, households, store, store_appeals
+from services.eligibility import appeals, households, store, store_appeals
 from services.eligibility.appeals import FIRM, RULING_MULTIPLE_BYTES, Appeal
 from services.eligibility.grounds import Known, SealedAppeal, decide
 from services.eligibility.handlers import Office
@@ -197,7 +197,7 @@ async def _decide(
     await store_appeals.decide(db, sealed, by, now)
     again = households.appeal(office.desk(terms, keys), household, sealed, cause, today)
     await store.save(db, [again], now)
-    await outbox.write(db, LANE, [told, *events.of_households([again], keys, now)])
+    await outbox.write(db, LANE, [told, *office.told([again], keys, now)])
 
 
 def _opened(sealed: SealedAppeal, keys: Keys) -> Appeal:

@@ -36,6 +36,7 @@ from services.eligibility.facts import People
 from services.eligibility.grounds import Known
 from services.eligibility.handlers import Office
 from services.eligibility.packages import Panel
+from services.eligibility.poverty import Poverty
 from services.eligibility.reading import FileRefused
 from services.eligibility.recomputing import Finding, Verdict, recompute
 from services.eligibility.shocks import Shock, as_told
@@ -103,7 +104,8 @@ async def recomputations(request: Request, asked: Cases, _: Reader) -> list[dict
         raise Problem(422, "A record can't be read", f"Send it as it stands on its topic: {error}.") from None
     async with request.app.state.service.db.acquire() as db:
         keys = await _keys(office, db, asked.cases)
-        panels = {name: await _panel(db, name) for name in {each.data.catalogue for each in scored}}
+        catalogues, poverty = {each.data.catalogue for each in scored}, office.panel.poverty
+        panels = {name: await _panel(db, name, poverty) for name in catalogues}
     found = [
         _compared(case, told, keys, panels[told.data.catalogue], shaken.of(told.data))
         for case, told in zip(asked.cases, scored, strict=True)
@@ -148,10 +150,10 @@ class _Names(Contract):
     ruling: Sealed | None = None
 
 
-async def _panel(db: Connection, catalogue: str | None) -> Panel | None:
+async def _panel(db: Connection, catalogue: str | None, poverty: Poverty | None) -> Panel | None:
     files = await store_library.catalogue(db, catalogue) if catalogue else {}
     try:
-        return library.panel_of(files) if files else None
+        return library.panel_of(files, poverty) if files else None
     except FileRefused:
         return None
 
@@ -180,6 +182,7 @@ def _compared(
             _reports(case, keys, told.reports),
             _appeals(case, keys, told.appeals),
             shocks,
+            persons=people,
         )
         if (len(known.reports), len(known.appeals)) != (told.reports, told.appeals):
             return Finding(Verdict.MISSING, why="a condition report or an appeal that it rests on")

@@ -1,29 +1,33 @@
 """Eligibility as a process: its settings, its programmes, what it listens to, and what it works with."""
 
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
+from pydantic import Field
+
 from contracts import topics, wire
-from contracts.model import Contract
 from contracts.topics import Topic
 from postbox.message import Handler, Subscription
 from postbox.service import Job, Service, ServiceSettings, run
-from services.eligibility import calendar, completing, handlers, jobs, library, packages, programmes, striking
+from services.eligibility import calendar, completing, handlers, jobs, library, striking
 from services.eligibility.handlers import Office
 from services.eligibility.milestones import Notice
 from services.eligibility.packages import Panel
-from services.eligibility.programmes import Programme
+from services.eligibility.poverty import SCORECARD, Poverty
 from services.eligibility.routes import router
 from vault import keyring
 from vault.master import MasterKey
 
 FOLDER = Path(__file__).parent
 MIGRATIONS = [keyring.MIGRATIONS, FOLDER / "migrations"]
+read_programmes = library.read_programmes
 
 
 class EligibilitySettings(ServiceSettings):
-    """`programmes`: the folder of programme files; those shipped when not set.
+    """`programmes`, `referrals`: the folders of programme and of service files; those shipped when not set.
+
+    `ministries`: by name, the file of its public key (JWK, X25519); what we write to them is signed by
+    `signing_key_file` (JWK, Ed25519). Services of a ministry without a key are offered, and nobody is told.
 
     Cards are announced `card_notice_days` before they run out, registrations are due anew after
     `recertification_days`.
@@ -31,26 +35,30 @@ class EligibilitySettings(ServiceSettings):
 
     master_key_file: Path
     programmes: Path = FOLDER / "programmes"
+    referrals: Path = FOLDER / "referrals"
+    ministries: dict[str, Path] = Field(default_factory=dict)
+    signing_key_file: Path | None = None
     card_notice_days: int = 30
     recertification_days: int = 1095
 
 
-def read_programmes(folder: Path) -> Mapping[str, Programme]:
-    """The programmes of a folder, by id, each with its worked examples checked.
-
-    Raises `FileRefused`.
-    """
-    found = programmes.catalogue({path.name: path.read_bytes() for path in sorted(folder.glob("*.yaml"))})
-    packages.check_examples(Panel(found))
-    return found
+def office_of(settings: EligibilitySettings) -> Office:
+    """Files are read and checked once, and keys. Raises `FileRefused`, `ValueError` for another key."""
+    scorecards = library.scorecards(FOLDER / "scorecards")
+    poverty = Poverty(scorecards[SCORECARD])
+    return Office(
+        MasterKey.from_file(settings.master_key_file),
+        Panel(read_programmes(settings.programmes), poverty),
+        scorecards,
+        Notice(settings.card_notice_days, settings.recertification_days),
+        library.services(settings.referrals, frozenset(settings.ministries), poverty),
+        library.ministries(settings.signing_key_file, settings.ministries),
+    )
 
 
 def service(settings: EligibilitySettings) -> Service:
     """The service, not started yet."""
-    known = read_programmes(settings.programmes)
-    master = MasterKey.from_file(settings.master_key_file)
-    notice = Notice(settings.card_notice_days, settings.recertification_days)
-    office = Office(master, Panel(known), library.scorecards(FOLDER / "scorecards"), notice)
+    office = office_of(settings)
     return Service(
         "eligibility",
         settings,
@@ -59,7 +67,7 @@ def service(settings: EligibilitySettings) -> Service:
             _listen(topics.HOUSEHOLD_KEY, handlers.keep_keys),
             _listen(topics.CYCLE_CHANGED, handlers.open_cycle),
             _listen(topics.HOUSEHOLD_REGISTERED, partial(handlers.score, office)),
-            _listen(topics.HOUSEHOLD_EXITED, handlers.leave),
+            _listen(topics.HOUSEHOLD_EXITED, partial(handlers.leave, office)),
             _listen(topics.CONDITION_REPORTED, partial(handlers.report, office)),
         ],
         router=router,
@@ -77,15 +85,9 @@ def service(settings: EligibilitySettings) -> Service:
 
 
 def _listen(topic: Topic, handler: Handler) -> Subscription:
-    decode = partial(_decode, topic.contract)
+    decode = partial(wire.decode, topic.contract)
     holds = not topic.compacted
     return Subscription(topic.name, decode, handler, topic.contract, holds=holds, compacted=topic.compacted)
-
-
-def _decode(
-    contract: type[Contract], topic: str, key: bytes | None, value: bytes | None, headers: wire.Headers
-) -> wire.Received[Contract]:
-    return wire.decode(contract, topic, key, value, headers)
 
 
 if __name__ == "__main__":

@@ -12,10 +12,11 @@ from postbox import outbox
 from postbox.errors import handling_of, reason_of
 from postbox.message import Connection
 from postbox.service import Service
-from services.eligibility import events, milestones, store, store_calendar
+from services.eligibility import milestones, store, store_calendar
+from services.eligibility.due import due
 from services.eligibility.grounds import Registration
 from services.eligibility.handlers import Office
-from services.eligibility.households import PHNOM_PENH, Desk, Household, due, score_again
+from services.eligibility.households import PHNOM_PENH, Desk, Household, score_again
 from services.eligibility.milestones import Reached
 from services.eligibility.store_calendar import Run
 from vault import keyring
@@ -70,7 +71,7 @@ async def reach_chunk(office: Office, db: Connection, most: int, now: datetime) 
     finished_at = now if len(found) < most else None
     await store_calendar.go_on(db, turn, (len(found), len(done.reached), rescored), finished_at)
     told = [_record(each, kept, keys, now) for each, kept in done.reached]
-    await outbox.write(db, LANE, [*told, *events.of_households(done.changed, keys, now)])
+    await outbox.write(db, LANE, [*told, *office.told(done.changed, keys, now)])
     return turn
 
 

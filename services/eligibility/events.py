@@ -6,7 +6,7 @@ from datetime import datetime
 from contracts.eligibility import EligibilityScored, ProgrammeDecision, SensitiveDecisions
 from contracts.sealed import Sealed
 from contracts.topics import ELIGIBILITY_SCORED
-from contracts.wire import Record, dump, emit, event_id
+from contracts.wire import Record, dump, emit
 from services.eligibility.households import Household, Scored
 from vault.sealing import Keys
 
@@ -21,7 +21,7 @@ def of_households(households: Iterable[Household], keys: Keys, now: datetime) ->
 
 
 def _scored(scored: Scored, keys: Keys, now: datetime) -> Record:
-    known_as = event_id(ELIGIBILITY_SCORED, scored.household_id, scored.sequence)
+    known_as = scored.event_id
     registration = scored.registration
     key_id = registration.payee.key_id
     blob = keys.seal(key_id, scored.payee, event_id=known_as, event_type=ELIGIBILITY_SCORED.name)

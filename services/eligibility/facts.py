@@ -72,6 +72,8 @@ _REPORTS = "`condition.reported.v1`"
 _VISITS = Fact("visits in the month of the reference date, or first reported in it", _REPORTS)
 _OF_PERSON = Fact("visits of this person in that month; a child's are reported under the child", _REPORTS)
 _BEFORE = Fact("visits of this person in earlier months, since her last delivery; of one pregnancy", _REPORTS)
+_POOR = "likelihood, in percent, of living below the national poverty line"
+_SCORECARD = "scorecard `ppi-2020`, by `commune`, `members`, `dwelling`, `assets`"
 _SCHOOLS = "`none`, `primary`, `lower_secondary`, `upper_secondary`"
 
 
@@ -119,6 +121,8 @@ class Circumstances(NamedTuple):
     deliveries: Annotated[int, Fact("babies delivered, counted like visits", _REPORTS)] = 0
     postnatal_visits: Annotated[int, _VISITS] = 0
     vaccination_visits: Annotated[int, _VISITS] = 0
+    ppi_2020_low: Annotated[int, Fact(f"the lowest possible {_POOR}", _SCORECARD)] = 0
+    ppi_2020_high: Annotated[int, Fact(f"the highest possible {_POOR}", _SCORECARD)] = 100
 
 
 class Facts(NamedTuple):

@@ -58,13 +58,15 @@ class SealedAppeal(NamedTuple):
 class Known(NamedTuple):
     """What a household's decisions rest on, opened; reports and appeals in the order of their numbers.
 
-    `shocks` are those of its commune, on whichever days.
+    `shocks` are those of its commune, on whichever days. `persons` are what `people` was read from, for who
+    asks for more of them.
     """
 
     people: People
     reports: tuple[ConditionReport, ...] = ()
     appeals: tuple[Appeal, ...] = ()
     shocks: tuple[Shock, ...] = ()
+    persons: bytes = b""
 
 
 class Placed(Protocol):
@@ -98,6 +100,7 @@ def opened(
             for each, plain in zip(appealed, rulings, strict=True)
             if plain is not None
         ),
+        persons=persons,
     )
 
 
@@ -116,7 +119,14 @@ def decide(
         ]
     judgements = tuple(judgements)
     days = {each.occasion.as_of for each in judgements}
-    return panel.decide(judgements, {day: facts_on(day, registration, known) for day in days})
+    facts = {day: facts_on(day, registration, known) for day in days}
+    if panel.asks_poverty:
+        assert panel.poverty is not None
+        facts = {
+            day: panel.poverty.told(each, known.persons, registration.commune, day)
+            for day, each in facts.items()
+        }
+    return panel.decide(judgements, facts)
 
 
 def facts_on(day: date, registration: Placed, known: Known) -> Facts:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 
 from contracts.condition import ConditionReported
@@ -13,10 +14,13 @@ from postbox import parking
 from postbox.message import Batch, Connection
 from services.eligibility import cycles, events, households, store, store_told
 from services.eligibility.grounds import Open
-from services.eligibility.households import Desk
+from services.eligibility.households import Desk, Household
 from services.eligibility.milestones import Notice
+from services.eligibility.ministries import Ministries
 from services.eligibility.packages import Panel
 from services.eligibility.programmes import Programme
+from services.eligibility.referrals import Services
+from services.eligibility.referring import Referrer
 from services.eligibility.scorecards import Scorecard
 from services.eligibility.store import Terms
 from vault import keyring
@@ -27,12 +31,17 @@ from vault.sealing import Keys
 
 @dataclass(frozen=True)
 class Office:
-    """What eligibility works with: programmes, scorecards, and the key that opens what is sealed."""
+    """What eligibility works with: programmes, scorecards, and the key that opens what is sealed.
+
+    `ministries` can be written to, of `services`; without one, services are offered and nobody is told.
+    """
 
     master: MasterKey
     panel: Panel
     scorecards: Mapping[str, Scorecard]
     notice: Notice = field(default_factory=Notice)
+    services: Services = field(default_factory=Services)
+    ministries: Ministries | None = None
 
     @property
     def programmes(self) -> Collection[Programme]:
@@ -41,7 +50,21 @@ class Office:
 
     def desk(self, terms: Terms, keys: Keys) -> Desk:
         """Scores under these terms what these keys open."""
-        return Desk(self.panel, terms.cycles, opener(keys), self.notice, terms.shocks)
+        referrer = Referrer(self.services, keys.mark)
+        return Desk(self.panel, terms.cycles, opener(keys), self.notice, terms.shocks, referrer)
+
+    def told(self, changed: Sequence[Household], keys: Keys, now: datetime) -> list[Record]:
+        """What was decided of households, and what their ministries are told."""
+        return [*events.of_households(changed, keys, now), *self.letters(changed, now)]
+
+    def letters(self, changed: Sequence[Household], now: datetime) -> list[Record]:
+        """What ministries are told of households, in order, under one key agreement with each of them."""
+        told = [letter for each in changed for letter in each.letters]
+        if not told:
+            return []
+        assert self.ministries is not None
+        mailing = self.ministries.mailing()
+        return [mailing.record(letter, now) for letter in told]
 
 
 async def keep_keys(batch: Batch[Received[HouseholdKey]], db: Connection) -> Sequence[Record]:
@@ -67,7 +90,7 @@ async def score(
     before = await store.load(db, batch.keys)
     changed = batch.fold(before, partial(households.register, office.desk(terms, keys)))
     await store.save(db, changed, batch.now)
-    return events.of_households(changed, keys, batch.now)
+    return office.told(changed, keys, batch.now)
 
 
 async def report(
@@ -83,14 +106,15 @@ async def report(
     keys = await keyring.load(db, office.master, (part.key_id for part in sealed))
     changed = batch.fold(before, partial(households.report, office.desk(terms, keys)))
     await store.save(db, changed, batch.now)
-    return events.of_households(changed, keys, batch.now)
+    return office.told(changed, keys, batch.now)
 
 
-async def leave(batch: Batch[Received[HouseholdExited]], db: Connection) -> Sequence[Record]:
+async def leave(office: Office, batch: Batch[Received[HouseholdExited]], db: Connection) -> Sequence[Record]:
     """Take in exits: these households are scored no more, unless they are registered again."""
-    changed = batch.fold(await store.load(db, batch.keys), households.leave)
+    leaving = partial(households.leave, office.services.recipients)
+    changed = batch.fold(await store.load(db, batch.keys), leaving)
     await store.save(db, changed, batch.now)
-    return ()
+    return office.letters(changed, batch.now)
 
 
 async def open_cycle(batch: Batch[Received[CycleChanged]], db: Connection) -> Sequence[Record]:

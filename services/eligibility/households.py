@@ -1,6 +1,6 @@
 """A household as eligibility knows it: its latest event sealed, and the decisions made of it. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from enum import StrEnum
@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 from contracts.condition import ConditionKind, ConditionReport, ConditionReported
 from contracts.eligibility import Outcome, ProgrammeDecision
-from contracts.household import AreaType, HouseholdExited, HouseholdRegistered, Level
-from contracts.topics import CONDITION_REPORTED, HOUSEHOLD_REGISTERED
-from contracts.wire import Cause, Received, load
+from contracts.household import AreaType, HouseholdExited, HouseholdRegistered, Level, Purpose
+from contracts.topics import CONDITION_REPORTED, ELIGIBILITY_SCORED, HOUSEHOLD_REGISTERED
+from contracts.wire import Cause, Received, event_id, load
 from postbox.errors import Park
-from services.eligibility import milestones
+from services.eligibility import milestones, referring
 from services.eligibility.conditions import UnknownKind
 from services.eligibility.cycles import Cycle, Misplaced, governing
 from services.eligibility.facts import People
@@ -27,8 +27,9 @@ from services.eligibility.grounds import (
     decide,
     opened,
 )
-from services.eligibility.milestones import Milestone, Notice
+from services.eligibility.milestones import Notice
 from services.eligibility.packages import Judgement, Panel
+from services.eligibility.referring import NOBODY, Referred, Referrer, Told
 from services.eligibility.scoring import Occasion
 from services.eligibility.shocks import Shock, held
 
@@ -71,6 +72,11 @@ class Scored(NamedTuple):
     catalogue: str
     shocks: tuple[str, ...]
 
+    @property
+    def event_id(self) -> str:
+        """The id of the event that tells it."""
+        return event_id(ELIGIBILITY_SCORED, self.household_id, self.sequence)
+
 
 class Household(NamedTuple):
     """What eligibility knows; `sequence` counts its scorings, `basis` names what the last one rests on.
@@ -81,6 +87,9 @@ class Household(NamedTuple):
 
     `arrived` is the event that this batch brought, `kept` the one before it where it was loaded, `scored` are
     this batch's scorings, and `heard` its condition reports.
+
+    `referrals` counts what ministries were told of it, `referred` are those that stand, `letters` what this
+    batch tells.
     """
 
     household_id: str
@@ -100,6 +109,9 @@ class Household(NamedTuple):
     reported: tuple[SealedReport, ...] = ()
     appealed: tuple[SealedAppeal, ...] = ()
     heard: tuple[SealedReport, ...] = ()
+    referrals: int = 0
+    referred: tuple[Referred, ...] = ()
+    letters: tuple[Told, ...] = ()
     arrived: Registration | None = None
     scored: tuple[Scored, ...] = ()
 
@@ -117,6 +129,16 @@ class Household(NamedTuple):
         """Judged as of this day, where it was not as of a later one."""
         return self._replace(judged_on=max(self.judged_on or day, day))
 
+    def telling(self, told: Sequence[Told]) -> "Household":
+        """With what ministries are told of it now."""
+        if not told:
+            return self
+        return self._replace(
+            referrals=told[-1].number,
+            referred=referring.standing_after(self.referred, told),
+            letters=(*self.letters, *told),
+        )
+
 
 @dataclass(frozen=True)
 class Desk:
@@ -127,6 +149,12 @@ class Desk:
     open_sealed: Open
     notice: Notice = NOTICE
     shocks: Sequence[Shock] = ()
+    referrer: Referrer = NOBODY
+
+    @cached_property
+    def birthdays(self) -> tuple[int, ...]:
+        """The ages on whose birthday a programme or a service may come out otherwise."""
+        return tuple(sorted({*self.panel.birthdays, *self.referrer.services.birthdays}))
 
     def opened(self, household: "Household", kept: Registration) -> Known | None:
         """What the household's decisions rest on; None where its persons' key was destroyed."""
@@ -192,15 +220,22 @@ def register(
     return _score(desk, known, registration, cause)
 
 
-def leave(household: Household | None, exited: Received[HouseholdExited]) -> Household | None:
-    """Take in an exit: revisions at or below it are scored no more. None for one that is not newer."""
+def leave(
+    recipients: Container[str], household: Household | None, exited: Received[HouseholdExited]
+) -> Household | None:
+    """Take in an exit: revisions at or below it are scored no more, and what those `recipients` were told is
+    withdrawn. None for one that is not newer."""
     said = exited.data
     if exited.key != said.household_id:
         raise Misplaced
     known = household or Household(said.household_id)
     if said.revision <= known.exit_revision:
         return None
-    return known._replace(exit_revision=said.revision)
+    known = known._replace(exit_revision=said.revision)
+    void = [each for each in known.referred if each.recipient in recipients] if known.has_left else []
+    cause = Cause(exited.id, exited.correlation_id, exited.traceparent)
+    about = referring.About(known.household_id, said.revision, known.referrals, None, cause)
+    return known.telling(list(referring.withdraw(about, void)))
 
 
 def report(
@@ -250,25 +285,6 @@ def score_again(
     return _score(desk, household, registration, cause)
 
 
-class Due(NamedTuple):
-    """A household's milestones due by a day, in order, and the day of the next one after it."""
-
-    milestones: tuple[Milestone, ...]
-    next_on: date | None
-
-
-def due(desk: Desk, household: Household, kept: Registration, day: date) -> Due:
-    """What is due of a household by a day and was not reached before; nothing for one that left or is
-    forgotten."""
-    known = None if household.has_left else desk.opened(household, kept)
-    if known is None or kept.due_on is None:
-        return Due((), None)
-    before = max(kept.due_on - timedelta(days=1), household.registered_on)
-    ahead = milestones.ahead(known.people, household.registered_on, before, desk.panel.birthdays, desk.notice)
-    later = (each.day for each in ahead if each.day > day)
-    return Due(tuple(dict.fromkeys(each for each in ahead if each.day <= day)), next(later, None))
-
-
 def entitled(desk: Desk, household: Household, registration: Registration, known: Known) -> tuple[str, ...]:
     """Ids of the programmes that entitle a household by what is known now, sensitive ones among them."""
     made = decide(desk.panel, judge(desk, household), household.revision, registration, known)
@@ -310,7 +326,22 @@ def _score(desk: Desk, household: Household, registration: Registration, cause: 
         judged_on=judged_on,
         arrived=_with_due_on(desk, household, known.people),
         scored=(*household.scored, scored),
+    ).telling(_letters(desk, household, scored, known))
+
+
+def _letters(desk: Desk, household: Household, scored: Scored, known: Known) -> Sequence[Told]:
+    """What ministries are to be told with a scoring; most households are asked no further."""
+    if not household.referred and Purpose.REFERRAL not in known.people.consents:
+        return ()
+    decision_id = scored.event_id
+    cause = Cause(decision_id, scored.cause.correlation_id, scored.cause.traceparent)
+    about = referring.About(
+        household.household_id, household.revision, household.referrals, decision_id, cause
     )
+    case = referring.Case(
+        about, scored.judged_on, scored.registration, known, scored.payee, household.referred
+    )
+    return referring.refer(desk.referrer, case)
 
 
 def _with_due_on(desk: Desk, household: Household, people: People) -> Registration | None:
@@ -318,7 +349,7 @@ def _with_due_on(desk: Desk, household: Household, people: People) -> Registrati
     if arrived is None:
         return None
     on = household.registered_on
-    return arrived._replace(due_on=milestones.next_day(people, on, on, desk.panel.birthdays, desk.notice))
+    return arrived._replace(due_on=milestones.next_day(people, on, on, desk.birthdays, desk.notice))
 
 
 def judge(desk: Desk, household: Household) -> tuple[Judgement, ...]:

@@ -7,7 +7,7 @@ from postbox import outbox
 from postbox.errors import handling_of, reason_of
 from postbox.message import Connection
 from postbox.service import Service
-from services.eligibility import coverage, events, store, store_coverage
+from services.eligibility import coverage, store, store_coverage
 from services.eligibility.coverage import Reach
 from services.eligibility.grounds import Registration, facts_on
 from services.eligibility.handlers import Office
@@ -49,7 +49,7 @@ async def score_chunk(office: Office, db: Connection, most: int) -> Turn | None:
     done = now if len(found) < most else None
     told = sum(len(each.scored) for each in changed)
     await store.go_on(db, turn, [each.household_id for each, _ in found], told, done)
-    await outbox.write(db, _lane(turn), events.of_households(changed, keys, now))
+    await outbox.write(db, _lane(turn), office.told(changed, keys, now))
     return turn
 
 

@@ -6,13 +6,17 @@ from itertools import zip_longest
 from pathlib import Path
 
 from postbox.service import Service
-from services.eligibility import store_library
+from services.eligibility import packages, programmes, referral_files, referrals, store_library
 from services.eligibility.handlers import Office
+from services.eligibility.ministries import Ministries
 from services.eligibility.packages import Panel
+from services.eligibility.poverty import Poverty
 from services.eligibility.programmes import Programme, parse
 from services.eligibility.reading import FileRefused
+from services.eligibility.referrals import Services
 from services.eligibility.scorecards import Scorecard, catalogue
 from services.eligibility.store_library import Archived
+from vault import jose
 
 
 async def keep(office: Office, service: Service) -> None:
@@ -46,10 +50,37 @@ def refusal(programme: Programme, before: Archived) -> str:
     )
 
 
-def panel_of(files: Mapping[str, bytes]) -> Panel:
+def panel_of(files: Mapping[str, bytes], poverty: Poverty | None) -> Panel:
     """The programmes of a catalogue, by the names and bytes of their files; examples are not run again."""
     found = [parse(name, content) for name, content in sorted(files.items())]
-    return Panel({each.id: each for each in found})
+    return Panel({each.id: each for each in found}, poverty)
+
+
+def read_programmes(folder: Path) -> Mapping[str, Programme]:
+    """The programmes of a folder, by id, each with its worked examples checked. Raises `FileRefused`."""
+    found = programmes.catalogue({path.name: path.read_bytes() for path in sorted(folder.glob("*.yaml"))})
+    packages.check_examples(Panel(found))
+    return found
+
+
+def services(folder: Path, recipients: frozenset[str], poverty: Poverty) -> Services:
+    """The services of a folder, each with its worked examples checked. Raises `FileRefused`."""
+    found = referral_files.catalogue({path.name: path.read_bytes() for path in folder.glob("*.yaml")})
+    referrals.check_examples(found.values())
+    return Services(found, recipients, poverty)
+
+
+def ministries(signing_key: Path | None, keys: Mapping[str, Path]) -> Ministries | None:
+    """Who can be written to, by name and key file; nobody where there is no key to sign with.
+
+    Raises `ValueError` for a key of another kind.
+    """
+    if signing_key is None:
+        if keys:
+            raise ValueError("ministries are written to with a signature: set TONLE_SIGNING_KEY_FILE, too")
+        return None
+    encrypt_to = {name: jose.read_key(path, "X25519") for name, path in keys.items()}
+    return Ministries(jose.read_key(signing_key, "Ed25519"), encrypt_to)
 
 
 def scorecards(folder: Path) -> Mapping[str, Scorecard]:

@@ -1,16 +1,16 @@
 """Days that matter to a household: birthdays that programmes ask for, its card, its recertification. Pure."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from contracts.milestone import MilestoneKind, MilestoneReached
 from contracts.sealed import Sealed
 from contracts.topics import MILESTONE_REACHED
 from contracts.wire import Cause, Record, emit, event_id
+from services.eligibility.compiling import Counted
 from services.eligibility.facts import People
-from services.eligibility.programmes import Programme
 from vault.sealing import Keys
 
 _COMPARED = re.compile(r"\bage\s*(<=|>=|<|>|==|!=)\s*(\d+)")
@@ -35,14 +35,21 @@ class Milestone(NamedTuple):
     due_on: date | None = None
 
 
-def birthdays_that_matter(programmes: Iterable[Programme]) -> tuple[int, ...]:
-    """The ages on whose birthday a programme may decide otherwise; being born (0) is one.
+class Asking(Protocol):
+    """A file that counts persons, by group."""
+
+    @property
+    def persons(self) -> Mapping[str, Counted]: ...
+
+
+def birthdays_that_matter(files: Iterable[Asking]) -> tuple[int, ...]:
+    """The ages on whose birthday a file may come out otherwise; being born (0) is one.
 
     Of a rule that asks for age in another way than by comparing it to a number, every birthday is.
     """
     ages = {0}
-    for programme in programmes:
-        for rule in (rule for group in programme.persons.values() for rule in group.rules):
+    for each in files:
+        for rule in (rule for group in each.persons.values() for rule in group.rules):
             compared = _COMPARED.findall(rule.text)
             if len(compared) < len(_AGE.findall(rule.text)):
                 ages.update(_EVERY_BIRTHDAY)

@@ -13,6 +13,7 @@ from services.eligibility.census import Census, Tally
 from services.eligibility.documents import Example
 from services.eligibility.facts import Facts
 from services.eligibility.milestones import birthdays_that_matter
+from services.eligibility.poverty import Poverty, asked_by
 from services.eligibility.programmes import Programme, reachable
 from services.eligibility.reading import FileRefused
 from services.eligibility.scoring import Occasion, answer
@@ -31,9 +32,10 @@ class Judgement(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Panel:
-    """Programmes decided together, by id."""
+    """Programmes decided together, by id; `poverty` scores for those that ask how likely it is."""
 
     programmes: Mapping[str, Programme]
+    poverty: Poverty | None = None
 
     @cached_property
     def sensitive(self) -> frozenset[str]:
@@ -51,6 +53,11 @@ class Panel:
     def birthdays(self) -> tuple[int, ...]:
         """The ages on whose birthday one of them may decide otherwise."""
         return birthdays_that_matter(self.programmes.values())
+
+    @cached_property
+    def asks_poverty(self) -> bool:
+        """Whether one of them asks how likely a household is poor."""
+        return any(asked_by(each.reads) for each in self.programmes.values())
 
     @lru_cache(maxsize=512)  # noqa: B019 - a process has one panel
     def in_force(self, on: date) -> frozenset[str]:

@@ -7,11 +7,12 @@ from datetime import date
 from functools import cached_property, lru_cache
 from operator import itemgetter
 
-from services.eligibility import documents, expressions, reading
+from services.eligibility import reading
+from services.eligibility.compiling import Compiler, Counted
 from services.eligibility.documents import Document, Version
-from services.eligibility.expressions import Expression, Miswritten, Value
-from services.eligibility.facts import CIRCUMSTANCES, PERSON, Circumstances, Person, Vocabulary
-from services.eligibility.reading import FileRefused, Place, Source
+from services.eligibility.expressions import Expression, Value
+from services.eligibility.facts import CIRCUMSTANCES, Circumstances, Person
+from services.eligibility.reading import FileRefused, Source
 
 PERSONS_REMEMBERED = 16_384
 
@@ -20,19 +21,6 @@ Rates = Mapping[str, int]
 
 RateTable = Mapping[tuple[str, str], Rates]
 """(area, level) -> rates."""
-
-
-@dataclass(frozen=True)
-class Counted:
-    """Which members a programme pays for; `rules` are conditions, or one that says how often."""
-
-    rules: tuple[Expression, ...]
-    once: bool
-
-    def count(self, person: Mapping[str, Value]) -> int:
-        """How often a person counts, from facts by name."""
-        hits = sum(int(rule.value(person)) for rule in self.rules)
-        return min(hits, 1) if self.once else hits
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,59 +115,21 @@ def parse(file: str, content: bytes) -> Programme:
     missing = tuple(_missing(source))
     if missing and not document.draft:
         raise FileRefused("\n".join((*missing, f"{file}: or keep it a draft: write `draft: true`")))
-    compiler = _Compiler(source)
-    vocabulary = CIRCUMSTANCES | dict.fromkeys(document.persons, int)
+    compiler = Compiler(source.at, document.persons)
     programme = Programme(
         document,
         content,
         hashlib.sha256(content).hexdigest(),
         missing,
-        persons={name: compiler.group(name, group) for name, group in document.persons.items()},
-        conditions={
-            each.reason: compiler.compile(each.holds, vocabulary, bool, ("conditions", at, "holds"))
-            for at, each in enumerate(document.conditions)
-        },
+        persons=compiler.groups(document.persons),
+        conditions=compiler.conditions(document.conditions),
         counts={
-            name: compiler.compile(line.count, vocabulary, int, ("lines", name, "count"))
+            name: compiler.compile(line.count, compiler.vocabulary, int, ("lines", name, "count"))
             for name, line in document.lines.items()
         },
     )
     compiler.finish()
     return programme
-
-
-class _Compiler:
-    """Compiles a file's expressions, and refuses the file once for all that are miswritten."""
-
-    def __init__(self, source: Source[Document]) -> None:
-        self._source = source
-        self._refused = [
-            f"{source.at(('persons', name))}: {name} is a fact already; call those counted otherwise"
-            for name in source.document.persons
-            if name in CIRCUMSTANCES
-        ]
-
-    def group(self, name: str, group: documents.Counted) -> Counted:
-        if group.sum is not None:
-            return Counted((self.compile(group.sum, PERSON, int, ("persons", name, "sum")),), once=False)
-        rules = (
-            self.compile(text, PERSON, bool, ("persons", name, "any_of", at))
-            for at, text in enumerate(group.any_of)
-        )
-        return Counted(tuple(rules), once=group.counts == "each_person_once")
-
-    def compile(self, text: str, vocabulary: Vocabulary, gives: type, place: Place) -> Expression:
-        try:
-            return expressions.written(text, vocabulary, gives)
-        except Miswritten as error:
-            where = ".".join(map(str, place))
-            remedy = "correct it; `docs/facts.md` lists the facts"
-            self._refused.append(f"{self._source.at(place)}: {where}: {error}; {remedy}")
-            return expressions.written("0" if gives is int else "false", vocabulary, gives)
-
-    def finish(self) -> None:
-        if self._refused:
-            raise FileRefused("\n".join(self._refused))
 
 
 def catalogue(files: Mapping[str, bytes]) -> dict[str, Programme]:

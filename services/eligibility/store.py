@@ -9,7 +9,7 @@ from pydantic_core import to_json
 
 from contracts.shock import ShockKind
 from postbox.message import Connection
-from services.eligibility import store_told
+from services.eligibility import store_referrals, store_told
 from services.eligibility.cycles import Caseload, Cycle
 from services.eligibility.grounds import Registration
 from services.eligibility.households import Household, Scored
@@ -22,7 +22,7 @@ _TERMS_LOCK = 0x546F6E6C65
 
 WITH_REGISTRATION = """
     select h.household_id, h.revision, h.exit_revision, h.registered_at, h.sequence, h.standing, h.riel,
-        h.in_cycle, h.basis, h.reports, h.appeals, h.judged_on,
+        h.in_cycle, h.basis, h.reports, h.appeals, h.judged_on, h.referrals,
         r.event_id, r.commune, r.area_type, r.level, r.person_key_id, r.persons,
         r.payee_key_id, r.payee, r.correlation_id, r.traceparent, r.due_on
     from household h join registration r using (household_id)
@@ -99,7 +99,7 @@ async def load(db: Connection, household_ids: Sequence[str]) -> dict[str, Househ
     rows = await db.fetch(
         """
         select household_id, revision, exit_revision, registered_at, sequence, standing, riel, in_cycle,
-            basis, reports, appeals, judged_on
+            basis, reports, appeals, judged_on, referrals
         from household where household_id = any($1) order by household_id for update
         """,
         household_ids,
@@ -109,10 +109,11 @@ async def load(db: Connection, household_ids: Sequence[str]) -> dict[str, Househ
 
 
 async def save(db: Connection, households: Sequence[Household], now: datetime) -> None:
-    """Write households (sorted, each once), the events that brought them, and the decisions just made."""
+    """Write households (sorted, each once), the events that brought them, and what was just decided."""
     await _insert(db, [each for each in households if each.is_new])
     await _update(db, [each for each in households if not each.is_new])
     await store_told.add_reports(db, households)
+    await store_referrals.save(db, (told for each in households for told in each.letters), now)
     await _insert_decisions(db, [scored for each in households for scored in each.scored], now)
 
 
@@ -279,7 +280,7 @@ def shock_of(row: asyncpg.Record) -> Shock:
 
 _HOUSEHOLD_COLUMNS = (
     *("household_id", "revision", "exit_revision", "registered_at", "sequence", "standing", "riel"),
-    *("in_cycle", "basis", "reports", "appeals", "judged_on"),
+    *("in_cycle", "basis", "reports", "appeals", "judged_on", "referrals"),
 )
 _REGISTRATION_COLUMNS = (
     *("household_id", "event_id", "commune", "area_type", "level", "person_key_id", "persons"),
@@ -307,10 +308,11 @@ async def _update(db: Connection, households: Sequence[Household]) -> None:
             update household h set revision = t.revision, exit_revision = t.exit_revision,
                 registered_at = t.registered_at, sequence = t.sequence, standing = t.standing, riel = t.riel,
                 in_cycle = t.in_cycle, basis = t.basis, reports = t.reports, appeals = t.appeals,
-                judged_on = t.judged_on
+                judged_on = t.judged_on, referrals = t.referrals
             from unnest($1::text[], $2::bigint[], $3::bigint[], $4::timestamptz[], $5::bigint[], $6::text[],
                     $7::bigint[], $8::boolean[], $9::text[],
-                    $10::bigint[], $11::bigint[], $12::date[]) as t({", ".join(_HOUSEHOLD_COLUMNS)})
+                    $10::bigint[], $11::bigint[], $12::date[],
+                    $13::bigint[]) as t({", ".join(_HOUSEHOLD_COLUMNS)})
             where h.household_id = t.household_id
             """,  # noqa: S608 - constants
             *zip(*map(_row, households), strict=True),
@@ -322,7 +324,7 @@ def _row(each: Household) -> tuple[object, ...]:
     return (
         *(each.household_id, each.revision, each.exit_revision, each.registered_at, each.sequence),
         *(each.standing, each.riel, each.in_cycle, each.basis),
-        *(each.reports, each.appeals, each.judged_on),
+        *(each.reports, each.appeals, each.judged_on, each.referrals),
     )
 
 

@@ -8,6 +8,7 @@ from contracts.appeal import Verdict
 from contracts.household import AreaType, Level
 from contracts.sealed import Sealed
 from postbox.message import Connection
+from services.eligibility import store_referrals
 from services.eligibility.grounds import Registration, SealedAppeal, SealedReport
 from services.eligibility.households import Household, Standing
 
@@ -15,15 +16,18 @@ _REPORT_COLUMNS = ("household_id", "number", "event_id", "key_id", "report")
 
 
 async def with_told(db: Connection, households: Sequence[Household]) -> list[Household]:
-    """The households with the reports and decided appeals that are kept of them; most have none."""
+    """The households with the reports, decided appeals and referrals kept of them; most have none."""
     reported = sorted(each.household_id for each in households if each.reports)
     appealed = sorted(each.household_id for each in households if each.appeals)
+    referring = sorted(each.household_id for each in households if each.referrals)
     reports = await _reports(db, reported) if reported else {}
     appeals = await _appeals(db, appealed) if appealed else {}
+    referred = await store_referrals.standing(db, referring) if referring else {}
     return [
         each._replace(
             reported=tuple(reports.get(each.household_id, ())),
             appealed=tuple(appeals.get(each.household_id, ())),
+            referred=referred.get(each.household_id, ()),
         )
         for each in households
     ]
@@ -98,6 +102,7 @@ def household_of(row: asyncpg.Record) -> Household:
         reports=row["reports"],
         appeals=row["appeals"],
         judged_on=row["judged_on"],
+        referrals=row["referrals"],
         is_new=False,
     )
 

@@ -59,6 +59,7 @@ from contracts.sealed import Sealed
 from contracts.sms import SmsEncoding, SmsSent, SmsStatus, SmsUpdated
 from contracts.topics import TOPICS, Topic, partner_instruction, partner_report
 from tests.contracts.examples_of_answers import MESSAGE_TEXT, answered
+from tests.contracts.examples_of_referrals import referred
 from tests.contracts.examples_of_shocks import SHOCKS
 from tests.contracts.sealed_examples import (
     APPEAL,
@@ -303,6 +304,7 @@ FULL: dict[str, Contract] = {
     SEALED_REPORT: REPORTED,
     SEALED_RULING: RULING,
     SEALED_MESSAGE: MESSAGE_TEXT,
+    **referred(HOUSEHOLD, DECISION),
     **answered(HOUSEHOLD, seal),
 }
 

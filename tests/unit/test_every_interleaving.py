@@ -150,7 +150,7 @@ class Services:
         self._keep_scored(batch.fold(self.scored, partial(households.report, self._office())))
 
     def leave(self, batch: Batch[Heard]) -> None:
-        self._keep_scored(batch.fold(self.scored, households.leave))  # type: ignore[arg-type]
+        self._keep_scored(batch.fold(self.scored, partial(households.leave, samples.MINISTRIES)))
 
     def score(self, batch: Batch[Heard]) -> None:
         at = self._desk()

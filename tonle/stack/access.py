@@ -5,7 +5,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from contracts import topics
-from tonle.stack.topics import PARTNERS, SERVICES, flow
+from tonle.stack.topics import MINISTRIES, PARTNERS, SERVICES, flow
 
 ADMIN = "admin"  # may do everything; the broker itself, the stack, and nobody else
 AUDITOR = "auditor"  # reads every topic; `tonle topics` and `tonle check`
@@ -41,9 +41,14 @@ def partner(name: str) -> str:
     return f"partner-{name}"
 
 
+def ministry(name: str) -> str:
+    """The user that a ministry is, which households are referred to."""
+    return f"{topics.MINISTRY}-{name}"
+
+
 def users(partners: Sequence[str] = PARTNERS) -> tuple[str, ...]:
     """Everybody the broker lets in."""
-    return (ADMIN, AUDITOR, *SERVICES, *map(partner, partners))
+    return (ADMIN, AUDITOR, *SERVICES, *map(partner, partners), *map(ministry, MINISTRIES))
 
 
 def rules(prefix: str, partners: Sequence[str] = PARTNERS) -> frozenset[Rule]:
@@ -51,15 +56,17 @@ def rules(prefix: str, partners: Sequence[str] = PARTNERS) -> frozenset[Rule]:
 
     A service also writes its own dead letters. The auditor reads all and writes nothing.
     """
-    known = {name: partner(name) for name in partners} | {name: name for name in SERVICES}
+    known: dict[str, tuple[str, ...]] = {topics.MINISTRY: tuple(map(ministry, MINISTRIES))}
+    known.update({name: (partner(name),) for name in partners})
+    known.update({name: (name,) for name in SERVICES})
     found = set()
     for topic in flow(partners):
         name = prefix + topic.name
-        found.add(Rule(known[topic.producer], Operation.WRITE, Resource.TOPIC, name))
+        found |= {Rule(user, Operation.WRITE, Resource.TOPIC, name) for user in known[topic.producer]}
         found.add(Rule(AUDITOR, Operation.READ, Resource.TOPIC, name))
         for consumer in topic.consumers:
-            found.add(Rule(known[consumer], Operation.READ, Resource.TOPIC, name))
-            if consumer in SERVICES:  # a partner needs no group
+            found |= {Rule(user, Operation.READ, Resource.TOPIC, name) for user in known[consumer]}
+            if consumer in SERVICES:  # a partner or ministry needs no group
                 found.add(Rule(consumer, Operation.READ, Resource.GROUP, prefix + consumer))
     for service in SERVICES:
         name = prefix + topics.dead_letter(service)

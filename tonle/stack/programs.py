@@ -10,7 +10,7 @@ from typing import Literal
 
 from tonle.stack import access
 from tonle.stack.secrets import Secrets
-from tonle.stack.topics import BANKS, PARTNERS, SERVICES
+from tonle.stack.topics import BANKS, MINISTRIES, PARTNERS, SERVICES
 
 GATEWAY_USER = "tonle"
 SMS_SENDER = "Tonle"  # says nothing of the household to whoever shares the phone
@@ -77,7 +77,7 @@ def _broker(place: Place, user: str) -> dict[str, str]:
 
 
 def _service(name: str) -> Callable[[Place], Mapping[str, str]]:
-    own = {"payments": _payments, "notifications": _notifications}.get(name)
+    own = {"eligibility": _eligibility, "payments": _payments, "notifications": _notifications}.get(name)
 
     def environment(place: Place) -> Mapping[str, str]:
         return {
@@ -91,6 +91,14 @@ def _service(name: str) -> Callable[[Place], Mapping[str, str]]:
         }
 
     return environment
+
+
+def _eligibility(place: Place) -> dict[str, str]:
+    keys = {name: str(place.secrets.public_jwk(access.ministry(name))) for name in MINISTRIES}
+    return {
+        "TONLE_MINISTRIES": json.dumps(keys),
+        "TONLE_SIGNING_KEY_FILE": str(place.secrets.jwk("eligibility")),
+    }
 
 
 def _payments(place: Place) -> dict[str, str]:

@@ -12,7 +12,7 @@ from joserfc.jwk import OKPKey
 
 from postbox.broker import Broker
 from tonle.stack import access
-from tonle.stack.topics import BANKS
+from tonle.stack.topics import BANKS, MINISTRIES
 
 Curve = Literal["Ed25519", "X25519"]
 
@@ -49,7 +49,8 @@ class Secrets:
         return self.folder / "gateway-callback.secret"
 
     def jwk(self, name: str) -> Path:
-        """A private key: `payments`, `<partner>-sign` or `<partner>-encrypt` (of a bank: ours)."""
+        """A private key: `payments`, `eligibility`, `ministry-<name>`, `<partner>-sign`,
+        `<partner>-encrypt` (of a bank: ours)."""
         return self.folder / f"{name}.jwk"
 
     def public_jwk(self, name: str) -> Path:
@@ -101,6 +102,9 @@ def ensure(folder: Path, *, roles: Sequence[str], partners: Sequence[str]) -> Se
         _key_pair(found, f"{partner}-encrypt", "X25519")
     for bank in BANKS:
         _key_pair(found, f"{bank}-encrypt", "X25519")
+    _key_pair(found, "eligibility", "Ed25519")
+    for name in MINISTRIES:
+        _key_pair(found, access.ministry(name), "X25519")
     return found
 
 

@@ -14,6 +14,7 @@ from tonle.stack.errors import StackError
 SERVICES = ("registration", "eligibility", "payments", "notifications")
 PARTNERS = ("wing",)
 BANKS = ("acleda",)  # partners told by files: payments reads their topic for them
+MINISTRIES = ("health", "labour", "planning")
 MESSAGE_BYTES_MAX = 1024 * 1024
 DEAD_LETTER_BYTES_MAX = 4 * MESSAGE_BYTES_MAX  # a dead letter is the message and its reasons
 VISIBLE_S_MAX = 30

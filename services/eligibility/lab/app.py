@@ -14,10 +14,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from services.eligibility import library
 from services.eligibility.app import FOLDER, read_programmes
 from services.eligibility.lab import running
-from services.eligibility.lab.columns import SCORECARD
 from services.eligibility.lab.extraction import Source
 from services.eligibility.lab.proposals import propose
 from services.eligibility.lab.running import NothingRegistered
+from services.eligibility.poverty import SCORECARD
 from services.eligibility.reading import FileRefused
 
 

@@ -1,9 +1,8 @@
 """What the lab keeps of a household while it runs, in columns: no names, numbers or persons' ids. Pure."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from enum import StrEnum
-from functools import lru_cache
 from operator import itemgetter
 from types import MappingProxyType
 from typing import Annotated, NamedTuple, get_type_hints
@@ -14,25 +13,18 @@ from pydantic import Field
 from contracts.household import AreaType, CommuneCode, HouseholdId, Level, Revision
 from contracts.model import Contract
 from contracts.sealed import Sealed
-from services.eligibility.answers import Home, Occupant, known_of
+from services.eligibility.answers import Home, Occupant
 from services.eligibility.facts import Circumstances, Member, People, Person, facts_of
-from services.eligibility.scorecards import Known, LineScore, Scorecard
+from services.eligibility.poverty import FACTS, Poverty, percent
+from services.eligibility.scorecards import Scorecard
 
-SCORECARD, LINE = "ppi-2020", "National Poverty Line"
-_BY_DAY = ("members", "card_expired")
+_NOT_KEPT = ("members", "card_expired", *FACTS)  # they hang on the day, or are estimated
 _TYPES: Mapping[type, pyarrow.DataType] = MappingProxyType(
     {bool: pyarrow.bool_(), int: pyarrow.int32(), str: pyarrow.string()}
 )
-KEPT_CIRCUMSTANCES = tuple(name for name in Circumstances._fields if name not in _BY_DAY)
+KEPT_CIRCUMSTANCES = tuple(name for name in Circumstances._fields if name not in _NOT_KEPT)
 _kept = itemgetter(*map(Circumstances._fields.index, KEPT_CIRCUMSTANCES))
 KEPT_OF_PERSON = tuple(name for name in Person._fields if name != "age")
-
-
-ANSWERS_REMEMBERED = 65_536
-Said = int | tuple[str, ...]
-"""What is registered of a fact that a scorecard asks for."""
-Possible = frozenset[int] | None
-"""The responses to a question that this leaves possible."""
 
 
 class Readable(StrEnum):
@@ -79,6 +71,7 @@ _HOUSEHOLD: dict[str, pyarrow.DataType] = {
     "expires_on": pyarrow.date32(),
     "poor_lowest": pyarrow.float64(),
     "poor_highest": pyarrow.float64(),
+    **_columns(Circumstances, FACTS),
     **_columns(Circumstances, KEPT_CIRCUMSTANCES),
 }
 _PERSON: dict[str, pyarrow.DataType] = {
@@ -112,29 +105,11 @@ class Rows(NamedTuple):
 
 
 class Columns:
-    """Turns revisions into rows; `on` is the day that poverty is estimated for."""
+    """Turns revisions into rows; `on` is the day that poverty is estimated for, whichever day is judged."""
 
     def __init__(self, scorecard: Scorecard, on: date) -> None:
         self._on = on
-
-        questions = tuple(scorecard.document.answered_by.items())
-
-        @lru_cache(ANSWERS_REMEMBERED)
-        def possible(question: int, said: Said) -> Possible:
-            return questions[question][1].possible({questions[question][1].fact: said})
-
-        @lru_cache(ANSWERS_REMEMBERED)
-        def poverty(answers: tuple[Possible, ...]) -> LineScore:
-            told = zip(questions, answers, strict=True)
-            return scorecard.score_line(LINE, {number: each for (number, _), each in told if each})
-
-        def poor(known: Known) -> LineScore:
-            told = (known.get(each.fact) for _, each in questions)
-            return poverty(
-                tuple(None if said is None else possible(at, _hashable(said)) for at, said in enumerate(told))
-            )
-
-        self._poor = poor
+        self._poverty = Poverty(scorecard)
 
     def read(self, revision_id: int, said: Registered, registered_on: date, everyone: Everyone) -> Rows:
         """The rows of a revision that could be read.
@@ -142,13 +117,14 @@ class Columns:
         Facts are counted on the last day there is, when all are born; ages and cards are the query's.
         """
         facts = facts_of(everyone, said.level, said.area_type, said.commune, date.max)
-        poor = self._poor(known_of(everyone, said.commune, self._on))
+        poor = self._poverty.likelihood(everyone, said.commune, self._on)
         card = everyone.equity_card
         row = (
             *_named(revision_id, said, registered_on, Readable.READ),
             card.expires_on if card else None,
             poor.likelihood_lowest,
             poor.likelihood_highest,
+            *percent(poor),
             *_kept(facts.circumstances),
         )
         members = zip(everyone.members, facts.persons, strict=True)
@@ -163,10 +139,6 @@ class Columns:
 
 def _named(revision_id: int, said: Registered, registered_on: date, why: Readable) -> tuple[object, ...]:
     return revision_id, said.household_id, said.revision, registered_on, str(why)
-
-
-def _hashable(said: int | Collection[str]) -> Said:
-    return said if isinstance(said, int) else tuple(said)
 
 
 def batch(schema: pyarrow.Schema, rows: Sequence[tuple[object, ...]]) -> pyarrow.RecordBatch:

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
-from services.eligibility.lab.columns import LINE, SCORECARD
 from services.eligibility.lab.proposals import Proposal
 from services.eligibility.lab.shapes import SIDES
+from services.eligibility.poverty import LINE, SCORECARD
 from services.eligibility.suppression import ROUNDED_TO, THRESHOLD, shown
 
 Row = Mapping[str, object]

@@ -26,6 +26,8 @@ from tests.unit.eligibility.samples import (
     CYCLE,
     JUNE,
     PROGRAMME,
+    SERVICES,
+    WRITTEN_TO,
     Event,
     Sealer,
     cycle_changed,
@@ -86,7 +88,13 @@ class Desk:
 
     dsn: str
     sealer: Sealer = field(default_factory=Sealer)
-    office: Office = field(default_factory=lambda: Office(MASTER, Panel({PROGRAMME.id: PROGRAMME}), {}))
+    office: Office = field(
+        default_factory=lambda: Office(
+            *(MASTER, Panel({PROGRAMME.id: PROGRAMME}), {}),
+            services=SERVICES,
+            ministries=WRITTEN_TO,
+        )
+    )
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[asyncpg.Connection]:
@@ -107,7 +115,7 @@ class Desk:
     async def handle(self, db: asyncpg.Connection, topic: str, events: Sequence[Event]) -> Sequence[Record]:
         handler = {
             "registered": partial(handlers.score, self.office),
-            "exited": handlers.leave,
+            "exited": partial(handlers.leave, self.office),
             "cycle": handlers.open_cycle,
         }[topic]
         batch = Batch(list(events), NOW, holds=True)
@@ -248,7 +256,9 @@ class State(NamedTuple):
 _STATE = """
 select h.household_id, exit_revision >= h.revision, h.revision, exit_revision,
     (h.standing, h.riel, h.in_cycle, h.basis,
-        d.as_of, d.cycle_id, d.period, d.outcome, d.amount, d.reasons, d.lines)::text
+        d.as_of, d.cycle_id, d.period, d.outcome, d.amount, d.reasons, d.lines,
+        array(select mark from referral r
+            where r.household_id = h.household_id and withdrawn_number is null order by 1))::text
 from household h left join decision d using (household_id) order by 1
 """
 

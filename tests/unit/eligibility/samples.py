@@ -6,6 +6,8 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from random import Random
 
+from joserfc.jwk import OKPKey
+
 from contracts import topics, wire
 from contracts.condition import ConditionKind, ConditionReport, ConditionReported
 from contracts.cycle import CycleChanged, CycleState
@@ -23,16 +25,21 @@ from contracts.household import (
     Purpose,
     Relation,
     Sex,
+    Work,
 )
 from contracts.model import Contract
 from contracts.sealed import Sealed
 from contracts.topics import Topic
 from contracts.wire import M, Received
-from services.eligibility import programmes
+from services.eligibility import library, programmes
+from services.eligibility.app import FOLDER
 from services.eligibility.cycles import Cycle
 from services.eligibility.households import Desk
+from services.eligibility.ministries import Ministries
 from services.eligibility.packages import Panel
+from services.eligibility.poverty import SCORECARD, Poverty
 from services.eligibility.programmes import Programme
+from services.eligibility.referring import Referrer
 from vault.sealing import Keys
 
 FILE = Path(programmes.__file__).parent / "programmes" / "covid-19-cash-transfer.yaml"
@@ -40,6 +47,7 @@ PROGRAMME = programmes.parse(FILE.name, FILE.read_bytes())
 CYCLE = f"{PROGRAMME.id}-2023-06"
 JUNE = date(2023, 6, 1)
 START = datetime(2025, 1, 1, tzinfo=UTC)
+NOW = START
 Event = (
     Received[HouseholdRegistered]
     | Received[HouseholdExited]
@@ -65,7 +73,12 @@ def changed(before: str, after: str) -> Programme:
     return programmes.parse(FILE.name, content.replace(before, after).encode())
 
 
-def member(birth_date: date = ADULT, *conditions: Condition, relation: Relation = Relation.OTHER) -> Member:
+def member(
+    birth_date: date = ADULT,
+    *conditions: Condition,
+    relation: Relation = Relation.OTHER,
+    work: Work | None = None,
+) -> Member:
     return Member(
         person_id=f"p-{birth_date}",
         name_km="សុខ ដារា",
@@ -74,6 +87,7 @@ def member(birth_date: date = ADULT, *conditions: Condition, relation: Relation 
         birth_date=birth_date,
         relation=relation,
         conditions=conditions,
+        work=work,
     )
 
 
@@ -88,6 +102,20 @@ def persons(
 
 PRESS_CASE = persons(member(), *(member(date(2021 - age, 2, 3)) for age in (3, 8, 11, 14)))
 """A rural mother with four children, one of them small: 176,000 riel a month on Poor 2."""
+
+IN_NEED = persons(
+    member(date(2003, 2, 3), Condition.RETURNED_MIGRANT, work=Work.NONE),
+    *(member(date(2021 - age, 2, 3)) for age in (3, 8, 11, 14)),
+    card_expires_on=date(2020, 1, 1),
+    consents=[Purpose.REFERRAL],
+)
+"""A household that each ministry can serve: its card ran out, and a young member came back without work."""
+MINISTRIES = frozenset({"health", "labour", "planning"})
+POVERTY = Poverty(library.scorecards(FOLDER / "scorecards")[SCORECARD])
+OUR_KEY = OKPKey.generate_key("Ed25519", private=True)
+THEIR_KEYS = {name: OKPKey.generate_key("X25519", private=True) for name in MINISTRIES}
+WRITTEN_TO = Ministries(OUR_KEY, THEIR_KEYS)
+SERVICES = library.services(FOLDER / "referrals", MINISTRIES, POVERTY)
 
 
 @dataclass
@@ -196,8 +224,9 @@ def received(topic: Topic, data: M, id: str, key: str, sequence: int, *, minute:
 
 
 def desk(sealer: Sealer, cycles: Iterable[Cycle] = ()) -> Desk:
-    """Scores with the shipped programme."""
-    return Desk(Panel({PROGRAMME.id: PROGRAMME}), tuple(cycles), sealer.open)
+    """Scores with the shipped programme, and refers by the shipped services."""
+    referrer = Referrer(SERVICES, sealer.keys.mark)
+    return Desk(Panel({PROGRAMME.id: PROGRAMME}), tuple(cycles), sealer.open, referrer=referrer)
 
 
 OPENED, CLOSED, REFUSED = CycleState.OPENED, CycleState.CLOSED, CycleState.REFUSED
@@ -219,7 +248,9 @@ def history(random: Random) -> tuple[Sealer, dict[str, list[Event]]]:
         minutes = sorted(random.choices(range(10), k=random.randint(1, 3)))
         for revision, minute in enumerate(minutes, 1):
             level = random.choice([Level.POOR_1, Level.NONE])
-            topics["registered"].append(sealer.registered(household_id, revision, minute=minute, level=level))
+            of = random.choice([PRESS_CASE, IN_NEED, persons(consents=[Purpose.REFERRAL])])
+            told = sealer.registered(household_id, revision, minute=minute, level=level, of=of)
+            topics["registered"].append(told)
             if random.random() < 0.2:
                 topics["exited"].append(exited(household_id, revision))
     for cycle_id in (CYCLE, f"{CYCLE[:-1]}7"):

@@ -12,7 +12,8 @@ from contracts.wire import load
 from services.eligibility import library
 from services.eligibility.answers import known_of
 from services.eligibility.app import FOLDER
-from services.eligibility.lab.columns import LINE, REVISIONS, SCORECARD, Columns, Everyone, Registered
+from services.eligibility.lab.columns import REVISIONS, Columns, Everyone, Registered
+from services.eligibility.poverty import LINE, SCORECARD
 
 PPI = library.scorecards(FOLDER / "scorecards")[SCORECARD]
 ENDS = date(2026, 1, 1)

@@ -21,6 +21,7 @@ from services.eligibility.packages import Panel
 from tests.unit.eligibility.samples import (
     CYCLE,
     JUNE,
+    MINISTRIES,
     PROGRAMME,
     START,
     Event,
@@ -92,7 +93,7 @@ def test_a_lower_or_equal_revision_is_ignored_and_a_higher_one_scored_again() ->
 @pytest.mark.parametrize(("exit_revision", "scored"), [(1, True), (2, False), (3, False)])
 def test_a_revision_at_or_below_the_exit_is_kept_and_not_scored(exit_revision: int, scored: bool) -> None:
     sealer = Sealer()
-    left = households.leave(None, exited(revision=exit_revision))
+    left = households.leave((), None, exited(revision=exit_revision))
     household = households.register(desk(sealer, [opened()]), left, sealer.registered(revision=2))
     assert household is not None
     assert bool(household.scored) is scored
@@ -100,10 +101,10 @@ def test_a_revision_at_or_below_the_exit_is_kept_and_not_scored(exit_revision: i
 
 
 def test_a_lower_or_equal_exit_is_ignored() -> None:
-    left = households.leave(None, exited(revision=2))
+    left = households.leave((), None, exited(revision=2))
     assert left is not None
-    assert households.leave(left, exited(revision=2)) is None
-    assert households.leave(left, exited(revision=1)) is None
+    assert households.leave((), left, exited(revision=2)) is None
+    assert households.leave((), left, exited(revision=1)) is None
 
 
 @pytest.mark.parametrize("purpose", ["person", "payee"])
@@ -136,7 +137,7 @@ def test_an_event_under_another_key_parks() -> None:
     with pytest.raises(Misplaced):
         households.register(desk(sealer), None, replace(sealer.registered(), key="h-2"))
     with pytest.raises(Misplaced):
-        households.leave(None, replace(exited(), key="h-2"))
+        households.leave((), None, replace(exited(), key="h-2"))
 
 
 def test_a_household_is_scored_again_only_where_the_cycle_makes_a_difference() -> None:
@@ -155,7 +156,7 @@ def test_a_household_is_scored_again_only_where_the_cycle_makes_a_difference() -
     )
     assert again.scored[-1].cause.correlation_id == "request-h-1"
     assert households.score_again(at, again, kept, "another event") is None
-    left = households.leave(household, exited())
+    left = households.leave((), household, exited())
     assert left is not None
     assert households.score_again(at, left, kept, "the cycle's event") is None
 
@@ -181,8 +182,8 @@ class World:
                 self.caseloads += [(caseload, "")] if caseload else []
         else:
             register = partial(households.register, desk(self.sealer, self.cycles.values()))
-            rule = register if topic == "registered" else households.leave
-            self._save(batch.fold(self.households, rule))  # type: ignore[arg-type]
+            rule = register if topic == "registered" else partial(households.leave, MINISTRIES)
+            self._save(batch.fold(self.households, rule))
         assert not batch.parked
 
     def score_caseload(self, most: int) -> None:
@@ -215,14 +216,20 @@ class World:
         for each in changed:
             self.kept |= {each.household_id: each.arrived} if each.arrived else {}
             self.decided |= {each.household_id: each.scored[-1]} if each.scored else {}
-            self.households[each.household_id] = each._replace(is_new=False, arrived=None, scored=())
+            self.households[each.household_id] = each._replace(
+                is_new=False, arrived=None, scored=(), letters=()
+            )
 
     def _state(self, household: Household) -> object:
         if household.has_left:
             return "left", household.revision, household.exit_revision
         scored = self.decided[household.household_id]
         assert scored.sequence == household.sequence
-        return household.revision, household.standing, household.riel, household.basis, scored.decisions
+        referred = sorted(each.mark for each in household.referred)
+        return (
+            *(household.revision, household.standing, household.riel, household.basis, scored.decisions),
+            referred,
+        )
 
 
 @settings(max_examples=400, deadline=None)

@@ -39,7 +39,6 @@ from services.eligibility.lab.columns import (
     EXITS,
     PERSONS,
     REVISIONS,
-    SCORECARD,
     Columns,
     Everyone,
     Readable,
@@ -51,6 +50,7 @@ from services.eligibility.lab.proposals import Proposal, propose
 from services.eligibility.lab.shapes import Day
 from services.eligibility.lab.store import Lab
 from services.eligibility.packages import Judgement
+from services.eligibility.poverty import SCORECARD
 from services.eligibility.reading import FileRefused
 from services.eligibility.scoring import Occasion
 

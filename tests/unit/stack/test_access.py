@@ -37,6 +37,7 @@ def names(user: str, operation: str) -> set[str]:
                 "milestone.reached.v1",
                 "shock.declared.v1",
                 "shock.ended.v1",
+                "referral.made.v1",
             },
             {
                 "household.registered.v1",
@@ -80,10 +81,12 @@ def names(user: str, operation: str) -> set[str]:
             },
         ),
         ("partner-wing", {"partner.wing.report.v1"}, {"partner.wing.instruction.v1"}),
+        ("ministry-health", set(), {"referral.made.v1"}),
+        ("ministry-labour", set(), {"referral.made.v1"}),
     ],
 )
 def test_a_user_writes_and_reads_what_the_flow_says(user: str, writes: set[str], reads: set[str]) -> None:
-    own = set() if user == "partner-wing" else {f"{user}.dead-letter.v1"}
+    own = set() if user not in SERVICES else {f"{user}.dead-letter.v1"}
     assert (names(user, "WRITE"), names(user, "READ")) == (writes | own, reads)
 
 
