@@ -99,6 +99,7 @@ def entitled(programme: Programme, found: Facts, on: date) -> bool:
     return made.outcome is Outcome.ELIGIBLE
 
 
+@settings(deadline=None)
 @given(facts)
 def test_a_census_counts_for_each_programme_what_it_would_count_itself(found: Facts) -> None:
     every = list(PANEL.programmes.values())
