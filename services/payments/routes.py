@@ -9,6 +9,7 @@ from services.payments import (
     api_ledger,
     api_partners,
     api_preview,
+    api_reconciliation,
 )
 
 router = APIRouter()
@@ -19,5 +20,6 @@ for part in (
     api_ledger,
     api_partners,
     api_preview,
+    api_reconciliation,
 ):
     router.include_router(part.router)

@@ -12,6 +12,8 @@ from services.payments.partners.iso20022.reading import Event, elements, leaves,
 
 _HEADS = ("Stmt", "Ntfctn")
 _BEGINS, _ENDS = ("Ntry", "NtryDtls"), ("TxDtls", "Ntry", "Btch", *_HEADS)
+_FAMILY = "BkTxCd/Domn/Fmly/SubFmlyCd"
+_FEES = frozenset({"CHRG", "COMM", "FEES"})  # sub-families of the ISO 20022 bank transaction code
 _BATCHES = ("Refs/PmtInfId", "Refs/MsgId", "PmtInfId", "MsgId")
 Leaves = Mapping[str, etree._Element]
 
@@ -34,7 +36,8 @@ class Statement(NamedTuple):
 class Line(NamedTuple):
     """Money that moved: a detail of an entry, or an entry without details. `amount` in riel.
 
-    `batch` is the id of a file of ours that was booked as one sum; `fee`: riel the bank kept for it.
+    `batch` is the id of a file of ours that was booked as one sum; `fee`: riel the bank kept for
+    itself, all of it where the entry is a fee.
     """
 
     account: str
@@ -119,6 +122,8 @@ class _Reading:
         direction = text(own, "CdtDbtInd")
         payment = text(own, "Refs/EndToEndId")
         amount, fee, flaw = _amounts(own, entry.leaves)
+        if text(own, _FAMILY) in _FEES or text(entry.leaves, _FAMILY) in _FEES:
+            fee = amount
         return Line(
             account=owner.account,
             statement_id=owner.statement_id,
