@@ -17,7 +17,7 @@ from postbox.problems import Problem
 from postbox.service import Service
 from services.payments import store_files, store_outgoing
 from services.payments.handlers import Office
-from services.payments.partners import intake, orders, rows
+from services.payments.partners import calls, intake, orders, rows
 from services.payments.partners.iso20022 import reading
 from services.payments.partners.iso20022.reading import FileRefused
 from services.payments.partners.options import FilePartner
@@ -40,6 +40,12 @@ class Page(BaseModel):
     most: Annotated[int, Field(ge=1, le=1000)] = 100
 
 
+class Why(BaseModel):
+    """A reason, which must be given."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=400)]
+
+
 class Closing(BaseModel):
     """A row that needs nobody any more, and why."""
 
@@ -55,14 +61,36 @@ async def list_partners(request: Request, _: Reader) -> list[dict[str, object]]:
     office = office_of(request)
     async with service_of(request).db.acquire() as db:
         waiting = await store_outgoing.waiting(db)
+        paused = await store_outgoing.pauses(db)
     return [
         {
             "partner": name,
-            "kind": "files" if name in office.exchange.banks else "kafka",
+            "kind": _kind(office, name),
             "waiting": waiting.get(name, 0),
+            "paused": paused[name].reason if name in paused else None,
+            "paused_by": paused[name].by if name in paused else None,
         }
         for name in office.partners
     ]
+
+
+@router.post("/partners/{partner}/pause")
+async def pause_partner(request: Request, partner: str, caller: Loader, why: Why) -> dict[str, object]:
+    """Tell a bank or a partner on HTTP nothing more until it is resumed; others proceed."""
+    _served(office_of(request), partner)
+    async with service_of(request).db.acquire() as db:
+        await store_outgoing.pause(db, partner, why.reason, caller.name, datetime.now(UTC))
+    return {"partner": partner, "paused": why.reason, "paused_by": caller.name}
+
+
+@router.post("/partners/{partner}/resume")
+async def resume_partner(request: Request, partner: str, _: Loader) -> dict[str, object]:
+    """Tell a partner again what waits for it."""
+    _served(office_of(request), partner)
+    async with service_of(request).db.acquire() as db:
+        await store_outgoing.resume(db, partner, of_person=True)
+    service_of(request).wake(calls.CALLS)
+    return {"partner": partner, "paused": None}
 
 
 @router.post("/partners/{partner}/out")
@@ -189,6 +217,17 @@ async def _listed_out(request: Request, partner: str, most: int) -> list[dict[st
     async with service_of(request).db.acquire() as db:
         found = await store_outgoing.messages(db, partner, most)
     return [{**each._asdict(), "file": str(orders.path_of(folder, each))} for each in found]
+
+
+def _kind(office: Office, name: str) -> str:
+    if name in office.exchange.banks:
+        return "files"
+    return "http" if name in office.exchange.lines else "kafka"
+
+
+def _served(office: Office, partner: str) -> None:
+    if _kind(office, partner) == "kafka":
+        raise Problem(404, f"{partner} is told by no files and no calls", "Only these can be paused here.")
 
 
 def _bank(office: Office, partner: str) -> FilePartner:

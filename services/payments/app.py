@@ -48,7 +48,7 @@ def office_of(settings: PaymentsSettings) -> Office:
         timedelta(days=settings.withdrawal_days),
         settings.retrying,
         settings.recover_percent,
-        Exchange.of(settings.data_dir / "partners", settings.partners),
+        Exchange.of(settings.data_dir / "partners", settings.partners, sign_with),
     )
 
 

@@ -29,12 +29,14 @@ def mount(app: typer.Typer) -> None:
     partners.command("files")(files)
     partners.command("out")(out)
     partners.command("rows")(rows)
+    partners.command("pause")(pause)
+    partners.command("resume")(resume)
     partners.command("retry")(retry)
     partners.command("close")(close)
 
 
 def list_partners(as_json: AsJson = False) -> None:
-    """List partners: by Kafka or by files, and how many instructions wait to be told."""
+    """List partners: by Kafka, files or HTTP, what waits to be told, and who is paused and why."""
     with terminal.client("payments") as http:
         terminal.emit(terminal.checked(http.get("/partners")).json(), as_json)
 
@@ -92,6 +94,21 @@ def out(
             time.sleep(0.2)
             found = terminal.checked(http.get(path)).json()
     terminal.emit(found if as_json else [{name: each[name] for name in _OUT} for each in found], as_json)
+
+
+def pause(
+    partner: Partner, reason: Annotated[str, typer.Option(help="Why; shown by `tonle partners list`.")]
+) -> None:
+    """Tell a bank or a partner on HTTP nothing more; what it is due waits, and other partners proceed."""
+    with terminal.client("payments") as http:
+        done = http.post(f"/partners/{quote(partner)}/pause", json={"reason": reason})
+        terminal.emit(terminal.checked(done).json(), as_json=False)
+
+
+def resume(partner: Partner) -> None:
+    """Tell a partner again what waits for it. One that was only down is resumed by itself."""
+    with terminal.client("payments") as http:
+        terminal.emit(terminal.checked(http.post(f"/partners/{quote(partner)}/resume")).json(), as_json=False)
 
 
 def rows(partner: Only = None, most: Most = 100, as_json: AsJson = False) -> None:

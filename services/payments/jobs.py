@@ -19,7 +19,7 @@ from services.payments import (
 )
 from services.payments.attempts import Tried
 from services.payments.handlers import Office, write
-from services.payments.partners import intake, orders
+from services.payments.partners import calls, intake, orders
 from vault import keyring
 
 CHUNK = 500
@@ -36,6 +36,7 @@ def beside(office: Office) -> list[Job]:
         Job("lift", partial(lift_holds, office), 5.0),
         Job("inquire", partial(inquire, office), 2.0),
         Job(orders.ORDERS, orders.Orders(office).run),
+        Job(calls.CALLS, calls.Calls(office).run),
         Job(intake.INTAKE, intake.Intake(office).run, 5.0),
     ]
 

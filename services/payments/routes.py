@@ -5,6 +5,7 @@ from fastapi import APIRouter
 from services.payments import (
     api,
     api_attempts,
+    api_callbacks,
     api_corrections,
     api_ledger,
     api_partners,
@@ -16,6 +17,7 @@ router = APIRouter()
 for part in (
     api,
     api_attempts,
+    api_callbacks,
     api_corrections,
     api_ledger,
     api_partners,

@@ -33,6 +33,16 @@ class Message(NamedTuple):
     state: str
     created_at: datetime
     told_at: datetime | None
+    tried_at: datetime | None = None
+
+
+class Pause(NamedTuple):
+    """A partner that waits: why, by whom (None: it was down), and since when."""
+
+    partner: str
+    reason: str
+    by: str | None
+    since: datetime
 
 
 class Paid(NamedTuple):
@@ -77,7 +87,7 @@ async def put_in(db: Connection, message: Message, instruction_ids: Sequence[str
     await db.execute(
         "insert into partner_message (message_id, partner, kind, payments, riel, state, created_at) "
         "values ($1, $2, $3, $4, $5, $6, $7)",
-        *message[:-1],
+        *message[:7],
     )
     await db.execute(
         "update outgoing set message_id = $1 where partner = $2 and message_id is null and "
@@ -105,6 +115,42 @@ async def held_in(db: Connection, message_id: str) -> list[Waiting]:
         message_id,
     )
     return [Waiting(*row) for row in rows]
+
+
+async def trying(db: Connection, message_id: str, now: datetime) -> None:
+    """A call is about to be made: from here on its outcome may be in doubt."""
+    await db.execute("update partner_message set tried_at = $2 where message_id = $1", message_id, now)
+
+
+async def not_taken(db: Connection, message_id: str) -> None:
+    """The partner said that it took nothing: there is no doubt any more."""
+    await db.execute("update partner_message set tried_at = null where message_id = $1", message_id)
+
+
+async def pauses(db: Connection) -> dict[str, Pause]:
+    """Partners that wait, by name."""
+    rows = await db.fetch("select partner, reason, by, since from partner_pause order by partner")
+    return {row["partner"]: Pause(*row) for row in rows}
+
+
+async def pause(db: Connection, partner: str, reason: str, by: str | None, now: datetime) -> None:
+    """Note that a partner waits; what a person said stands until a person resumes it."""
+    await db.execute(
+        "insert into partner_pause values ($1, $2, $3, $4) on conflict (partner) do update "
+        "set reason = excluded.reason, by = excluded.by where partner_pause.by is null or "
+        "excluded.by is not null",
+        partner,
+        reason,
+        by,
+        now,
+    )
+
+
+async def resume(db: Connection, partner: str, *, of_person: bool) -> None:
+    """A partner works again; what a person paused only a person resumes."""
+    await db.execute(
+        "delete from partner_pause where partner = $1 and (by is null or $2)", partner, of_person
+    )
 
 
 async def told(db: Connection, message_id: str, now: datetime) -> None:

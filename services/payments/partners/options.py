@@ -2,12 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
+import httpx
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from joserfc.jwk import OKPKey
+from nacl.signing import SigningKey, VerifyKey
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.payments.partners import g2p
+from services.payments.partners.g2p import Sides
 from services.payments.partners.iso20022 import pain001
 from services.payments.partners.iso20022.pain001 import Debtor
 from services.payments.partners.kafka import KafkaPartner
@@ -50,20 +56,77 @@ class FilePartner(BaseModel):
         return Debtor(self.debtor_name, self.debtor_account, self.debtor_bank)
 
 
-PartnerOptions = PartnerKeys | FilePartner
+class HttpPartner(BaseModel):
+    """A partner with the G2P Connect disburse API 1.0.0 at `url`.
+
+    `open_with`: a private X25519 JWK of ours; `verify_with`: its public Ed25519 JWK. `payer`: the account the
+    money comes from, as `account:NUMBER@BANK`. `callback_url`: where it reaches payments' API.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Literal["http"]
+    url: str = Field(pattern="^https?://")
+    open_with: Path
+    verify_with: Path
+    token_file: Path | None = None
+    sender_id: str = "tonle"
+    receiver_id: str
+    payer: str = Field(pattern="^[a-zA-Z0-9.:-]+@[a-zA-Z0-9.-]+$")
+    callback_url: str = Field(pattern="^https?://")
+    payments_most: int = Field(default=500, gt=0)
+    timeout_s: float = Field(default=30, gt=0)
+
+
+PartnerOptions = PartnerKeys | FilePartner | HttpPartner
+
+
+@dataclass(frozen=True)
+class Line:
+    """How one partner is called: its options, our key to sign with, and its key to verify with."""
+
+    options: HttpPartner
+    signs_with: SigningKey
+    verifies_with: VerifyKey
+    token: str | None
+
+    @property
+    def sides(self) -> Sides:
+        """Who speaks to whom."""
+        options = self.options
+        return Sides(options.sender_id, options.receiver_id, options.payer, options.callback_url)
+
+    def client(self) -> httpx.AsyncClient:
+        """To be used for one transaction."""
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        return httpx.AsyncClient(base_url=self.options.url, timeout=self.options.timeout_s, headers=headers)
+
+    def signed(self, body: Mapping[str, object], now: datetime) -> dict[str, object]:
+        """A body with our signature."""
+        return g2p.signed(body, self.signs_with, f"{self.options.sender_id}|1|ed25519", now)
+
+    def why_not_signed(self, body: Mapping[str, object], now: datetime) -> str | None:
+        """Why a body is not the partner's, as its error code; None where it is."""
+        return g2p.why_not_signed(body, self.verifies_with, now)
 
 
 @dataclass(frozen=True)
 class Exchange:
-    """Where files lie: `<bank>/out` for whoever carries them there, `loaded` while they are taken in."""
+    """Partners that read no topic: `banks` are told by files, `lines` by calls.
+
+    Files lie in `folder`: `<bank>/out` for whoever carries them there, `loaded` while they are taken in.
+    """
 
     folder: Path
     banks: Mapping[str, FilePartner]
+    lines: Mapping[str, Line]
 
     @classmethod
-    def of(cls, folder: Path, options: Mapping[str, PartnerOptions]) -> "Exchange":
-        """Of those partners that are told by files."""
-        return cls(folder, {name: each for name, each in options.items() if isinstance(each, FilePartner)})
+    def of(cls, folder: Path, options: Mapping[str, PartnerOptions], sign_with: OKPKey) -> "Exchange":
+        """Of those partners of these options."""
+        banks = {name: each for name, each in options.items() if isinstance(each, FilePartner)}
+        calls = {name: each for name, each in options.items() if isinstance(each, HttpPartner)}
+        return cls(folder, banks, {name: _line(each, sign_with) for name, each in calls.items()})
 
 
 def partners_of(options: Mapping[str, PartnerOptions], sign_with: OKPKey) -> dict[str, Partner]:
@@ -80,4 +143,13 @@ def _partner(name: str, options: PartnerOptions, sign_with: OKPKey) -> Partner:
             verify_with=read_key(options.verify_with, "Ed25519"),
         )
     opens_with = read_key(options.open_with, "X25519")
-    return ServedPartner(name, sign_with=sign_with, opens_with=opens_with, flaw=pain001.flaw)
+    flaw = g2p.flaw if isinstance(options, HttpPartner) else pain001.flaw
+    return ServedPartner(name, sign_with=sign_with, opens_with=opens_with, flaw=flaw)
+
+
+def _line(options: HttpPartner, sign_with: OKPKey) -> Line:
+    ours, theirs = sign_with.private_key, read_key(options.verify_with, "Ed25519").public_key
+    assert isinstance(ours, Ed25519PrivateKey)
+    assert isinstance(theirs, Ed25519PublicKey)
+    token = options.token_file.read_text().strip() if options.token_file else None
+    return Line(options, SigningKey(ours.private_bytes_raw()), VerifyKey(theirs.public_bytes_raw()), token)

@@ -43,6 +43,8 @@ class Orders:
             now = datetime.now(UTC)
             await self._give_up(service, name, now)
             async with service.db.acquire() as db:
+                if name in await store_outgoing.pauses(db):
+                    continue
                 if (now - self._last.setdefault(name, now)).total_seconds() >= options.every_s:
                     await claim_all(db, name, options.payments_most, now)
                     self._last[name] = now

@@ -1,0 +1,70 @@
+"""What partners call: G2P Connect callbacks, signed by the partner instead of a bearer token."""
+
+import json
+from datetime import UTC, datetime
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+from pydantic import ValidationError
+
+from postbox import outbox
+from services.payments.api_partners import office_of, service_of
+from services.payments.partners import calls, g2p
+from services.payments.partners.calls import Heard
+from services.payments.partners.g2p import Header, Said, Statuses, StatusMessage
+
+BODY_BYTES_MOST = 16 * 1024 * 1024
+LANE = "api:callbacks"
+router = APIRouter(tags=["partner callbacks"])
+
+
+@router.post("/partners/{partner}/g2p/on-disburse")
+async def on_disburse(request: Request, partner: str) -> JSONResponse:
+    """What became of a transaction's payments."""
+    return await _heard(request, partner, "on-disburse")
+
+
+@router.post("/partners/{partner}/g2p/txn/on-status")
+async def on_status(request: Request, partner: str) -> JSONResponse:
+    """The answer to a question of ours."""
+    return await _heard(request, partner, "on-status")
+
+
+async def _heard(request: Request, partner: str, action: str) -> JSONResponse:
+    """Booked like any report, or refused whole with the draft's code: then nothing has moved."""
+    service, office, now = service_of(request), office_of(request), datetime.now(UTC)
+    line = office.exchange.lines.get(partner)
+    raw = await request.body()
+    if line is None or len(raw) > BODY_BYTES_MOST:
+        return _answer("ERR", "err.receiver_id.invalid" if line is None else "err.request.bad", 404)
+    try:
+        body = json.loads(raw)
+        if not isinstance(body, dict):
+            return _answer("ERR", "err.request.bad", 400)
+        if why := line.why_not_signed(body, now):
+            return _answer("ERR", why, 401)
+        header, said = _read(body, action)
+    except (ValidationError, ValueError):
+        return _answer("ERR", "err.request.bad", 400)
+    async with service.db.acquire() as db, db.transaction():
+        heard = Heard(partner, header.message_id, said)
+        records = await calls.book(office, db, heard, service.new_traceparent())
+        await outbox.write(db, LANE, records)
+    await service.publisher.publish(LANE)
+    return _answer("ACK", None, 200)
+
+
+def _read(body: dict[str, object], action: str) -> tuple[Header, list[Said]]:
+    header = Header.model_validate(body.get("header"))
+    message = body.get("message")
+    if action == "on-disburse":
+        return header, g2p.said(Statuses.model_validate(message))
+    return header, g2p.said(StatusMessage.model_validate(message).txnstatus_response.txn_status)
+
+
+def _answer(word: str, code: str | None, status: int) -> JSONResponse:
+    message: dict[str, object] = {"ack_status": word, "timestamp": datetime.now(UTC).isoformat()}
+    message["correlation_id"] = "0"
+    if code:
+        message["error"] = {"code": code}
+    return JSONResponse({"message": message}, status_code=status)

@@ -1,0 +1,264 @@
+"""A payment partner over HTTP, G2P Connect disburse 1.0.0: `python -m simulators.partner_http`.
+
+Takes `/disburse`, answers `/disburse/sync/txn/status`, and calls back. It pays each reference once, keeps its
+own books, and shares nothing with payments but the public interface.
+"""
+
+import asyncio
+import base64
+import hashlib
+import json
+import random
+import re
+import sqlite3
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+from aiohttp import ClientError, ClientSession, web
+from nacl.exceptions import BadSignatureError
+from nacl.signing import SigningKey, VerifyKey
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+FIELDS = re.compile(r'(\w+)="([^"]*)"')
+HOLDS_S = 300
+Body = Mapping[str, object]
+
+
+class Settings(BaseSettings):
+    """`TONLE_…` environment variables; `secrets` is the folder with the keys (JWK files)."""
+
+    model_config = SettingsConfigDict(env_prefix="TONLE_", extra="ignore")
+
+    data_dir: Path
+    secrets: Path
+    host: str = "127.0.0.1"
+    port: int = 0
+    partner: str = "truemoney"
+    partner_seed: int = 0
+    partner_fail_share: float = 0.01
+    partner_drop_share: float = 0.0
+
+
+class Books:
+    """What it was ordered, each reference once."""
+
+    def __init__(self, path: Path) -> None:
+        self._db = sqlite3.connect(path, isolation_level=None)
+        self._db.execute(
+            "create table if not exists payment (reference text primary key, transaction_id text, "
+            "amount text, status text, reason text, at text)"
+        )
+
+    def take(self, transaction_id: str, orders: Sequence[Mapping[str, str]], settings: Settings) -> None:
+        """Pay what is new; what was ordered before is left as it ended."""
+        for order in orders:
+            reference = order["reference_id"]
+            drawn = random.Random(f"{settings.partner_seed}/{reference}").random()  # noqa: S311 - a simulation
+            reason = None
+            if order["currency_code"] != "KHR" or not order["amount"].endswith(".00"):
+                reason = "rjct.amount.invalid"
+            elif drawn < settings.partner_fail_share:
+                reason = "rjct.payee_fa.invalid"
+            self._db.execute(
+                "insert or ignore into payment values (?, ?, ?, ?, ?, ?)",
+                (
+                    *(reference, transaction_id, order["amount"], "rjct" if reason else "succ", reason),
+                    datetime.now(UTC).isoformat(),
+                ),
+            )
+
+    def statuses(self, about: str | Sequence[str]) -> list[dict[str, object]]:
+        """Of a transaction (none where it is unknown), or of references."""
+        if isinstance(about, str):
+            rows = self._db.execute("select * from payment where transaction_id = ?", (about,)).fetchall()
+            return [_status(row) for row in rows]
+        found = []
+        for reference in about:
+            row = self._db.execute("select * from payment where reference = ?", (reference,)).fetchone()
+            found.append(_status(row) if row else _unknown(reference, "rjct_srch_reference_id.not_found"))
+        return found
+
+    def summary(self) -> dict[str, int]:
+        """Counts by status."""
+        return dict(self._db.execute("select status, count(*) from payment group by 1").fetchall())
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+
+class Partner:
+    """The interface over the books."""
+
+    def __init__(self, settings: Settings, books: Books) -> None:
+        self._settings, self._books = settings, books
+        name = settings.partner
+        self._ours = SigningKey(_key(settings.secrets / f"{name}-sign.jwk", "d"))
+        self._theirs = VerifyKey(_key(settings.secrets / "payments.pub.jwk", "x"))
+        self._calling: set[asyncio.Task[None]] = set()
+        self._dropped: set[str] = set()
+
+    async def disburse(self, request: web.Request) -> web.Response:
+        """Take orders; a share of calls is taken and then answered by nothing useful, once each."""
+        body = await request.json()
+        if not self._is_theirs(body):
+            return _acknowledged("ERR", "err.signature.invalid", status=401)
+        message = body["message"]
+        name = message["transaction_id"]
+        settings = self._settings
+        self._books.take(name, message["disbursements"], settings)
+        drawn = random.Random(f"drop/{settings.partner_seed}/{name}").random()  # noqa: S311 - a simulation
+        if drawn < settings.partner_drop_share and name not in self._dropped:
+            self._dropped.add(name)
+            return web.Response(status=504)
+        task = asyncio.create_task(self._call_back(body["header"]["sender_uri"], name))
+        self._calling.add(task)
+        task.add_done_callback(self._calling.discard)
+        return _acknowledged("ACK")
+
+    async def status(self, request: web.Request) -> web.Response:
+        """Say what became of a transaction or of references."""
+        body = await request.json()
+        if not self._is_theirs(body):
+            return _acknowledged("ERR", "err.signature.invalid", status=401)
+        asked = body["message"]["txnstatus_request"]
+        name = body["message"]["transaction_id"]
+        statuses = self._books.statuses(asked["attribute_value"])
+        if not statuses:
+            statuses = [_unknown(name, "rjct.srch_transaction_id.not_found")]
+        said = {
+            "transaction_id": name,
+            "correlation_id": name,
+            "txnstatus_response": {
+                "txn_type": "on-disburse",
+                "txn_status": {"transaction_id": name, "disbursements_status": statuses},
+            },
+        }
+        return web.json_response(self._signed("on-disburse", said))
+
+    async def summary(self, _: web.Request) -> web.Response:
+        """Sums of the books."""
+        return web.json_response(self._books.summary())
+
+    async def _call_back(self, url: str, id: str) -> None:
+        said = {"transaction_id": id, "disbursements_status": self._books.statuses(id)}
+        for attempt in range(5):
+            try:
+                async with (
+                    ClientSession() as http,
+                    http.post(url, json=self._signed("on-disburse", said)) as done,
+                ):
+                    if done.status < 500:
+                        return
+            except ClientError:
+                pass
+            await asyncio.sleep(0.2 * 2**attempt)
+
+    def _signed(self, action: str, message: Body) -> dict[str, object]:
+        now = int(time.time())
+        header = {
+            "version": "1.0.0",
+            "message_id": f"{action}-{message['transaction_id']}-{now}",
+            "message_ts": datetime.now(UTC).isoformat(),
+            "action": action,
+            "status": "succ",
+            "sender_id": self._settings.partner,
+        }
+        signature = self._ours.sign(_to_sign(header, message, now, now + HOLDS_S)).signature
+        text = base64.b64encode(signature).decode()
+        head = f'namespace="g2p", kidId="{self._settings.partner}|1|ed25519", algorithm="ed25519"'
+        times = f'created="{now}", expires="{now + HOLDS_S}", headers="(created) (expires) digest"'
+        return {
+            "signature": f'Signature: {head}, {times}, signature="{text}"',
+            "header": header,
+            "message": message,
+        }
+
+    def _is_theirs(self, body: Body) -> bool:
+        fields = dict(FIELDS.findall(str(body.get("signature"))))
+        try:
+            created, expires = int(fields["created"]), int(fields["expires"])
+            plain = _to_sign(body["header"], body["message"], created, expires)
+            self._theirs.verify(plain, base64.b64decode(fields["signature"]))
+        except (BadSignatureError, KeyError, ValueError):
+            return False
+        return created - HOLDS_S <= time.time() < expires
+
+
+def web_app(partner: Partner) -> web.Application:
+    """The interface, and what can be asked of the simulator itself."""
+
+    async def ready(_: web.Request) -> web.Response:
+        return web.json_response({"status": "ready"})
+
+    app = web.Application(client_max_size=64 * 1024**2)
+    app.add_routes(
+        [
+            web.post("/disburse", partner.disburse),
+            web.post("/disburse/sync/txn/status", partner.status),
+            web.get("/summary", partner.summary),
+            web.get("/health/ready", ready),
+        ]
+    )
+    return app
+
+
+def _status(row: Sequence[str | None]) -> dict[str, object]:
+    reference, _, amount, status, reason, at = row
+    found = {
+        "reference_id": reference,
+        "timestamp": at,
+        "status": status,
+        "amount": amount,
+        "currency_code": "KHR",
+    }
+    return {**found, "status_reason_code": reason} if reason else {**found}
+
+
+def _unknown(reference: str, reason: str) -> dict[str, object]:
+    at = datetime.now(UTC).isoformat()
+    return {"reference_id": reference, "timestamp": at, "status": "rjct", "status_reason_code": reason}
+
+
+def _acknowledged(word: str, code: str | None = None, status: int = 200) -> web.Response:
+    message: dict[str, object] = {"ack_status": word, "timestamp": datetime.now(UTC).isoformat()}
+    message["correlation_id"] = "0"
+    if code:
+        message["error"] = {"code": code}
+    return web.json_response({"message": message}, status=status)
+
+
+def _to_sign(header: object, message: object, created: int, expires: int) -> bytes:
+    plain = json.dumps(
+        {"header": header, "message": message}, sort_keys=True, separators=(",", ":"), ensure_ascii=False
+    )
+    digest = base64.b64encode(hashlib.blake2b(plain.encode()).digest()).decode()
+    return f"(created): {created}\n(expires): {expires}\ndigest: BLAKE-512={digest}".encode()
+
+
+def _key(path: Path, part: str) -> bytes:
+    return key_of(json.loads(path.read_text())[part])
+
+
+def key_of(text: str) -> bytes:
+    """A part of a JWK in bytes."""
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+async def main(settings: Settings) -> None:
+    """Run until cancelled."""
+    with closing(Books(settings.data_dir / f"partner-{settings.partner}.sqlite")) as books:
+        runner = web.AppRunner(web_app(Partner(settings, books)), access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, settings.host, settings.port).start()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await runner.cleanup()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Settings()))
