@@ -23,6 +23,7 @@ TARGETS: Mapping[str, tuple[str, float]] = {
     "scoring_per_second_core": ("at least", 20_000),
     "generate_per_second": ("at least", 20_000),
     "simulate_700k_s": ("under", 60),
+    "shock_50k_s": ("under", 60),
     "growth_cpu_spread": ("at most", 0.2),
     "growth_speed_spread": ("at most", 0.2),
     "sms_per_second_core": ("at least", 4_000),

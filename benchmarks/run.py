@@ -18,7 +18,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import eligibility, growth, latency, notifications, picture, pipeline, rates, results
+from benchmarks import eligibility, growth, latency, notifications, picture, pipeline, rates, results, shocks
 from benchmarks.watch import whole
 from tonle.stack.errors import StackError
 
@@ -89,6 +89,13 @@ async def measure_notifications(asked: Asked) -> results.Figures:
         return {**speeds, **await rates.measure(home / "rates", asked.say)}
 
 
+async def measure_shocks(asked: Asked) -> results.Figures:
+    """A flood over 50,000 households while others are registered, counted until each was decided once."""
+    with pipeline.scratch(asked.home) as home:
+        async with pipeline.opened(home, shocks.STRUCK * 2, asked.say) as ground:
+            return await shocks.measure(ground)
+
+
 PARTS: Mapping[str, Callable[[Asked], Awaitable[results.Figures]]] = {
     "baseline": measure_baseline,
     "floor": measure_floor,
@@ -97,6 +104,7 @@ PARTS: Mapping[str, Callable[[Asked], Awaitable[results.Figures]]] = {
     "growth": measure_growth,
     "eligibility": measure_eligibility,
     "notifications": measure_notifications,
+    "shocks": measure_shocks,
 }
 
 
