@@ -12,6 +12,7 @@ import typer
 from tonle import terminal
 
 POLL_S = 0.3
+COMMUNES_SHOWN = 6
 AsJson = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
 Name = Annotated[str, typer.Argument(help="The shock's name, from `tonle shock list`.")]
 _LISTED = ("name", "kind", "first_day", "last_day", "ended_on", "state", "households", "seen", "scored")
@@ -87,7 +88,10 @@ def list_shocks(as_json: AsJson = False) -> None:
 
 
 def show(name: Name, as_json: AsJson = False) -> None:
-    """Show a shock: communes, days, who declared and ended it, and how far its households are."""
+    """Show a shock: communes, days, who declared and ended it, and how far its households are.
+
+    All communes are listed with `--json`.
+    """
     with terminal.client("eligibility") as http:
         found = terminal.checked(http.get(f"/shocks/{quote(name)}")).json()
     _emit(found, as_json)
@@ -103,4 +107,8 @@ def _finished(http: httpx.Client, found: dict[str, Any]) -> dict[str, Any]:
 
 
 def _emit(found: Mapping[str, Any], as_json: bool) -> None:
-    terminal.emit(found if as_json else {**found, "failed": ", ".join(found["failed"])}, as_json)
+    if not as_json:
+        communes, failed = found["communes"], ", ".join(found["failed"])
+        listed = ", ".join(communes[:COMMUNES_SHOWN]) + (", …" if len(communes) > COMMUNES_SHOWN else "")
+        found = {**found, "communes": f"{len(communes)}: {listed}", "failed": failed}
+    terminal.emit(found, as_json)

@@ -93,51 +93,55 @@ async def eligible(office: Office) -> int:
     return int(row[0])
 
 
+async def registered(office: Office) -> bool:
+    """Whether all of the file is registered, and decided for the cycle."""
+    finished = await office.fetch("registration", "select 1 from import where state = 'finished'")
+    (here,) = await office.fetch("registration", "select count(*) from household")
+    (there,) = await office.fetch("eligibility", "select count(*) from decision where cycle_id is not null")
+    return bool(finished) and 0 < here[0] == there[0]
+
+
+async def declared(office: Office, file: Path) -> dict[str, str]:
+    return dict(json.loads(await office.tonle("shock", "declare", file, "--json", by="Sokha")))
+
+
+async def refused(office: Office, file: Path, communes: list[str]) -> None:
+    """Who may not, or names a commune that is not, is told so; the file is right afterwards."""
+    content = f"name: flood-2020\nkind: flood\ncommunes: {json.dumps([*communes, '010299'])}\n"
+    file.write_text(f"{content}dates: {{first: 2020-10-05, last: null}}\n")
+    said = await office.tonle("shock", "declare", file, by="Sokha", code=1)
+    assert "flood.yaml:3: no commune has the code 010299; correct it: those of district 0102 run" in said
+    file.write_text(file.read_text().replace(', "010299"', ""))
+    assert "takes `shock.declare`" in await office.tonle("shock", "declare", file, code=1)
+
+
 async def test_the_donors_supplement_stays_inside_its_envelope_and_ends_with_the_flood(
     office: Office, tmp_path: Path
 ) -> None:
-    async def registered() -> bool:
-        imports = "select 1 from import where state = 'finished'"
-        (here,) = await office.fetch("registration", "select count(*) from household")
-        (there,) = await office.fetch(
-            "eligibility", "select count(*) from decision where cycle_id is not null"
-        )
-        return bool(await office.fetch("registration", imports)) and 0 < here[0] == there[0]
-
-    await until(registered, PATIENCE_S)
+    await until(lambda: registered(office), PATIENCE_S)
     assert await eligible(office) == 0
+    file = tmp_path / "flood.yaml"
     lived_in = await office.fetch("eligibility", "select distinct commune from registration order by 1")
     flooded = [row[0] for row in lived_in[: len(lived_in) // 2]]
-    file = tmp_path / "flood.yaml"
-    content = f"name: flood-2020\nkind: flood\ncommunes: {json.dumps([*flooded, '010299'])}\n"
-    file.write_text(f"{content}dates: {{first: 2020-10-05, last: null}}\n")
-    refused = await office.tonle("shock", "declare", file, by="Sokha", code=1)
-    assert "flood.yaml:3: no commune has the code 010299; correct it: those of district 0102 run" in refused
-    file.write_text(file.read_text().replace(', "010299"', ""))
-    assert "takes `shock.declare`" in await office.tonle("shock", "declare", file, code=1)
-    said = json.loads(await office.tonle("shock", "declare", file, "--json", by="Sokha"))
+    await refused(office, file, flooded)
+    said = await declared(office, file)
     assert (said["state"], said["seen"]) == ("finished", said["households"])
     entitled = await eligible(office)
     assert entitled > 5
 
-    async def settled(expected: Money) -> bool:
-        return await office.money() == expected
+    async def settled(payments: int, funded: int, waiting: int) -> bool:
+        return await office.money() == Money(payments * RIEL, funded, payments, waiting)
 
-    await until(lambda: settled(Money(3 * RIEL, 3 * RIEL, 3, entitled - 3)), PATIENCE_S)
-    await office.tonle("cycles", "fund", CYCLE, "--envelope", str(5 * RIEL + 1), by=PREPARER)
+    await until(lambda: settled(3, 3 * RIEL, entitled - 3), PATIENCE_S)
+    await office.tonle("cycles", "fund", CYCLE, "--envelope", str(6 * RIEL - 1), by=PREPARER)
     await office.tonle("cycles", "approve", CYCLE, by=APPROVER)
-    await until(lambda: settled(Money(5 * RIEL, 5 * RIEL + 1, 5, entitled - 5)), PATIENCE_S)
-    outside = "select household_id from registration where not commune = any($${" + ",".join(flooded) + "}$$)"
-    dry = {row[0] for row in await office.fetch("eligibility", outside)}
+    await until(lambda: settled(5, 6 * RIEL - 1, entitled - 5), PATIENCE_S)
+    homes = await office.fetch("eligibility", "select household_id, commune from registration")
     paid = {row[0] for row in await office.fetch("payments", "select household_id from payment")}
-    assert paid.isdisjoint(dry)
-    again = json.loads(await office.tonle("shock", "declare", file, "--json", by="Sokha"))
-    assert again["declared_at"] == said["declared_at"]
-    ended = json.loads(
-        await office.tonle("shock", "end", "flood-2020", "--on", "2020-11-15", "--json", by="Sokha")
-    )
-    assert (ended["state"], ended["ended_on"]) == ("finished", "2020-11-15")
-    await until(lambda: settled(Money(5 * RIEL, 5 * RIEL + 1, 5, 0)), PATIENCE_S)
+    assert {row["commune"] for row in homes if row["household_id"] in paid} <= set(flooded)
+    assert (await declared(office, file))["declared_at"] == said["declared_at"]
+    await office.tonle("shock", "end", "flood-2020", "--on", "2020-11-15", by="Sokha")
+    await until(lambda: settled(5, 6 * RIEL - 1, 0), PATIENCE_S)
     assert await eligible(office) == 0
     assert "flood-2020\tflood\t2020-10-05\t-\t2020-11-15\tfinished" in await office.tonle("shock", "list")
     assert "ended_by\tSokha" in await office.tonle("shock", "show", "flood-2020")
