@@ -43,7 +43,8 @@ class Settings(BaseSettings):
     `refused` get a 403, `silent` are kept but not answered for `silent_s`, `slow` wait `slow_s` before that;
     on `closing` the line is lost (SMPP), for half of them after they are kept. Above `per_second` all shall
     come again. `undelivered` are reported so; receipts come `receipt_s` later, `repeated` of them twice,
-    `contradicted` with the opposite.
+    `contradicted` with the opposite. What people write goes to `inbound_url`, as Kannel's `sms-service` calls
+    it, with the secret of a file; without it to who is bound by SMPP.
     """
 
     model_config = SettingsConfigDict(env_prefix="TONLE_", extra="ignore")
@@ -66,6 +67,8 @@ class Settings(BaseSettings):
     gateway_contradicted: float = 0.0
     gateway_receipt_s: float = 0.05
     gateway_smpp_port: int | None = None
+    gateway_inbound_url: str | None = None
+    gateway_callback_secret_file: Path | None = None
 
 
 class Sms(NamedTuple):
@@ -159,8 +162,7 @@ class Simulator:
             case "/inbox":
                 say(self._read(asked.query))
             case "/handset":
-                sender, to, text = (_first(asked.query, name) for name in ("from", "to", "text"))
-                say(_json({"told": self.receipts.write(sender, to, text, _part(asked.query))}))
+                self._written(asked.query, say)
             case "/summary":
                 counts = {"refused": self._refused, "throttled": self._throttled, "owed": self.receipts.owed}
                 say(_json({**self.inbox.counts(), **counts}))
@@ -168,6 +170,17 @@ class Simulator:
                 say(_json({"status": "ready", "reasons": []}))
             case _:
                 say(Answer(404, "Not here"))
+
+    def _written(self, query: Query, say: Say) -> None:
+        """What somebody writes to us; says whether it was taken."""
+        sender, to, text = (_first(query, name) for name in ("from", "to", "text"))
+        url, file = self._settings.gateway_inbound_url, self._settings.gateway_callback_secret_file
+        if url is None:
+            say(_json({"told": self.receipts.write(sender, to, text, _part(query))}))
+            return
+        secret = file.read_text().strip() if file else ""
+        called = self.receipts.call_about(url, secret, sender, to, text)
+        called.add_done_callback(lambda call: say(_json({"told": call.result()})))
 
     def may_enter(self, user: str, password: str) -> bool:
         """Whether this is the login for SMPP, the same as for `sendsms`."""

@@ -3,8 +3,11 @@
 import asyncio
 from contextlib import suppress
 from typing import NamedTuple
+from urllib.parse import quote, urlencode
+from uuid import uuid4
 
 import aiohttp
+from yarl import URL
 
 from simulators.gateway_smpp import OK, Part, SmppConversation
 
@@ -34,7 +37,7 @@ class Receipts:
         self._lines: list[SmppConversation] = []
         self._due: list[Debt] = []
         self._told: dict[tuple[SmppConversation, int], Debt] = {}
-        self._calls: set[asyncio.Task[None]] = set()
+        self._calls: set[asyncio.Task[None] | asyncio.Task[bool]] = set()
         self._at_once = asyncio.Semaphore(AT_ONCE)
         self._client: aiohttp.ClientSession | None = None
 
@@ -80,6 +83,18 @@ class Receipts:
                 return True
         return False
 
+    def call_about(
+        self, url: str, secret: str, sender: str, recipient: str, text: str
+    ) -> "asyncio.Task[bool]":
+        """What somebody writes to us, as Kannel calls a `get-url`; whether it was taken."""
+        # Of UCS-2 Kannel gives the octets (`%b`), coding 2.
+        told = {"secret": secret, "from": sender, "to": recipient, "coding": "2", "id": uuid4().hex}
+        query = f"{urlencode(told)}&text={quote(text.encode('utf-16-be'))}"
+        call = asyncio.get_running_loop().create_task(self._get(f"{url}?{query}"))
+        self._calls.add(call)
+        call.add_done_callback(self._calls.discard)
+        return call
+
     def close(self) -> None:
         """Stop telling."""
         for call in self._calls:
@@ -96,6 +111,13 @@ class Receipts:
             self._due.append(debt)
             return
         self._told[line, line.report(debt.message_id, debt.became, debt.recipient, debt.sender)] = debt
+
+    async def _get(self, url: str) -> bool:
+        self._client = self._client or aiohttp.ClientSession()
+        with suppress(aiohttp.ClientError, TimeoutError):
+            async with self._client.get(URL(url, encoded=True)) as answer:
+                return answer.ok
+        return False
 
     async def _call(self, debt: Debt) -> None:
         """Kannel tells a receipt again until it is answered 200; a refusal it takes for an answer."""

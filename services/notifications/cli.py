@@ -1,4 +1,4 @@
-"""`tonle inbox`: what the simulated gateway received."""
+"""`tonle inbox` and `tonle handset`: what households' phones got, and write, at the simulated gateway."""
 
 from typing import Annotated
 
@@ -10,6 +10,7 @@ from tonle import terminal
 def mount(app: typer.Typer) -> None:
     """Add the commands of notifications."""
     app.command("inbox")(inbox)
+    app.command("handset")(handset)
 
 
 def inbox(
@@ -42,6 +43,27 @@ def inbox(
     terminal.emit(
         [{name: each[name] for name in ("received_at", "to", "from", "text")} for each in found], False
     )
+
+
+def handset(
+    phone: Annotated[str, typer.Argument(help="The number that writes, as +855… or with a leading 0.")],
+    text: Annotated[str, typer.Argument(help="What it says, such as STOP, HELP or a complaint.")],
+    to: Annotated[str, typer.Option(help="The short number it is written to.")] = "1234",
+    as_json: Annotated[bool, typer.Option("--json", help="Answer with JSON.")] = False,
+) -> None:
+    """Write an SMS to us, as a household would from its phone; the answer comes to `tonle inbox`.
+
+    For instance: `tonle handset 012345678 "COMPLAINT we were promised money and got none"`. The simulated
+    gateway takes it in and tells notifications as Kannel would.
+    """
+    query = {"from": _international(phone), "to": to, "text": text}
+    with terminal.client("gateway") as gateway:
+        told = terminal.checked(gateway.get("/handset", params=query)).json()["told"]
+    if not told:
+        terminal.fail(
+            "Notifications did not take the SMS.", "Try again once `tonle status` shows it running."
+        )
+    terminal.emit({"from": query["from"], "to": to, "taken": True}, as_json)
 
 
 def _international(phone: str) -> str:

@@ -154,7 +154,15 @@ def _gateway(place: Place) -> dict[str, str]:
         **_everywhere(place),
         "TONLE_GATEWAY_USER": GATEWAY_USER,
         "TONLE_GATEWAY_PASSWORD_FILE": str(place.secrets.gateway_password_file),
+        "TONLE_GATEWAY_CALLBACK_SECRET_FILE": str(place.secrets.callback_secret_file),
+        **_inbound(place),
     }
+
+
+def _inbound(place: Place) -> dict[str, str]:
+    """Where the gateway tells what people write, as an `sms-service` of Kannel does."""
+    url = place.urls.get("notifications")
+    return {"TONLE_GATEWAY_INBOUND_URL": f"{url}/gateway/kannel/inbound"} if url else {}
 
 
 def _partner(name: str) -> Callable[[Place], Mapping[str, str]]:

@@ -222,7 +222,7 @@ class Stack:
             data_dir=self.settings.data_dir,
             secrets=self.secrets,
             dsn=self.state.postgres.passwordless(),
-            urls={name: each.url for name, each in self.state.simulators.items()},
+            urls={name: each.url for name, each in (self.state.simulators | self.state.services).items()},
         )
         environment = {**program.environment(place), "TONLE_PORT": str(part.port)}
 
