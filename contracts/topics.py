@@ -7,6 +7,7 @@ from contracts.condition import ConditionReported
 from contracts.cycle import CycleChanged, EnvelopeChanged
 from contracts.eligibility import EligibilityCompleted, EligibilityScored
 from contracts.grievance import GrievanceOpened, GrievanceUpdated
+from contracts.hold import HoldChanged
 from contracts.household import HouseholdExited, HouseholdKey, HouseholdRegistered
 from contracts.message import MessageReceived
 from contracts.milestone import MilestoneReached
@@ -64,6 +65,7 @@ ELIGIBILITY_COMPLETED = Topic(
 )
 CYCLE_CHANGED = Topic("cycle.changed.v1", CycleChanged, "payments", ("eligibility",), key="cycle_id")
 ENVELOPE_CHANGED = Topic("envelope.changed.v1", EnvelopeChanged, "payments", (), key="envelope_id")
+HOLD_CHANGED = Topic("hold.changed.v1", HoldChanged, "payments", (), key="household_id or hold_id")
 PAYMENT_ISSUED = Topic("payment.issued.v1", PaymentIssued, "payments", ("notifications",))
 PAYMENT_UPDATED = Topic("payment.updated.v1", PaymentUpdated, "payments", ("notifications",))
 SMS_SENT = Topic("sms.sent.v1", SmsSent, "notifications", ())
@@ -105,6 +107,7 @@ TOPICS = (
     ELIGIBILITY_SCORED,
     ELIGIBILITY_COMPLETED,
     REFERRAL_MADE,
+    HOLD_CHANGED,
     PAYMENT_ISSUED,
     PAYMENT_UPDATED,
     SMS_SENT,

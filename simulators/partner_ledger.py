@@ -217,6 +217,11 @@ class Ledger:
             if asked.kind is InstructionKind.PAY:
                 payments[asked.payment_id] = payment
                 return self._say(payment, now)
+            if asked.kind is InstructionKind.CANCEL:
+                # The id is void from here on: whoever tells it later is told that it was cancelled.
+                void = replace(payment, state=ReportStatus.CANCELLED, settle_at=None, told=0)
+                payments[asked.payment_id] = void
+                return self._say(void, now, answers=told)
             unheard_of = replace(payment, state=ReportStatus.NOT_FOUND, reference="")
             return self._say(unheard_of, now, answers=told)
         payment.told += asked.kind is InstructionKind.PAY

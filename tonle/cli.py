@@ -38,6 +38,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "coverage": ("tonle.coverage",),
     "simulate": ("tonle.simulate",),
     "cycles": ("services.payments.cli", "services.payments.cli_payrolls"),
+    "holds": ("services.payments.cli_holds",),
     "ledger": ("services.payments.cli_ledger",),
     "corrections": ("services.payments.cli_corrections",),
     "payments": ("services.payments.cli_payments",),

@@ -65,7 +65,7 @@ def service_of(settings: PaymentsSettings) -> Service:
             *(_of_partner(office, partner) for partner in office.partners.values()),
             _listen(topics.HOUSEHOLD_EXITED, partial(handlers.leave, office)),
         ],
-        router=routes.router,
+        router=routes.of(office),
         jobs=jobs.beside(office),
         migrations=[keyring.MIGRATIONS, MIGRATIONS],
         state=office,

@@ -69,7 +69,7 @@ def again(
     if payee is None:
         return household, Tried(wanted, Waiting.FORGOTTEN)
     # The terms it was first issued under stand, where the latest decision is about another period.
-    granted = desk.grant(household, wanted.key, wanted.cycle_id, due=due, terms=decision)
+    granted = desk.grant(household, payee, wanted.key, wanted.cycle_id, due=due, terms=decision)
     if isinstance(granted, Waiting):
         return household, Tried(wanted, granted)
     number = household.sequence + 1

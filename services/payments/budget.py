@@ -8,7 +8,10 @@ from services.payments.cycles import Cycle
 
 
 class Waiting(StrEnum):
-    """Why an eligible decision is not paid yet; `programme-hash`: made under other terms than approved."""
+    """Why an eligible decision is not paid yet; `programme-hash`: made under other terms than approved.
+
+    `hold`: a parked message holds its household back; `held`: a person does.
+    """
 
     APPROVAL = "approval"
     CLOSED = "closed"
@@ -17,6 +20,7 @@ class Waiting(StrEnum):
     COUNT_CAP = "count-cap"
     ENVELOPE = "envelope"
     HOLD = "hold"
+    HELD = "held"
     FORGOTTEN = "forgotten"
 
 

@@ -31,6 +31,7 @@ def mount(app: typer.Typer) -> None:
     payments.command("list")(list_payments)
     payments.command("failed")(list_failed)
     payments.command("reissue")(reissue)
+    payments.command("cancel")(cancel)
     payments.command("differences")(list_differences)
     payments.command("cover")(cover)
     payments.command("close")(close)
@@ -75,6 +76,15 @@ def reissue(
     if not (cycle or household):
         terminal.fail("Neither a cycle nor a household is named.", "Say --cycle CYCLE, or --household ID.")
     _send("/attempts/reissue", {"cycle": cycle, "household": household, "reason": reason}, as_json)
+
+
+def cancel(household: Household, payment: Payment, reason: Why, as_json: AsJson = False) -> None:
+    """Ask the partner not to pay a payment that is open (issued, accepted or unknown).
+
+    Nothing changes until it answers. A partner that never heard of the payment makes its id void by it: then
+    it is sent again as any that was cancelled, unless the household is held. Needs a token that may approve.
+    """
+    _send(f"/attempts/{quote(household)}/{quote(payment)}/cancel", {"reason": reason}, as_json)
 
 
 def list_differences(

@@ -20,7 +20,7 @@ from contracts.wire import Cause, Received, event_id
 from postbox.errors import Park
 from services.payments.budget import Budget, Judged, Waiting
 from services.payments.corrections import balance, carried
-from services.payments.states import Key, Payment
+from services.payments.states import OPEN, Cancelling, Key, Payment
 
 
 class Outcome(StrEnum):
@@ -110,7 +110,7 @@ class Household(NamedTuple):
     payments: Mapping[Key, Payment] = MappingProxyType({})
     sequence: int = 0
     is_new: bool = True
-    changes: tuple[Issued | Corrected, ...] = ()
+    changes: tuple[Issued | Corrected | Cancelling, ...] = ()
     written_off: Mapping[str, int] = MappingProxyType({})
 
     @property
@@ -124,16 +124,24 @@ class Desk:
     """What issuing needs besides the decision: budgets under lock, who collects, who pays.
 
     `open_payee` gives None for a destroyed key; `route` names the partner for a payee; `recover_percent` of
-    a payment may be withheld for what was overpaid before.
+    a payment may be withheld for what was overpaid before; `is_held` says whether people hold a household.
     """
 
     budgets: Mapping[str, Budget]
     open_payee: Callable[[SealedPayee, str], Payee | None]
     route: Callable[[Payee], str]
     recover_percent: int
+    is_held: Callable[[str, Payee], bool]
 
     def grant(
-        self, household: Household, key: Key, cycle_id: str, *, due: int, terms: Judged | None = None
+        self,
+        household: Household,
+        payee: Payee,
+        key: Key,
+        cycle_id: str,
+        *,
+        due: int,
+        terms: Judged | None = None,
     ) -> "int | Waiting":
         """Commit what is `due` of a key with what is carried into it, or say why not; gives riel carried.
 
@@ -143,6 +151,8 @@ class Desk:
         budget = self.budgets.get(cycle_id)
         if budget is None:
             return Waiting.APPROVAL
+        if self.is_held(household.household_id, payee):
+            return Waiting.HELD
         judged = terms or budget.cycle.terms
         open_now = balance(household.payments.values(), key[0], household.written_off.get(key[0], 0))
         extra = carried(
@@ -185,14 +195,31 @@ def score(desk: Desk, household: Household | None, scored: Received[EligibilityS
 
 
 def leave(household: Household | None, exited: Received[HouseholdExited]) -> Household | None:
-    """Take in an exit: decisions at or below its revision are void; what was issued runs its course."""
+    """Take in an exit: decisions at or below its revision are void, what is open is asked to be cancelled.
+
+    `household.payments` holds all that are open; what was paid, or can't be stopped, runs its course.
+    """
     if exited.key != exited.data.household_id:
         raise Park("the event's key is not its household")
     revision = exited.data.revision
     known = household or Household(exited.data.household_id)
     if revision <= known.exit_revision:
         return None
-    return _voided(known._replace(exit_revision=revision))
+    cause = Cause(exited.id, exited.correlation_id, exited.traceparent)
+    opened = [each for each in known.payments.values() if each.state in OPEN and each.revision <= revision]
+    changes = tuple(
+        Cancelling(each._replace(cancels=each.cancels + 1), number, cause, "household-left")
+        for number, each in enumerate(opened, known.sequence + 1)
+    )
+    asked = {each.payment.key: each.payment for each in changes}
+    return _voided(
+        known._replace(
+            exit_revision=revision,
+            sequence=known.sequence + len(changes),
+            payments={**known.payments, **asked},
+            changes=(*known.changes, *changes),
+        )
+    )
 
 
 def retry(desk: Desk, household: Household, cycle_id: str, *, held: bool) -> Household:
@@ -291,7 +318,7 @@ def _grant(
 ) -> int | Waiting:
     if payee is None:
         return Waiting.FORGOTTEN
-    return desk.grant(household, key, decision.cycle_id or "", due=decision.amount, terms=decision)
+    return desk.grant(household, payee, key, decision.cycle_id or "", due=decision.amount, terms=decision)
 
 
 def _correct(household: Household, payment: Payment, decision: Decision, sequence: int) -> Corrected | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 
 from contracts.cycle import CycleChanged, EnvelopeChanged
+from contracts.hold import HoldChanged, HoldState
 from contracts.household import Payee
 from contracts.model import Contract
 from contracts.payment import (
@@ -16,12 +17,20 @@ from contracts.payment import (
     PayTo,
 )
 from contracts.sealed import Sealed
-from contracts.topics import CYCLE_CHANGED, ENVELOPE_CHANGED, PAYMENT_ISSUED, PAYMENT_UPDATED, Topic
+from contracts.topics import (
+    CYCLE_CHANGED,
+    ENVELOPE_CHANGED,
+    HOLD_CHANGED,
+    PAYMENT_ISSUED,
+    PAYMENT_UPDATED,
+    Topic,
+)
 from contracts.wire import Cause, Record, dump, emit, event_id
 from services.payments.cycles import Cycle
 from services.payments.entitlements import Corrected, Household, Issued
+from services.payments.holds import Hold
 from services.payments.partners.kafka import Mailing
-from services.payments.states import Account, Inquiry, Payment, Updated
+from services.payments.states import Account, Cancelling, Inquiry, Payment, Updated
 from vault.sealing import Keys
 
 PHNOM_PENH = timezone(timedelta(hours=7))
@@ -43,6 +52,8 @@ class Voice:
             for change in household.changes:
                 if isinstance(change, Issued):
                     records += (self._issued(change, until, keys), self._pay(change, until))
+                elif isinstance(change, Cancelling):
+                    records.append(self._cancel(change))
                 else:
                     records.append(self._corrected(change))
         return records
@@ -52,7 +63,11 @@ class Voice:
         return [
             record
             for account in accounts
-            for record in (*map(self._updated, account.updates), *map(self._inquire, account.inquiries))
+            for record in (
+                *map(self._updated, account.updates),
+                *map(self._inquire, account.inquiries),
+                *map(self._cancel, account.cancellings),
+            )
         ]
 
     def _issued(self, issued: Issued, until: date, keys: Keys) -> Record:
@@ -100,16 +115,22 @@ class Voice:
         return self._instruct(instruction, payment, issued.sequence, issued.cause)
 
     def _inquire(self, inquiry: Inquiry) -> Record:
-        payment = inquiry.payment
+        return self._ask(inquiry, InstructionKind.INQUIRE, inquiry.payment.inquiries)
+
+    def _cancel(self, cancelling: Cancelling) -> Record:
+        return self._ask(cancelling, InstructionKind.CANCEL, cancelling.payment.cancels)
+
+    def _ask(self, asked: Inquiry | Cancelling, kind: InstructionKind, number: int) -> Record:
+        payment = asked.payment
         instruction = PaymentInstruction(
-            instruction_id=self._instruction_id(payment, "inquire", payment.inquiries),
-            kind=InstructionKind.INQUIRE,
+            instruction_id=self._instruction_id(payment, kind.value, number),
+            kind=kind,
             payment_id=payment.payment_id,
             partner=payment.partner,
             amount=payment.amount,
             commune=payment.commune,
         )
-        return self._instruct(instruction, payment, inquiry.sequence, inquiry.cause)
+        return self._instruct(instruction, payment, asked.sequence, asked.cause)
 
     def _instruction_id(self, payment: Payment, *what: object) -> str:
         return self.mailings[payment.partner].instruction_id(payment.payment_id, *what)
@@ -180,6 +201,21 @@ def of_cycle(before: Cycle | None, after: Cycle, actor: str, now: datetime, caus
         )
         records.append(tell(ENVELOPE_CHANGED, envelope))
     return records
+
+
+def of_hold(hold: Hold, now: datetime, cause: Cause) -> Record:
+    """That a hold was placed, or released."""
+    state, version = (HoldState.RELEASED, 2) if hold.released_by else (HoldState.PLACED, 1)
+    data = HoldChanged(
+        hold_id=hold.hold_id,
+        state=state,
+        household_id=hold.household_id,
+        account_digest=hold.account_digest,
+        reason=hold.release_reason or hold.reason,
+        actor=hold.released_by or hold.placed_by,
+    )
+    key, known_as = hold.household_id or hold.hold_id, event_id(HOLD_CHANGED, hold.hold_id, version)
+    return emit(HOLD_CHANGED, data, id=known_as, key=key, sequence=version, time=now, cause=cause)
 
 
 def _changed(cycle: Cycle, actor: str) -> CycleChanged:

@@ -21,6 +21,7 @@ from services.payments import (
     store_answers,
     store_attempts,
     store_cycles,
+    store_holds,
     store_outgoing,
     store_reports,
 )
@@ -28,6 +29,7 @@ from services.payments.attempts import Retrying
 from services.payments.budget import Budget
 from services.payments.entitlements import Desk, Household, SealedPayee
 from services.payments.events import Voice
+from services.payments.holds import Held, account_of
 from services.payments.partners.options import Exchange, Partner
 from services.payments.partners.served import Told
 from services.payments.states import Patience
@@ -61,10 +63,19 @@ class Office:
         mailings = {name: partner.mailing() for name, partner in self.partners.items()}
         return Voice(mailings, now, self.withdrawal)
 
-    def desk(self, keys: Keys, budgets: Mapping[str, Budget]) -> Desk:
-        """Issues from these budgets, for payees that these keys open."""
+    def desk(self, keys: Keys, budgets: Mapping[str, Budget], held: Held) -> Desk:
+        """Issues from these budgets, for payees that these keys open and nobody holds."""
+
+        def is_held(household_id: str, payee: Payee) -> bool:
+            account = account_of(payee) if held.accounts else None
+            return held.holds(household_id, self.digest(account) if account else None)
+
         route = partial(partners.route, tuple(self.partners))
-        return Desk(budgets, opener(keys), route, self.recover_percent)
+        return Desk(budgets, opener(keys), route, self.recover_percent, is_held)
+
+    def digest(self, account: str) -> str:
+        """What is kept of an account: always the same, and saying nothing without the master key."""
+        return self.master.keyed_hash(account).hex()
 
 
 async def score(
@@ -75,7 +86,8 @@ async def score(
     said = [decision for each in batch.messages for decision in each.data.decisions]
     budgets = await store_cycles.lock(db, (each.cycle_id for each in said if each.cycle_id))
     households = await store.load(db, batch.keys, (each.period for each in said if each.period))
-    changed = batch.fold(households, partial(entitlements.score, office.desk(keys, budgets)))
+    desk = office.desk(keys, budgets, await store_holds.held(db, batch.keys))
+    changed = batch.fold(households, partial(entitlements.score, desk))
     await write(office, db, changed, budgets.values(), batch.now)
     await store_attempts.hurry(db, [each.household_id for each in changed], batch.now)
     return office.voice(batch.now).of_households(changed, keys)
@@ -89,10 +101,11 @@ async def complete(batch: Batch[Received[EligibilityCompleted]], db: Connection)
 
 
 async def leave(office: Office, batch: Batch[Received[HouseholdExited]], db: Connection) -> Sequence[Record]:
-    """Take in exits: what waits for these households is void; what was issued runs its course."""
-    households = await store.load(db, batch.keys, ())
-    await write(office, db, batch.fold(households, entitlements.leave), (), batch.now)
-    return ()
+    """Take in exits: what waits for these households is void; what is open is asked to be cancelled."""
+    households = await store.load(db, batch.keys, (), with_open=True)
+    changed = batch.fold(households, entitlements.leave)
+    await write(office, db, changed, (), batch.now)
+    return office.voice(batch.now).of_households(changed, Keys({}))
 
 
 async def report(office: Office, batch: Batch[Received[PaymentReport]], db: Connection) -> Sequence[Record]:

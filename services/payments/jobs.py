@@ -15,6 +15,7 @@ from services.payments import (
     store,
     store_attempts,
     store_cycles,
+    store_holds,
     store_reports,
 )
 from services.payments.attempts import Tried
@@ -110,7 +111,7 @@ async def _issue(
     households = await store.load(db, household_ids, periods)
     key_ids = [each.payee.key_id for each in households.values() if each.payee]
     keys = await keyring.load(db, office.master, key_ids)
-    desk = office.desk(keys, budgets)
+    desk = office.desk(keys, budgets, await store_holds.held(db, household_ids))
     tried = [
         entitlements.retry(desk, each, cycle_id, held=each.household_id in held)
         for each in households.values()
@@ -129,7 +130,7 @@ async def _again(
     wanted = await store_attempts.wanted(db, household_ids, now)
     key_ids = [each.payee.key_id for each in households.values() if each.payee]
     keys = await keyring.load(db, office.master, key_ids)
-    desk = office.desk(keys, budgets)
+    desk = office.desk(keys, budgets, await store_holds.held(db, household_ids))
     tried: list[Tried] = []
     for household_id, asked in wanted.items():
         for each in asked:

@@ -6,22 +6,32 @@ from services.payments import (
     api,
     api_attempts,
     api_callbacks,
+    api_cancelling,
     api_corrections,
+    api_holds,
     api_ledger,
     api_partners,
     api_preview,
     api_reconciliation,
 )
+from services.payments.handlers import Office
 
-router = APIRouter()
-for part in (
-    api,
-    api_attempts,
-    api_callbacks,
-    api_corrections,
-    api_ledger,
-    api_partners,
-    api_preview,
-    api_reconciliation,
-):
-    router.include_router(part.router)
+
+def of(office: Office) -> APIRouter:
+    """Every route; `office` holds the keys and the partners."""
+    router = APIRouter()
+    for part in (
+        api,
+        api_attempts,
+        api_callbacks,
+        api_corrections,
+        api_holds,
+        api_ledger,
+        api_partners,
+        api_preview,
+        api_reconciliation,
+    ):
+        router.include_router(part.router)
+    router.include_router(api_cancelling.router(office))
+    router.include_router(api_holds.placing(office.digest))
+    return router

@@ -11,6 +11,7 @@ from contracts.payment import PaymentReport, ReportStatus
 from contracts.wire import Cause, Received
 from postbox.errors import Park
 from services.payments import ledger
+from services.payments.cycles import NotPossible
 from services.payments.ledger import Transfer
 
 
@@ -85,6 +86,7 @@ class Payment(NamedTuple):
     due_at: datetime | None = None
     late: bool = False
     carried: int = 0
+    cancels: int = 0
 
     @property
     def key(self) -> Key:
@@ -106,6 +108,19 @@ class Inquiry(NamedTuple):
     payment: Payment
     sequence: int
     cause: Cause
+
+
+class Cancelling(NamedTuple):
+    """A request to the partner not to pay any more; `payment.cancels` is its number. Its answer decides.
+
+    `asked_by` is None where nobody asked: the household left, or another attempt was paid.
+    """
+
+    payment: Payment
+    sequence: int
+    cause: Cause
+    reason: str
+    asked_by: str | None = None
 
 
 class DifferenceKind(StrEnum):
@@ -145,6 +160,7 @@ class Account(NamedTuple):
     inquiries: tuple[Inquiry, ...] = ()
     booked: tuple[Received[PaymentReport], ...] = ()
     differences: tuple[Difference, ...] = ()
+    cancellings: tuple[Cancelling, ...] = ()
 
 
 def book(account: Account | None, report: Received[PaymentReport]) -> Account | None:
@@ -163,13 +179,39 @@ def book(account: Account | None, report: Received[PaymentReport]) -> Account | 
     if after != payment:
         cause = Cause(report.id, report.correlation_id, report.traceparent)
         updates = (Updated(after, account.sequence + 1, cause, ledger.moved(payment, after)),)
-    return account._replace(
+    booked = account._replace(
         sequence=account.sequence + len(updates),
         payments={**account.payments, after.payment_id: after},
         reports=account.reports | {said.report_id},
         updates=account.updates + updates,
         booked=(*account.booked, report),
         differences=(*account.differences, *([Difference(after, difference, report)] if difference else [])),
+    )
+    if after.state is not State.SETTLED_LATE or after == payment:
+        return booked
+    cause = Cause(report.id, report.correlation_id, report.traceparent)
+    for other in account.payments.values():
+        if other.key == after.key and other.state in OPEN:
+            booked = cancel(booked, other.payment_id, cause, "another-attempt-paid")
+    return booked
+
+
+def cancel(
+    account: Account, payment_id: str, cause: Cause, reason: str, asked_by: str | None = None
+) -> Account:
+    """Ask the partner not to pay a payment that is open; nothing else changes until it answers.
+
+    Raises `NotPossible` for a payment that has ended.
+    """
+    payment = account.payments[payment_id]
+    if payment.state not in OPEN:
+        raise NotPossible(f"payment {payment_id} is {payment.state}", "Only what is open can be cancelled.")
+    after = payment._replace(cancels=payment.cancels + 1)
+    asked = Cancelling(after, account.sequence + 1, cause, reason, asked_by)
+    return account._replace(
+        sequence=asked.sequence,
+        payments={**account.payments, payment_id: after},
+        cancellings=(*account.cancellings, asked),
     )
 
 

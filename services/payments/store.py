@@ -10,7 +10,7 @@ from services.payments import ledger, store_corrections
 from services.payments.budget import Waiting
 from services.payments.entitlements import Corrected, Decision, Household, Issued, Outcome, Part, SealedPayee
 from services.payments.ledger import Transfer
-from services.payments.states import Key, Patience, Payment, State, due
+from services.payments.states import Cancelling, Key, Patience, Payment, State, due
 
 _HOUSEHOLD_COLUMNS = (
     *("household_id", "scored", "revision", "exit_revision", "commune", "decision_id", "correlation_id"),
@@ -32,24 +32,26 @@ _PAYMENT_COLUMNS = (
 PAYMENTS = """
 select payment_id, household_id, programme, period, purpose, attempt, cycle_id, amount, entitled, partner,
     commune, revision, decision_id, correlation_id, traceparent, state, reason, partner_reference, inquiries,
-    due_at, late, carried
+    due_at, late, carried, cancels
 from payment
 """
 _STATE = 15
 
 
-async def load(db: Connection, household_ids: Sequence[str], periods: Iterable[str]) -> dict[str, Household]:
+async def load(
+    db: Connection, household_ids: Sequence[str], periods: Iterable[str], *, with_open: bool = False
+) -> dict[str, Household]:
     """Households (sorted ids), locked, with decisions and, of these periods, the attempts that count.
 
-    Attempts that differ from what is due come with them, of whatever period. A household that is not there
-    yet is left out; if another batch brings it meanwhile, saving fails on its key.
+    Attempts that differ from what is due come with them, of whatever period, and `with_open` the live ones.
+    A household that is not there yet is left out; if another batch brings it meanwhile, saving fails.
     """
     rows = await db.fetch(_HOUSEHOLDS, household_ids)
     known = [row["household_id"] for row in rows]
     if not known:
         return {}
     decisions = await _decisions(db, known)
-    payments = await _latest_attempts(db, known, periods)
+    payments = await _latest_attempts(db, known, periods, with_open)
     written_off = await store_corrections.written_off(db, known)
     found = {row[0]: _household(row, decisions.get(row[0], {}), payments.get(row[0], {})) for row in rows}
     return found | {each: found[each]._replace(written_off=riel) for each, riel in written_off.items()}
@@ -65,6 +67,8 @@ async def save(db: Connection, households: Sequence[Household], now: datetime, p
         await _update_households(db, known)
     await _insert_payments(db, households, now, patience)
     await _save_corrections(db, households, now)
+    changes = [change for each in households for change in each.changes]
+    await cancel(db, [each for each in changes if isinstance(each, Cancelling)], now)
 
 
 async def insert_transfers(db: Connection, transfers: Sequence[Transfer], now: datetime) -> None:
@@ -80,6 +84,29 @@ async def insert_transfers(db: Connection, transfers: Sequence[Transfer], now: d
                 )
                 for each in transfers
             ],
+        )
+
+
+async def cancel(db: Connection, asked: Sequence[Cancelling], now: datetime) -> None:
+    """Note that partners are asked not to pay these, once more each."""
+    if asked:
+        await db.copy_records_to_table(
+            "cancellation",
+            columns=("household_id", "payment_id", "number", "asked_by", "reason", "at"),
+            records=[
+                (
+                    *(each.payment.household_id, each.payment.payment_id, each.payment.cancels),
+                    *(each.asked_by, each.reason, now),
+                )
+                for each in asked
+            ],
+        )
+        await db.execute(
+            "update payment p set cancels = p.cancels + 1 from unnest($1::text[], $2::text[]) "
+            "as t(household_id, payment_id) "
+            "where p.household_id = t.household_id and p.payment_id = t.payment_id",
+            [each.payment.household_id for each in asked],
+            [each.payment.payment_id for each in asked],
         )
 
 
@@ -148,15 +175,16 @@ async def _decisions(db: Connection, household_ids: Sequence[str]) -> dict[str, 
 
 
 async def _latest_attempts(
-    db: Connection, household_ids: Sequence[str], periods: Iterable[str]
+    db: Connection, household_ids: Sequence[str], periods: Iterable[str], with_open: bool
 ) -> dict[str, dict[Key, Payment]]:
     rows = await db.fetch(
         # Of a key, the last one counts: the live attempt, else one that settled late, else the latest.
         PAYMENTS + "where household_id = any($1) "
-        "and (period = any($2) or (entitled <> amount and not superseded)) "
+        "and (period = any($2) or (entitled <> amount and not superseded) or ($3 and live)) "
         "order by live, state = 'settled_late', attempt",
         household_ids,
         sorted(set(periods)),
+        with_open,
     )
     found: dict[str, dict[Key, Payment]] = {}
     for row in rows:

@@ -79,7 +79,7 @@ async def save(
     db: Connection, accounts: Sequence[Account], now: datetime, patience: Patience
 ) -> list[Transfer]:
     """Write what reports or silence changed; returns the transfers, which are written too."""
-    changed = [each for each in accounts if each.updates or each.inquiries]
+    changed = [each for each in accounts if each.updates or each.inquiries or each.cancellings]
     if changed:
         await db.execute(
             "update household h set sequence = t.sequence from unnest($1::text[], $2::bigint[]) "
@@ -88,6 +88,7 @@ async def save(
             [each.sequence for each in changed],
         )
         await _save_states(db, changed, now, patience)
+        await store.cancel(db, [asked for each in changed for asked in each.cancellings], now)
     await _save_reports(db, [report for each in accounts for report in each.booked], now)
     transfers = [update.transfer for each in changed for update in each.updates if update.transfer]
     await store.insert_transfers(db, transfers, now)
@@ -103,6 +104,8 @@ async def _save_states(
         touched.extend(
             account.payments[each] for each in sorted({each.payment.payment_id for each in changes})
         )
+    if not touched:
+        return
     awaited = [(due(each, now, patience), each) for each in touched]
     rows = [
         (

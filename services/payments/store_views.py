@@ -6,6 +6,44 @@ from typing import NamedTuple
 
 from postbox.message import Connection
 
+_STORY = """
+select issued_at, 'payment issued', payment_id, amount, partner, traceparent
+    from payment where household_id = $1
+union all
+select c.at, 'correction recorded', payment_id, c.amount, null, p.traceparent
+    from correction c join payment p using (household_id, payment_id) where household_id = $1
+union all
+select r.at, 'partner reported ' || r.status, payment_id, r.amount, r.reason_code, p.traceparent
+    from report r join payment p using (household_id, payment_id) where household_id = $1
+union all
+select updated_at, 'partner asked: no report', payment_id, amount, reason, traceparent
+    from payment where household_id = $1 and state = 'unknown'
+union all
+select issued_at, case when carried > 0 then 'topped up for before' else 'withheld for before' end,
+    payment_id, carried, null, traceparent from payment where household_id = $1 and carried <> 0
+union all
+select coalesce(decided_at, at), 'write-off ' || state, programme, amount, reason, ''
+    from write_off where household_id = $1
+union all
+select at, 'partner asked to cancel', payment_id, 0, reason, ''
+    from cancellation where household_id = $1
+union all
+select coalesce(released_at, placed_at),
+    case when released_at is null then 'held' else 'released' end, hold_id,
+    0, coalesce(release_reason, reason), '' from payment_hold where household_id = $1
+union all
+select at, 'to be looked into: ' || kind, payment_id, amount, resolution, ''
+    from difference where household_id = $1
+union all
+select ended_at, 'waits to be sent again', cycle_id, 0, waiting, ''
+    from reissue where household_id = $1
+union all
+select h.decided_at, 'waits', cycle_id, d.amount, d.waiting, h.traceparent
+    from decision d join household h using (household_id)
+    where household_id = $1 and d.waiting is not null
+order by 1, 2
+"""
+
 
 class Shown(NamedTuple):
     """One payment as it is listed; amounts in riel."""
@@ -109,37 +147,5 @@ async def shares(db: Connection) -> list[Share]:
 
 async def story(db: Connection, household_id: str) -> list[Told]:
     """What happened to a household's payments, in order."""
-    rows = await db.fetch(
-        """
-        select issued_at, 'payment issued', payment_id, amount, partner, traceparent
-            from payment where household_id = $1
-        union all
-        select c.at, 'correction recorded', payment_id, c.amount, null, p.traceparent
-            from correction c join payment p using (household_id, payment_id) where household_id = $1
-        union all
-        select r.at, 'partner reported ' || r.status, payment_id, r.amount, r.reason_code, p.traceparent
-            from report r join payment p using (household_id, payment_id) where household_id = $1
-        union all
-        select updated_at, 'partner asked: no report', payment_id, amount, reason, traceparent
-            from payment where household_id = $1 and state = 'unknown'
-        union all
-        select issued_at, case when carried > 0 then 'topped up for before' else 'withheld for before' end,
-            payment_id, carried, null, traceparent from payment where household_id = $1 and carried <> 0
-        union all
-        select coalesce(decided_at, at), 'write-off ' || state, programme, amount, reason, ''
-            from write_off where household_id = $1
-        union all
-        select at, 'to be looked into: ' || kind, payment_id, amount, resolution, ''
-            from difference where household_id = $1
-        union all
-        select ended_at, 'waits to be sent again', cycle_id, 0, waiting, ''
-            from reissue where household_id = $1
-        union all
-        select h.decided_at, 'waits', cycle_id, d.amount, d.waiting, h.traceparent
-            from decision d join household h using (household_id)
-            where household_id = $1 and d.waiting is not null
-        order by 1, 2
-        """,
-        household_id,
-    )
+    rows = await db.fetch(_STORY, household_id)
     return [Told(*row) for row in rows]

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from contracts import wire
 from contracts.appeal import AppealDecided, Verdict
 from contracts.condition import ConditionReported
-from contracts.cycle import CycleChanged, CycleState, EnvelopeChanged
+from contracts.cycle import CycleChanged, CycleState
 from contracts.eligibility import (
     EligibilityCompleted,
     EligibilityScored,
@@ -59,6 +59,7 @@ from contracts.sealed import Sealed
 from contracts.sms import SmsEncoding, SmsSent, SmsStatus, SmsUpdated
 from contracts.topics import TOPICS, Topic, partner_instruction, partner_report
 from tests.contracts.examples_of_answers import MESSAGE_TEXT, answered
+from tests.contracts.examples_of_money import funded, held
 from tests.contracts.examples_of_referrals import referred
 from tests.contracts.examples_of_shocks import SHOCKS
 from tests.contracts.sealed_examples import (
@@ -178,15 +179,9 @@ FULL: dict[str, Contract] = {
         actor="officer-2",
         reason="as budgeted",
     ),
-    "envelope.changed.v1": EnvelopeChanged(
-        envelope_id=CYCLE,
-        cycle_id=CYCLE,
-        currency="KHR",
-        funded=24_000_000_000,
-        actor="officer-1",
-        reason="first tranche",
-    ),
+    "envelope.changed.v1": funded(CYCLE),
     **SHOCKS,
+    "hold.changed.v1": held(HOUSEHOLD),
     "eligibility.scored.v1": EligibilityScored(
         household_id=HOUSEHOLD,
         revision=2,

@@ -192,7 +192,7 @@ class Services:
 
     def _desk(self) -> Desk:
         budgets = {CYCLE: Budget(self.cycle)} if self.cycle.state is CycleState.APPROVED else {}
-        return Desk(budgets, handlers.opener(self.given.sealer.keys), lambda _: "wing", 20)
+        return Desk(budgets, handlers.opener(self.given.sealer.keys), lambda _: "wing", 20, lambda *_: False)
 
     def _keep_entitled(self, at: Desk, changed: Sequence[Household]) -> None:
         for budget in at.budgets.values():

@@ -124,7 +124,7 @@ KEPT = (
 )
 
 INSTRUCTIONS = "payments: instructions"
-_INSTRUCTED = "select household_id, payment_id, partner || ' ' || inquiries from payment"
+_INSTRUCTED = "select household_id, payment_id, partner || ' ' || inquiries || ' ' || cancels from payment"
 _PARKED = """select split_part(coalesce(key, ''), '/', 1), topic || '/' || partition || '/' || "offset",
     reason from (select key, topic, partition, "offset", reason from parked
         union all select key, topic, partition, "offset", reason from dismissed) aside"""
@@ -277,10 +277,11 @@ async def _streamed(db: asyncpg.Connection, query: str) -> AsyncIterator[list[Fa
 
 
 def _instructions(payment: Fact) -> Iterator[Fact]:
-    """Instruction ids follow from the payment (`key`): one order, and one question per inquiry."""
-    partner, _, inquiries = payment.value.rpartition(" ")
+    """Instruction ids follow from the payment (`key`): one order, and one more per question or request."""
+    partner, inquiries, cancels = payment.value.rsplit(" ", 2)
     topic = topics.partner_instruction(partner)
-    for kind, number in [("pay", 0), *(("inquire", each) for each in range(1, int(inquiries) + 1))]:
+    asked = (("inquire", int(inquiries)), ("cancel", int(cancels)))
+    for kind, number in [("pay", 0), *((kind, each + 1) for kind, most in asked for each in range(most))]:
         instruction = wire.event_id(topic, payment.key, kind, number)
         yield Fact(payment.household, f"{payment.household}/{instruction}")
 

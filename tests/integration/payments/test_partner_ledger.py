@@ -99,9 +99,8 @@ def test_what_is_not_settled_yet_can_be_cancelled(tmp_path: Path) -> None:
     assert statuses(books.do(at=NOW + timedelta(seconds=61))) == [("p-2", S.SETTLED)]
 
 
-@pytest.mark.parametrize("asked", [INQUIRE, CANCEL])
-def test_what_was_never_told_is_not_found_and_can_still_be_paid(books: Books, asked: InstructionKind) -> None:
-    assert statuses(books.do(("p-1", asked))) == [("p-1", S.NOT_FOUND)]
+def test_what_was_never_told_is_not_found_and_can_still_be_paid(books: Books) -> None:
+    assert statuses(books.do(("p-1", INQUIRE))) == [("p-1", S.NOT_FOUND)]
     assert statuses(books.do(("p-1", PAY))) == [("p-1", S.ACCEPTED), ("p-1", S.SETTLED)]
 
 
@@ -145,6 +144,11 @@ def test_reports_come_twice_late_and_beside_wrong_ones(tmp_path: Path) -> None:
 def test_a_partner_is_down_for_a_part_of_the_time_only() -> None:
     behaviour = Behaviour(down_s=2, down_every_s=10)
     assert [behaviour.is_down(at) for at in (0.0, 1.9, 2.0, 9.9, 10.5)] == [True, True, False, False, True]
+
+
+def test_what_is_cancelled_before_it_was_told_is_void_for_ever(books: Books) -> None:
+    assert statuses(books.do(("p-1", CANCEL))) == [("p-1", S.CANCELLED)]
+    assert statuses(books.do(("p-1", PAY), ("p-1", INQUIRE))) == [("p-1", S.CANCELLED)] * 2
 
 
 def _told(payment_id: str, kind: InstructionKind) -> Received[PaymentInstruction]:

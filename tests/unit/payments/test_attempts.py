@@ -20,7 +20,7 @@ from services.payments.entitlements import Decision, Desk, Household, Issued, Ou
 from services.payments.ledger import Account as Books
 from services.payments.ledger import Transfer
 from services.payments.states import ENDED, LIVE, Account, Payment, State
-from tests.unit.payments.test_entitlements import APPROVED, PAYEE, PROGRAMME, TERMS
+from tests.unit.payments.test_entitlements import APPROVED, PAYEE, PROGRAMME, TERMS, nobody_held
 from tests.unit.payments.test_states import PAYMENT, report
 
 NOW = datetime(2023, 6, 2, tzinfo=UTC)
@@ -46,7 +46,13 @@ HOUSEHOLD = Household(
 
 
 def desk(cycle: Cycle = APPROVED, payee: Payee | None = PAYEE) -> Desk:
-    return Desk({cycle.cycle_id: Budget(cycle)}, lambda sealed, event_id: payee, lambda payee: "acleda", 20)
+    return Desk(
+        {cycle.cycle_id: Budget(cycle)},
+        lambda sealed, event_id: payee,
+        lambda payee: "acleda",
+        20,
+        nobody_held,
+    )
 
 
 def wanted(*, ordered: bool = False) -> Wanted:

@@ -14,7 +14,7 @@ from services.payments.cycles import Cycle, NotPossible
 from services.payments.entitlements import Desk, Household, Issued, SealedPayee
 from services.payments.states import ENDED, LIVE, Payment, State
 from tests.unit.payments.test_attempts import DECISION
-from tests.unit.payments.test_entitlements import APPROVED, PAYEE, PROGRAMME, TERMS
+from tests.unit.payments.test_entitlements import APPROVED, PAYEE, PROGRAMME, TERMS, nobody_held
 from tests.unit.payments.test_states import PAYMENT
 
 WRITE_OFF = WriteOff("h-1", PROGRAMME, 1, 16_000, WriteOffState.PROPOSED, "Sokha", "a clerk's mistake")
@@ -69,7 +69,9 @@ def month(
     """The household after it was paid for a month, and the payment."""
     terms = replace(TERMS, period=f"2023-{number:02}")
     budget = Budget(replace(cycle or APPROVED, terms=terms))
-    desk = Desk({terms.cycle_id: budget}, lambda sealed, event_id: PAYEE, lambda payee: "wing", 20)
+    desk = Desk(
+        {terms.cycle_id: budget}, lambda sealed, event_id: PAYEE, lambda payee: "wing", 20, nobody_held
+    )
     decision = DECISION._replace(
         cycle_id=terms.cycle_id, period=terms.period, amount=amount, waiting=Waiting.APPROVAL
     )

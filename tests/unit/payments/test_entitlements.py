@@ -26,7 +26,7 @@ from services.payments.entitlements import (
     Outcome,
     SealedPayee,
 )
-from services.payments.states import State
+from services.payments.states import Cancelling, State
 
 NOW = datetime(2023, 6, 2, tzinfo=UTC)
 PROGRAMME, PERIOD = "covid-19-cash-transfer", "2023-06"
@@ -36,11 +36,15 @@ SUBMITTED = replace(APPROVED, state=CycleState.SUBMITTED, decided_by=None, funde
 PAYEE = Payee(person_id="p", name_km="សុខ", name_latin="Sok")
 
 
+def nobody_held(household_id: str, payee: Payee) -> bool:
+    return False
+
+
 def desk(cycle: Cycle = APPROVED, payee: Payee | None = PAYEE) -> Desk:
     def open_payee(sealed: SealedPayee, event_id: str) -> Payee | None:
         return payee
 
-    return Desk({cycle.cycle_id: Budget(cycle)}, open_payee, lambda payee: "wing", 20)
+    return Desk({cycle.cycle_id: Budget(cycle)}, open_payee, lambda payee: "wing", 20, nobody_held)
 
 
 def decided(
@@ -93,6 +97,8 @@ def kinds(household: Household) -> list[tuple[str, int, int]]:
         ("issued", each.payment.amount, each.sequence)
         if isinstance(each, Issued)
         else ("corrected", each.correction, each.sequence)
+        if isinstance(each, Corrected)
+        else ("cancelling", each.payment.cancels, each.sequence)
         for each in household.changes
     ]
 
@@ -262,10 +268,10 @@ def interleaved(draw: st.DrawFn, *several: Sequence[Event]) -> list[Event]:
     return mixed
 
 
-def run(events: Sequence[Event]) -> tuple[Household, list[Issued | Corrected]]:
+def run(events: Sequence[Event]) -> tuple[Household, list[Issued | Corrected | Cancelling]]:
     """`None` is the approval; until it, the cycle is submitted. Returns the household and all it was told."""
     household: Household | None = None
-    at, told = desk(SUBMITTED), list[Issued | Corrected]()
+    at, told = desk(SUBMITTED), list[Issued | Corrected | Cancelling]()
     for event in events:
         if event is None:
             at = desk()
@@ -310,6 +316,26 @@ def test_whenever_approval_comes_a_household_is_promised_once_what_its_latest_de
         above_cap = latest.amount > TERMS.cap_household
         assert latest.waiting is (Waiting.HOUSEHOLD_CAP if above_cap else None)
         assert above_cap or latest.outcome is Outcome.REFUSED
+
+
+def test_what_is_open_when_a_household_leaves_is_asked_to_be_cancelled_once() -> None:
+    issued = scored(decided(1, 1, 176_000))._replace(changes=())
+    gone = entitlements.leave(issued, left(1))
+    assert gone is not None
+    assert kinds(gone) == [("cancelling", 1, 2)]
+    (asked,) = gone.changes
+    assert (asked.payment.state, asked.cause.id) == (State.ISSUED, "x-1")
+    assert entitlements.leave(gone, left(1)) is None
+    paid = {key: each._replace(state=State.SETTLED) for key, each in issued.payments.items()}
+    later = entitlements.leave(issued._replace(payments=paid), left(2))
+    assert later is not None
+    assert later.changes == ()
+
+
+def test_a_household_held_by_a_person_waits() -> None:
+    held = replace(desk(), is_held=lambda household_id, payee: household_id == "h-1")
+    household = scored(decided(1, 1, 176_000), at=held)
+    assert (household.changes, waiting(household)) == ((), {PROGRAMME: Waiting.HELD})
 
 
 def test_a_payee_is_kept_as_long_as_something_is_due() -> None:

@@ -7,9 +7,10 @@ from itertools import product
 import pytest
 
 from contracts.payment import PaymentReport, ReportStatus
-from contracts.wire import Received
+from contracts.wire import Cause, Received
 from postbox.errors import Park
 from services.payments import ledger, states
+from services.payments.cycles import NotPossible
 from services.payments.ledger import Account as Books
 from services.payments.ledger import Kind
 from services.payments.states import (
@@ -183,6 +184,28 @@ def test_money_is_released_only_when_it_is_confirmed_unsent_or_returned(
     found = transfer and (transfer.kind, transfer.debit, transfer.credit)
     assert found == moved
     assert transfer is None or (transfer.amount == 176_000 and transfer.frees is (after is not S.SETTLED))
+
+
+def test_once_an_attempt_is_paid_late_the_open_one_is_asked_to_be_cancelled() -> None:
+    second = PAYMENT._replace(payment_id="p-2", attempt=2, state=S.ACCEPTED)
+    known = account(S.FAILED)
+    after = states.book(known._replace(payments={**known.payments, "p-2": second}), report(R.SETTLED))
+    assert after is not None
+    assert [(each.payment.payment_id, each.payment.cancels, each.sequence) for each in after.cancellings] == [
+        ("p-2", 1, 9)
+    ]
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_only_what_is_open_can_be_cancelled_and_nothing_changes_until_the_answer(state: State) -> None:
+    cause = Cause("r", "r", "t")
+    if state not in states.OPEN:
+        with pytest.raises(NotPossible, match=f"payment p-1 is {state}"):
+            states.cancel(account(state), "p-1", cause, "by mistake", "Dara")
+        return
+    after = states.cancel(account(state), "p-1", cause, "by mistake", "Dara")
+    assert (after.payments["p-1"].state, after.updates) == (state, ())
+    assert [(each.asked_by, each.sequence) for each in after.cancellings] == [("Dara", 8)]
 
 
 def test_what_was_paid_late_and_comes_back_was_never_the_envelope_s() -> None:

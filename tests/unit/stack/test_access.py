@@ -52,6 +52,7 @@ def names(user: str, operation: str) -> set[str]:
             {
                 "cycle.changed.v1",
                 "envelope.changed.v1",
+                "hold.changed.v1",
                 "payment.issued.v1",
                 "payment.updated.v1",
                 "partner.wing.instruction.v1",
