@@ -75,6 +75,8 @@ COMPARISONS = (
         "eligibility: households",
         ("eligibility: parked",),
     ),
+    Comparison("each shock was told", "eligibility: shocks", "shock.declared.v1"),
+    Comparison("each shock's end was told", "eligibility: shocks ended", "shock.ended.v1, latest"),
     Comparison("each decision was told", "eligibility: decisions made", "eligibility.scored.v1"),
     Comparison(
         "each household's latest decisions were told",

@@ -19,6 +19,11 @@ _DECIDED = "coalesce(cycle_id, 'no cycle') || ' ' || outcome || ' ' || amount ||
 _BY_BANK = (
     "exists (select from outgoing o where o.household_id = r.household_id and o.payment_id = r.payment_id)"
 )
+_SHOCK = "(select name as household_id, * from shock) as shock"
+_DECLARED = (
+    "kind || ' ' || cardinality(communes) || ' communes ' || first_day || ' to ' || "
+    "coalesce(last_day::text, 'its end')"
+)
 _LIVE = "state in ('issued', 'accepted', 'settled', 'unknown')"
 
 
@@ -55,6 +60,8 @@ KEPT = (
     Kept("registration: exits", "household_change where kind = 'exited'", "revision"),
     *(Kept(f"{service}: keys", "household_key", "key_id", "purpose || ' ' || state") for service in SERVICES),
     Kept("eligibility: households", "household where revision > 0", value="'revision ' || revision"),
+    Kept("eligibility: shocks", _SHOCK, value=_DECLARED),
+    Kept("eligibility: shocks ended", f"{_SHOCK} where ended_on is not null", value="'on ' || ended_on"),
     Kept("eligibility: decisions made", "decision_made", "programme", _DECIDED),
     Kept("eligibility: decisions", "decision", "programme", _DECIDED),
     Kept(

@@ -14,6 +14,7 @@ from contracts.eligibility import EligibilityScored
 from contracts.household import HouseholdExited, HouseholdKey, HouseholdRegistered
 from contracts.model import Contract
 from contracts.payment import PaymentIssued, PaymentReport, PaymentState, PaymentUpdated
+from contracts.shock import ShockDeclared, ShockEnded
 from contracts.sms import SmsSent, SmsUpdated
 from contracts.topics import Topic
 from postbox.broker import Broker, stop
@@ -88,10 +89,21 @@ def _sms_updated(data: SmsUpdated) -> Iterator[Line]:
     yield Line(data.household_id, f"{data.household_id}/{data.sms_id}", data.status, data.sms_id)
 
 
+def _shock_declared(data: ShockDeclared) -> Iterator[Line]:
+    days = f"{data.first_day} to {data.last_day or 'its end'}"
+    yield Line(data.shock, data.shock, f"{data.kind} {len(data.communes)} communes {days}", data.shock)
+
+
+def _shock_ended(data: ShockEnded) -> Iterator[Line]:
+    yield Line(data.shock, data.shock, f"on {data.on}", data.shock)
+
+
 _LINES: dict[str, Callable[..., Iterator[Line]]] = {
     topics.HOUSEHOLD_REGISTERED.name: _registered,
     topics.HOUSEHOLD_EXITED.name: _exited,
     topics.HOUSEHOLD_KEY.name: _key,
+    topics.SHOCK_DECLARED.name: _shock_declared,
+    topics.SHOCK_ENDED.name: _shock_ended,
     topics.ELIGIBILITY_SCORED.name: _scored,
     topics.PAYMENT_ISSUED.name: _issued,
     topics.PAYMENT_UPDATED.name: _updated,
@@ -110,7 +122,7 @@ def partner_topics(partners: Sequence[str]) -> list[Topic]:
 
 
 def household_topics(partners: Sequence[str]) -> list[Topic]:
-    """Every topic whose events are about one household."""
+    """Every topic whose events are about one household, or about a shock to many."""
     return [*(topic for topic in topics.TOPICS if topic.name in _LINES), *partner_topics(partners)]
 
 

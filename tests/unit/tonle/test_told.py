@@ -31,10 +31,11 @@ def topic_of(name: str) -> Topic:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_event_about_a_household_names_it_and_begins_its_key_with_it(name: str) -> None:
+def test_every_event_names_its_household_or_shock_and_begins_its_key_with_it(name: str) -> None:
     (told, *_), reading = read(topic_of(name), record(name, "full"))
-    assert told.household == HOUSEHOLD
-    assert told.key.split("/")[0] == HOUSEHOLD
+    about = "flood-2022-10" if name.startswith("shock.") else HOUSEHOLD
+    assert told.household == about
+    assert told.key.split("/")[0] == about
     assert reading.unreadable == {name: 0}
     assert told.place == 1 << 48
 
