@@ -20,6 +20,14 @@ class CycleState(OpenEnum):
     UNRECOGNISED = _UNRECOGNISED
 
 
+class ApprovalKind(OpenEnum):
+    """`standing`: decisions pass as they arrive, within caps; `payroll`: what stands on an approved list."""
+
+    STANDING = "standing"
+    PAYROLL = "payroll"
+    UNRECOGNISED = _UNRECOGNISED
+
+
 class CycleChanged(Contract):
     """A cycle of one programme and period; from `opened` to `closed` eligibility decides for it.
 
@@ -37,6 +45,7 @@ class CycleChanged(Contract):
     cap_payments: Annotated[int, Field(ge=1)]
     actor: str
     reason: str | None = None
+    approval: ApprovalKind = ApprovalKind.STANDING
 
 
 class EnvelopeChanged(Contract):

@@ -41,6 +41,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "holds": ("services.payments.cli_holds",),
     "ledger": ("services.payments.cli_ledger",),
     "corrections": ("services.payments.cli_corrections",),
+    "payrolls": ("services.payments.cli_payrolls",),
     "payments": ("services.payments.cli_payments",),
     "officers": ("services.payments.cli",),
     "partners": ("services.payments.cli_partners", "services.payments.cli_reconcile"),

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from datetime import UTC, date, datetime
-from typing import Annotated, cast
+from typing import Annotated, Literal, cast
 from uuid import uuid4
 
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
 
+from contracts.cycle import ApprovalKind
 from contracts.eligibility import Period
 from contracts.money import Riel
 from contracts.wire import Cause
@@ -31,7 +32,7 @@ Text = Annotated[str, Field(min_length=1, max_length=400)]
 
 
 class NewCycle(BaseModel):
-    """The terms of a standing approval; `envelope` and `cap_household` in riel."""
+    """What two people are to agree to; `envelope` and `cap_household` in riel."""
 
     programme: Annotated[str, Field(min_length=1, max_length=80)]
     programme_hash: Annotated[str, Field(min_length=1, max_length=128)]
@@ -41,6 +42,7 @@ class NewCycle(BaseModel):
     envelope: Annotated[Riel, Field(gt=0)]
     cap_household: Annotated[Riel, Field(gt=0)]
     cap_payments: Annotated[int, Field(gt=0, le=100_000_000)]
+    approval: Literal["standing", "payroll"] = "standing"
 
 
 class Why(BaseModel):
@@ -68,8 +70,8 @@ async def open_cycle(request: Request, new: NewCycle, caller: Preparer) -> dict[
 
     What waits in the programme's other cycles stays there, and is paid from their envelopes.
     """
-    terms = Terms(**new.model_dump(exclude={"envelope"}))
-    return await _step(
+    terms = Terms(**new.model_dump(exclude={"envelope", "approval"}), approval=ApprovalKind(new.approval))
+    return await cycle_step(
         request,
         terms.cycle_id,
         caller,
@@ -81,7 +83,7 @@ async def open_cycle(request: Request, new: NewCycle, caller: Preparer) -> dict[
 @router.post("/cycles/{cycle_id}/submit")
 async def submit_cycle(request: Request, cycle_id: str, caller: Preparer) -> dict[str, object]:
     """Ask for a decision."""
-    return await _step(
+    return await cycle_step(
         request, cycle_id, caller, "submit", lambda each: approval.submit(_there(each), caller.name)
     )
 
@@ -89,7 +91,7 @@ async def submit_cycle(request: Request, cycle_id: str, caller: Preparer) -> dic
 @router.post("/cycles/{cycle_id}/fund")
 async def fund_cycle(request: Request, cycle_id: str, asked: Fund, caller: Preparer) -> dict[str, object]:
     """Ask for a larger envelope; another person approves or refuses it as they do the cycle."""
-    return await _step(
+    return await cycle_step(
         request,
         cycle_id,
         caller,
@@ -104,7 +106,7 @@ async def approve_cycle(
 ) -> dict[str, object]:
     """Release what awaits a decision: payments are issued from here on, those that wait at once."""
     reason = why.reason if why else None
-    return await _step(
+    return await cycle_step(
         request, cycle_id, caller, "approve", lambda each: approval.approve(_there(each), caller.name, reason)
     )
 
@@ -112,7 +114,7 @@ async def approve_cycle(
 @router.post("/cycles/{cycle_id}/refuse")
 async def refuse_cycle(request: Request, cycle_id: str, no: No, caller: Approver) -> dict[str, object]:
     """Refuse what awaits a decision."""
-    return await _step(
+    return await cycle_step(
         request,
         cycle_id,
         caller,
@@ -127,7 +129,9 @@ async def close_cycle(
 ) -> dict[str, object]:
     """End a cycle: no payment is issued from here on."""
     reason = why.reason if why else None
-    return await _step(request, cycle_id, caller, "close", lambda each: cycles.close(_there(each), reason))
+    return await cycle_step(
+        request, cycle_id, caller, "close", lambda each: cycles.close(_there(each), reason)
+    )
 
 
 @router.get("/cycles")
@@ -224,12 +228,15 @@ async def summary(request: Request, _: Reader, cycle: str | None = None) -> dict
     }
 
 
-async def _step(
+async def cycle_step(
     request: Request, cycle_id: str, caller: Caller, step: str, decide: Callable[[Cycle | None], Cycle]
 ) -> dict[str, object]:
+    """Take one step with a cycle under its lock, write it with who took it, and tell it.
+
+    Raises `Problem` where the step is not possible as things stand.
+    """
     service = cast(Service, request.app.state.service)
-    if caller.area:
-        raise Problem(403, f"{caller.name} acts for area {caller.area}", "A cycle is for the whole nation.")
+    national(caller)
     now = datetime.now(UTC)
     async with service.db.acquire() as db, db.transaction():
         budget = (await store_cycles.lock(db, [cycle_id])).get(cycle_id)
@@ -249,6 +256,12 @@ async def _step(
     await service.publisher.publish(LANE)
     service.wake(jobs.ISSUE)
     return _shown(after)
+
+
+def national(caller: Caller) -> None:
+    """Cycles are no matter of one area. Raises `Problem`."""
+    if caller.area:
+        raise Problem(403, f"{caller.name} acts for area {caller.area}", "A cycle is for the whole nation.")
 
 
 def _there(cycle: Cycle | None) -> Cycle:

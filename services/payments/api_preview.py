@@ -85,9 +85,9 @@ async def answered(request: Request, db: Connection, cycle_id: str) -> tuple[Cyc
 async def _rows(request: Request, cycle: Cycle) -> AsyncIterator[str]:
     async with request.app.state.service.db.acquire() as db, db.transaction(isolation="repeatable_read"):
         grounds = await store_preview.grounds(db, cycle)
-        yield _lines([_HEADER])
+        yield as_csv([_HEADER])
         async for page in store_preview.entries(db, cycle.cycle_id, grounds.last_cycle):
-            yield _lines(_row(each, grounds.measure) for each in page)
+            yield as_csv(_row(each, grounds.measure) for each in page)
 
 
 def _row(each: Entry, measure: Measure) -> tuple[object, ...]:
@@ -95,7 +95,8 @@ def _row(each: Entry, measure: Measure) -> tuple[object, ...]:
     return each.household_id, each.amount, each.last, each.change, each.waiting, outlier
 
 
-def _lines(rows: Iterable[tuple[object, ...]]) -> str:
+def as_csv(rows: Iterable[tuple[object, ...]]) -> str:
+    """Lines of a CSV file (RFC 4180)."""
     text = io.StringIO()
     csv.writer(text).writerows(rows)
     return text.getvalue()

@@ -38,10 +38,10 @@ class PaymentsSettings(PolicyOptions, ServiceSettings):
     withdrawal_days: int = Field(default=30, ge=1)
 
 
-def office_of(settings: PaymentsSettings) -> Office:
+def office_of(settings: PaymentsSettings) -> handlers.Office:
     """Keys read once: importing one costs more than signing with it."""
     sign_with = jose.read_key(settings.signing_key_file, "Ed25519")
-    return Office(
+    return handlers.Office(
         MasterKey.from_file(settings.master_key_file),
         partners_of(settings.partners, sign_with),
         Patience(timedelta(0, settings.report_timeout_s), timedelta(0, settings.settlement_timeout_s)),
@@ -49,6 +49,7 @@ def office_of(settings: PaymentsSettings) -> Office:
         settings.retrying,
         settings.recover_percent,
         Exchange.of(settings.data_dir / "partners", settings.partners, sign_with),
+        settings.approvers,
     )
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import ClassVar
 
-from contracts.cycle import CycleState
+from contracts.cycle import ApprovalKind, CycleState
 from services.payments.cycles import Cycle, NotPossible
 
 
@@ -26,6 +26,7 @@ def propose(cycle: Cycle, envelope: int, by: str, reason: str | None) -> Cycle:
     Raises `NotPossible` for a cycle that is not approved or an envelope that is not larger.
     """
     _expect(cycle, CycleState.APPROVED, "funded")
+    _expect_nothing_asked(cycle, asks_envelope=True)
     if envelope <= cycle.funded:
         raise NotPossible(
             f"the envelope holds {cycle.funded} riel already",
@@ -36,20 +37,42 @@ def propose(cycle: Cycle, envelope: int, by: str, reason: str | None) -> Cycle:
     )
 
 
+def let_in(cycle: Cycle, by: str, reason: str) -> Cycle:
+    """Ask that late joiners of a payroll cycle pass as they arrive; nothing does until another person agrees.
+
+    Raises `NotPossible`.
+    """
+    _expect(cycle, CycleState.APPROVED, "opened to late joiners")
+    if cycle.terms.approval is not ApprovalKind.PAYROLL:
+        raise NotPossible(f"cycle {cycle.cycle_id} lets everybody in already", "Nothing is left to do.")
+    _expect_nothing_asked(cycle, asks_envelope=False)
+    return replace(
+        cycle,
+        version=cycle.version + 1,
+        prepared_by=(by,),
+        decided_by=None,
+        asks_standing=True,
+        reason=reason,
+    )
+
+
 def approve(cycle: Cycle, by: str, reason: str | None) -> Cycle:
     """Release what awaits a decision: the terms with their envelope, or a larger envelope.
 
     Raises `SamePerson` to whoever prepared it, `NotPossible` where nothing awaits a decision.
     """
-    envelope = _asked(cycle, by)
+    _asked(cycle, by)
+    approval = ApprovalKind.STANDING if cycle.asks_standing else cycle.terms.approval
     return replace(
         cycle,
+        terms=replace(cycle.terms, approval=approval),
         state=CycleState.APPROVED,
         version=cycle.version + 1,
         decided_by=by,
         reason=reason,
-        funded=envelope,
+        funded=cycle.funded if cycle.proposed is None else cycle.proposed,
         proposed=None,
+        asks_standing=False,
     )
 
 
@@ -60,11 +83,20 @@ def refuse(cycle: Cycle, by: str, reason: str) -> Cycle:
     """
     _asked(cycle, by)
     state = CycleState.APPROVED if cycle.state is CycleState.APPROVED else CycleState.REFUSED
-    return replace(cycle, state=state, version=cycle.version + 1, decided_by=by, reason=reason, proposed=None)
+    return replace(
+        cycle,
+        state=state,
+        version=cycle.version + 1,
+        decided_by=by,
+        reason=reason,
+        proposed=None,
+        asks_standing=False,
+    )
 
 
-def _asked(cycle: Cycle, by: str) -> int:
-    if cycle.proposed is None or cycle.state not in (CycleState.SUBMITTED, CycleState.APPROVED):
+def _asked(cycle: Cycle, by: str) -> None:
+    asked = cycle.proposed is not None or cycle.asks_standing
+    if not asked or cycle.state not in (CycleState.SUBMITTED, CycleState.APPROVED):
         raise NotPossible(
             f"nothing of cycle {cycle.cycle_id} awaits a decision (it is {cycle.state})",
             "Submit the cycle, or propose a larger envelope, first.",
@@ -73,7 +105,14 @@ def _asked(cycle: Cycle, by: str) -> int:
         raise SamePerson(
             f"{by} prepared this and can't decide on it", "Ask another person who may approve to decide."
         )
-    return cycle.proposed
+
+
+def _expect_nothing_asked(cycle: Cycle, *, asks_envelope: bool) -> None:
+    # A second proposal would make its own preparer the only one, and let the first's preparer decide.
+    if cycle.asks_standing if asks_envelope else cycle.proposed is not None:
+        raise NotPossible(
+            f"another change of cycle {cycle.cycle_id} awaits a decision", "Approve or refuse it first."
+        )
 
 
 def _expect(cycle: Cycle, state: CycleState, verb: str) -> None:

@@ -6,7 +6,8 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from services.payments.budget import Waiting
-from services.payments.entitlements import Decision, Desk, Household, Outcome, Promise, promise
+from services.payments.decided import Decision, Outcome
+from services.payments.entitlements import Desk, Household, Promise, promise
 from services.payments.states import ENDED, Key, Payment
 
 

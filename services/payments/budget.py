@@ -1,20 +1,26 @@
 """What a cycle lets pass: its approval, its programme's hash, its caps and its envelope."""
 
+from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Protocol
 
-from contracts.cycle import CycleState
+from contracts.cycle import ApprovalKind, CycleState
 from services.payments.cycles import Cycle
+from services.payments.payroll import Line
 
 
 class Waiting(StrEnum):
     """Why an eligible decision is not paid yet; `programme-hash`: made under other terms than approved.
 
-    `hold`: a parked message holds its household back; `held`: a person does.
+    `hold`: a parked message holds its household back; `held`: a person does. `payroll`: on no list that is
+    released; `changed`: not as it stands on that list.
     """
 
     APPROVAL = "approval"
     CLOSED = "closed"
+    PAYROLL = "payroll"
+    CHANGED = "changed"
     PROGRAMME_HASH = "programme-hash"
     HOUSEHOLD_CAP = "household-cap"
     COUNT_CAP = "count-cap"
@@ -36,28 +42,45 @@ class Judged(Protocol):
 
 
 class Budget:
-    """One cycle's room while its row is locked; what is taken here is written before the lock is let go."""
+    """One cycle's room while its row is locked; what is taken here is written before the lock is let go.
+
+    `released`: what is approved of these households, by their id, where the cycle pays from lists.
+    """
 
     def __init__(self, cycle: Cycle) -> None:
         self.cycle = cycle
+        self.released: Mapping[str, Line] = MappingProxyType({})
         self.committed = 0
         self.count = 0
 
-    def take(self, judged: Judged, amount: int) -> Waiting | None:
-        """Commit `amount` riel to one payment, or say what it waits for and commit nothing."""
-        waiting = self._refuses(judged, amount)
+    @property
+    def pays_from_lists(self) -> bool:
+        """Whether what is issued must stand on a released list."""
+        return self.cycle.terms.approval is ApprovalKind.PAYROLL
+
+    def take(self, judged: Judged, amount: int, claim: Line | None = None) -> Waiting | None:
+        """Commit `amount` riel to one payment, or say what it waits for and commit nothing.
+
+        `claim`: what is to be issued, where the cycle pays from lists; a new attempt at what was issued
+        before has none.
+        """
+        waiting = self._refuses(judged, amount, claim)
         if waiting is None:
             self.committed += amount
             self.count += 1
         return waiting
 
-    def _refuses(self, judged: Judged, amount: int) -> Waiting | None:
+    def _refuses(self, judged: Judged, amount: int, claim: Line | None) -> Waiting | None:
         cycle, terms = self.cycle, self.cycle.terms
         if cycle.state is not CycleState.APPROVED:
             return Waiting.CLOSED if cycle.state is CycleState.CLOSED else Waiting.APPROVAL
         approved = (terms.programme_hash, terms.period, terms.purpose)
         if (judged.programme_hash, judged.period, judged.purpose) != approved:
             return Waiting.PROGRAMME_HASH
+        if self.pays_from_lists and claim is not None:
+            line = self.released.get(claim.household_id)
+            if line != claim:
+                return Waiting.CHANGED if line else Waiting.PAYROLL
         if amount > terms.cap_household:
             return Waiting.HOUSEHOLD_CAP
         if cycle.payments + self.count >= terms.cap_payments:

@@ -46,6 +46,9 @@ def open_cycle(
         datetime | None,
         typer.Option(formats=["%Y-%m-%d"], help="The day on which ages and cards are judged."),
     ] = None,
+    approval: Annotated[
+        str, typer.Option(help="`standing`: paid as decisions come; `payroll`: from approved lists only.")
+    ] = "standing",
     as_json: AsJson = False,
 ) -> None:
     """Open a cycle with its terms. Nothing is paid until it is submitted and another person approves it.
@@ -63,6 +66,7 @@ def open_cycle(
         "envelope": envelope,
         "cap_household": cap_household,
         "cap_payments": cap_payments,
+        "approval": approval,
     }
     _send("/cycles", terms, as_json)
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import ClassVar
 
-from contracts.cycle import CycleState
+from contracts.cycle import ApprovalKind, CycleState
 
 
 class NotPossible(Exception):
@@ -19,7 +19,8 @@ class NotPossible(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What two people agree to: the programme as it is (its hash), its period, and the caps (riel, count)."""
+    """What two people agree to: the programme as it is (its hash), its period, the caps (riel, count), and
+    whether decisions pass as they arrive or from approved lists."""
 
     programme: str
     programme_hash: str
@@ -28,6 +29,7 @@ class Terms:
     reference_date: date
     cap_household: int
     cap_payments: int
+    approval: ApprovalKind = ApprovalKind.STANDING
 
     @property
     def cycle_id(self) -> str:
@@ -40,7 +42,8 @@ class Cycle:
     """A cycle as it stands. `proposed` riel await a second person; `funded` riel were approved.
 
     `prepared_by` are those who opened, submitted or proposed what is to be decided; `payments` counts those
-    issued and not released; `opening` is the version that eligibility answers.
+    issued and not released; `opening` is the version that eligibility answers. `asks_standing`: it is
+    proposed that late joiners need no list.
     Invariant: committed - released <= funded.
     """
 
@@ -56,6 +59,7 @@ class Cycle:
     released: int = 0
     payments: int = 0
     opening: int = 1
+    asks_standing: bool = False
 
     @property
     def cycle_id(self) -> str:
@@ -108,4 +112,11 @@ def close(cycle: Cycle, reason: str | None) -> Cycle:
     """No payment is issued from here on; those issued run their course. Raises `NotPossible`."""
     if cycle.state is CycleState.CLOSED:
         raise NotPossible(f"cycle {cycle.cycle_id} is closed already", "Nothing is left to do.")
-    return replace(cycle, state=CycleState.CLOSED, version=cycle.version + 1, reason=reason, proposed=None)
+    return replace(
+        cycle,
+        state=CycleState.CLOSED,
+        version=cycle.version + 1,
+        reason=reason,
+        proposed=None,
+        asks_standing=False,
+    )

@@ -7,54 +7,19 @@ afterwards it is recorded as a correction. Any order of decisions and exits ends
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple
 
-from contracts.eligibility import EligibilityScored, ProgrammeDecision
-from contracts.eligibility import Outcome as Scored
+from contracts.eligibility import EligibilityScored
 from contracts.household import HouseholdExited, Payee
-from contracts.money import PAYABLE_MULTIPLE_RIEL
 from contracts.topics import PAYMENT_ISSUED
 from contracts.wire import Cause, Received, event_id
 from postbox.errors import Park
 from services.payments.budget import Budget, Judged, Waiting
 from services.payments.corrections import balance, carried
+from services.payments.decided import Decision, Outcome, Part, decision_of, earlier, may_pay, void
+from services.payments.payroll import Line
 from services.payments.states import OPEN, Cancelling, Key, Payment
-
-
-class Outcome(StrEnum):
-    """`void`: the household left, or a newer event no longer mentions the programme."""
-
-    ELIGIBLE = "eligible"
-    REFUSED = "refused"
-    VOID = "void"
-
-
-Part = tuple[str, str]
-"""(programme, period): one decision of each stands at a time; the period is '' where it is for no cycle."""
-
-
-class Decision(NamedTuple):
-    """The latest decision of one programme and period, and the event and revision that brought it.
-
-    `waiting` says why it is not paid, None where nothing is due.
-    """
-
-    programme: str
-    programme_hash: str
-    purpose: str
-    cycle_id: str | None
-    period: str | None
-    outcome: Outcome
-    amount: int
-    decision_id: str
-    revision: int
-    waiting: Waiting | None = None
-
-    @property
-    def part(self) -> Part:
-        return self.programme, self.period or ""
 
 
 class SealedPayee(NamedTuple):
@@ -124,7 +89,8 @@ class Desk:
     """What issuing needs besides the decision: budgets under lock, who collects, who pays.
 
     `open_payee` gives None for a destroyed key; `route` names the partner for a payee; `recover_percent` of
-    a payment may be withheld for what was overpaid before; `is_held` says whether people hold a household.
+    a payment may be withheld for what was overpaid before; `is_held` says whether people hold a household;
+    `digest` names a payee under a key, and says nothing to who has not that key.
     """
 
     budgets: Mapping[str, Budget]
@@ -132,6 +98,13 @@ class Desk:
     route: Callable[[Payee], str]
     recover_percent: int
     is_held: Callable[[str, Payee], bool]
+    digest: Callable[[str, Payee], str]
+
+    def carry(self, household: Household, key: Key, budget: Budget, due: int) -> int:
+        """Riel carried into a payment of what is `due`: owed from before, or below zero withheld."""
+        open_now = balance(household.payments.values(), key[0], household.written_off.get(key[0], 0))
+        cap = budget.cycle.terms.cap_household
+        return carried(open_now, due, cap=cap, recover_percent=self.recover_percent)
 
     def grant(
         self,
@@ -142,11 +115,13 @@ class Desk:
         *,
         due: int,
         terms: Judged | None = None,
+        listed: Line | None = None,
     ) -> "int | Waiting":
         """Commit what is `due` of a key with what is carried into it, or say why not; gives riel carried.
 
         The cycle's own terms stand where none are given. What was underpaid before delays no payment: it is
-        carried as far as the cap and the envelope let it.
+        carried as far as the cap and the envelope let it. `listed`: what must stand on a list, but for its
+        amount, which is all that is committed.
         """
         budget = self.budgets.get(cycle_id)
         if budget is None:
@@ -154,10 +129,10 @@ class Desk:
         if self.is_held(household.household_id, payee):
             return Waiting.HELD
         judged = terms or budget.cycle.terms
-        open_now = balance(household.payments.values(), key[0], household.written_off.get(key[0], 0))
-        extra = carried(
-            open_now, due, cap=budget.cycle.terms.cap_household, recover_percent=self.recover_percent
-        )
+        extra = self.carry(household, key, budget, due)
+        if listed is not None:
+            waiting = budget.take(judged, due + extra, listed._replace(amount=due + extra))
+            return extra if waiting is None else waiting
         waiting = budget.take(judged, due + extra)
         if waiting is Waiting.ENVELOPE and extra > 0:
             extra, waiting = 0, budget.take(judged, due)
@@ -177,7 +152,7 @@ def score(desk: Desk, household: Household | None, scored: Received[EligibilityS
         return None
     payee = SealedPayee(said.payee.key_id, said.payee.blob)
     opened = desk.open_payee(payee, scored.id)
-    decisions = {each.part: each for each in (_decision(each, scored) for each in said.decisions)}
+    decisions = {each.part: each for each in (decision_of(each, scored) for each in said.decisions)}
     latest = known._replace(
         scored=scored.sequence,
         revision=said.revision,
@@ -188,7 +163,7 @@ def score(desk: Desk, household: Household | None, scored: Received[EligibilityS
         decided_at=scored.time,
         payee=payee,
     )
-    latest = _standing(latest, {**_earlier(known.decisions.values(), decisions), **decisions})
+    latest = _standing(latest, {**earlier(known.decisions.values(), decisions), **decisions})
     if said.revision <= known.exit_revision:
         return _voided(latest)
     return _settle(desk, latest, decisions.values(), opened)
@@ -306,7 +281,7 @@ def _settle(
             changes.append(change)
     return household._replace(
         sequence=household.sequence + len(changes),
-        payee=household.payee if any(map(_may_pay, settled.values())) else None,
+        payee=household.payee if any(map(may_pay, settled.values())) else None,
         decisions=settled,
         payments=payments,
         changes=(*household.changes, *changes),
@@ -316,9 +291,18 @@ def _settle(
 def _grant(
     desk: Desk, household: Household, decision: Decision, key: Key, payee: Payee | None
 ) -> int | Waiting:
-    if payee is None:
+    if payee is None or household.payee is None:
         return Waiting.FORGOTTEN
-    return desk.grant(household, payee, key, decision.cycle_id or "", due=decision.amount, terms=decision)
+    cycle_id = decision.cycle_id or ""
+    budget, listed = desk.budgets.get(cycle_id), None
+    if budget is not None and budget.pays_from_lists:
+        listed = line_of(household, decision, decision.amount, desk.digest(household.payee.key_id, payee))
+    return desk.grant(household, payee, key, cycle_id, due=decision.amount, terms=decision, listed=listed)
+
+
+def line_of(household: Household, decision: Decision, amount: int, digest: str) -> Line:
+    """What a decision promises, as it stands on a list."""
+    return Line(household.household_id, amount, decision.decision_id, digest)
 
 
 def _correct(household: Household, payment: Payment, decision: Decision, sequence: int) -> Corrected | None:
@@ -327,37 +311,6 @@ def _correct(household: Household, payment: Payment, decision: Decision, sequenc
         return None
     corrected = payment._replace(entitled=due)
     return Corrected(corrected, due - payment.entitled, household.decision_id, sequence, household.cause)
-
-
-def _decision(said: ProgrammeDecision, scored: Received[EligibilityScored]) -> Decision:
-    if said.outcome is Scored.UNRECOGNISED:
-        raise Park("decision: an outcome this version does not know")
-    if said.outcome is Scored.ELIGIBLE and (said.amount <= 0 or said.amount % PAYABLE_MULTIPLE_RIEL):
-        raise Park("decision: the amount is not a positive multiple of 100 riel")
-    return Decision(
-        programme=said.programme,
-        programme_hash=said.programme_hash,
-        purpose=said.purpose,
-        cycle_id=said.cycle_id,
-        period=said.period,
-        outcome=Outcome(said.outcome.value),
-        amount=said.amount,
-        decision_id=scored.id,
-        revision=scored.data.revision,
-    )
-
-
-def _earlier(known: Iterable[Decision], said: Mapping[Part, Decision]) -> dict[Part, Decision]:
-    """What stands of earlier events: of a programme that is decided for another period what waits, and of
-    one that is not mentioned any more nothing."""
-    programmes = {each.programme for each in said.values()}
-    earlier: dict[Part, Decision] = {}
-    for each in known:
-        if each.programme not in programmes:
-            earlier[each.part] = _void(each)
-        elif each.waiting is not None and each.part not in said:
-            earlier[each.part] = each
-    return earlier
 
 
 def _standing(household: Household, decisions: Mapping[Part, Decision]) -> Household:
@@ -372,14 +325,6 @@ def _voided(household: Household) -> Household:
         if each.revision > household.exit_revision:
             decisions[part] = each
         elif each.decision_id == household.decision_id or each.waiting is None:
-            decisions[part] = _void(each)
-    payee = household.payee if any(map(_may_pay, decisions.values())) else None
+            decisions[part] = void(each)
+    payee = household.payee if any(map(may_pay, decisions.values())) else None
     return _standing(household._replace(payee=payee), decisions)
-
-
-def _may_pay(decision: Decision) -> bool:
-    return decision.outcome is Outcome.ELIGIBLE and decision.cycle_id is not None
-
-
-def _void(decision: Decision) -> Decision:
-    return decision._replace(outcome=Outcome.VOID, waiting=None)

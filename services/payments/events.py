@@ -232,6 +232,7 @@ def _changed(cycle: Cycle, actor: str) -> CycleChanged:
         cap_payments=terms.cap_payments,
         actor=actor,
         reason=cycle.reason,
+        approval=terms.approval,
     )
 
 

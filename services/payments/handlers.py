@@ -9,7 +9,7 @@ from contracts.eligibility import EligibilityCompleted, EligibilityScored
 from contracts.household import HouseholdExited, HouseholdKey, KeyPurpose, KeyState, Payee
 from contracts.payment import PaymentReport, ReportStatus
 from contracts.topics import ELIGIBILITY_SCORED
-from contracts.wire import Received, Record, load, mentions
+from contracts.wire import Received, Record, dump, load, mentions
 from postbox import parking
 from postbox.message import Batch, Connection
 from services.payments import (
@@ -32,6 +32,7 @@ from services.payments.events import Voice
 from services.payments.holds import Held, account_of
 from services.payments.partners.options import Exchange, Partner
 from services.payments.partners.served import Told
+from services.payments.payroll import Thresholds
 from services.payments.states import Patience
 from services.payments.store_outgoing import Waiting
 from vault import keyring
@@ -57,6 +58,7 @@ class Office:
     retrying: Retrying
     recover_percent: int
     exchange: Exchange
+    thresholds: Thresholds
 
     def voice(self, now: datetime) -> Voice:
         """Speaks at `now`, of one batch."""
@@ -71,7 +73,8 @@ class Office:
             return held.holds(household_id, self.digest(account) if account else None)
 
         route = partial(partners.route, tuple(self.partners))
-        return Desk(budgets, opener(keys), route, self.recover_percent, is_held)
+        digest = partial(digest_of, keys)
+        return Desk(budgets, opener(keys), route, self.recover_percent, is_held, digest)
 
     def digest(self, account: str) -> str:
         """What is kept of an account: always the same, and saying nothing without the master key."""
@@ -165,6 +168,11 @@ async def write(
     """Save what was decided and what it spent."""
     await store.save(db, households, now, office.patience)
     await store_cycles.spend(db, budgets)
+
+
+def digest_of(keys: Keys, key_id: str, payee: Payee) -> str:
+    """A payee's name on payrolls: the same for the same payee under the same key."""
+    return keys.mark(key_id, dump(payee)).hex()
 
 
 def opener(keys: Keys) -> Callable[[SealedPayee, str], Payee | None]:

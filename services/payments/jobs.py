@@ -10,21 +10,27 @@ from postbox.message import Connection
 from postbox.service import Job, Service
 from services.payments import (
     attempts,
+    claims,
     entitlements,
+    payroll,
     states,
     store,
     store_attempts,
     store_cycles,
     store_holds,
+    store_payrolls,
     store_reports,
 )
 from services.payments.attempts import Tried
+from services.payments.budget import Budget
+from services.payments.cycles import Cycle
 from services.payments.handlers import Office, write
 from services.payments.partners import calls, intake, orders
+from services.payments.payroll import Digest, Line
 from vault import keyring
 
-CHUNK = 500
-ISSUE, REISSUE = "issue", "reissue"
+CHUNK, FREEZE_CHUNK = 500, 2000
+ISSUE, FREEZE, REISSUE = "issue", "freeze", "reissue"
 ISSUE_LANE, LIFT_LANE, INQUIRE_LANE = "job:issue", "job:lift", "job:inquire"
 REISSUE_LANE = "job:reissue"
 
@@ -33,6 +39,7 @@ def beside(office: Office) -> list[Job]:
     """Every job of this office."""
     return [
         Job(ISSUE, partial(issue_waiting, office)),
+        Job(FREEZE, partial(freeze, office)),
         Job(REISSUE, partial(reissue, office), 2.0),
         Job("lift", partial(lift_holds, office), 5.0),
         Job("inquire", partial(inquire, office), 2.0),
@@ -57,6 +64,45 @@ async def issue_waiting(office: Office, service: Service) -> bool:
         await outbox.write(db, ISSUE_LANE, records)
     await service.publisher.publish(ISSUE_LANE)
     return True
+
+
+async def freeze(office: Office, service: Service) -> bool:
+    """Freeze a chunk of what waits into a payroll that was begun; True where more is left.
+
+    Can be stopped anywhere: where it stands is written with the lines. Who is held, or whose key is
+    destroyed, is on no list.
+    """
+    now = datetime.now(UTC)
+    async with service.db.acquire() as db, db.transaction():
+        freezing = await store_payrolls.next_freezing(db)
+        if freezing is None:
+            return False
+        cycle = await store_cycles.find(db, freezing.payroll.cycle_id)
+        assert cycle is not None
+        found = await store_payrolls.freezable(db, freezing, FREEZE_CHUNK)
+        if found:
+            lines = await _lines(office, db, cycle, found)
+            await store_payrolls.add_lines(db, freezing.payroll, lines, found[-1])
+            return True
+        digest = Digest(cycle.terms)
+        async for page in store_payrolls.lines(db, cycle.cycle_id, freezing.payroll.number):
+            digest.add(page)
+        await store_payrolls.save(db, payroll.freeze(freezing.payroll, digest, office.thresholds), now)
+    return True
+
+
+async def _lines(office: Office, db: Connection, cycle: Cycle, household_ids: Sequence[str]) -> list[Line]:
+    held = await parking.held(db, household_ids)
+    households = await store.load(db, household_ids, [cycle.terms.period])
+    key_ids = [each.payee.key_id for each in households.values() if each.payee]
+    keys = await keyring.load(db, office.master, key_ids)
+    desk = office.desk(keys, {cycle.cycle_id: Budget(cycle)}, await store_holds.held(db, household_ids))
+    lines = (
+        claims.claim(desk, each, cycle.cycle_id)
+        for each in households.values()
+        if each.household_id not in held
+    )
+    return sorted(line for line in lines if line is not None)
 
 
 async def lift_holds(office: Office, service: Service) -> bool:
@@ -107,6 +153,9 @@ async def _issue(
     # Holds, cycles, households: the order in which the stream locks them, too.
     held = await parking.held(db, household_ids)
     budgets = await store_cycles.lock(db, [cycle_id])
+    for budget in budgets.values():
+        if budget.pays_from_lists:
+            budget.released = await store_payrolls.released(db, cycle_id, household_ids)
     periods = [budget.cycle.terms.period for budget in budgets.values()]
     households = await store.load(db, household_ids, periods)
     key_ids = [each.payee.key_id for each in households.values() if each.payee]

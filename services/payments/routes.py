@@ -11,6 +11,7 @@ from services.payments import (
     api_holds,
     api_ledger,
     api_partners,
+    api_payrolls,
     api_preview,
     api_reconciliation,
 )
@@ -28,6 +29,7 @@ def of(office: Office) -> APIRouter:
         api_holds,
         api_ledger,
         api_partners,
+        api_payrolls,
         api_preview,
         api_reconciliation,
     ):

@@ -8,7 +8,8 @@ import asyncpg
 from postbox.message import Connection
 from services.payments import ledger, store_corrections
 from services.payments.budget import Waiting
-from services.payments.entitlements import Corrected, Decision, Household, Issued, Outcome, Part, SealedPayee
+from services.payments.decided import Decision, Outcome, Part
+from services.payments.entitlements import Corrected, Household, Issued, SealedPayee
 from services.payments.ledger import Transfer
 from services.payments.states import Cancelling, Key, Patience, Payment, State, due
 

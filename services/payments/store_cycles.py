@@ -4,12 +4,12 @@ Cycles are locked before households, both in sorted order, so that no two batche
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import asyncpg
 
-from contracts.cycle import CycleState
+from contracts.cycle import ApprovalKind, CycleState
 from postbox.message import Connection
 from services.payments.budget import Budget, Waiting
 from services.payments.cycles import Cycle, Terms
@@ -17,11 +17,20 @@ from services.payments.ledger import Transfer
 
 _CYCLES = """
 select programme, programme_hash, purpose, period, reference_date, cap_household, cap_payments,
-    state, version, prepared_by, decided_by, reason, proposed, funded, committed, released, payments,
-    opening, issue_after
+    approval, state, version, prepared_by, decided_by, reason, proposed, funded, committed, released,
+    payments, opening, asks_standing, issue_after
 from cycle
 """
 _TERMS = 7
+# Where a cycle pays from lists, only what stands on a released one is tried; once it closed, everything.
+_TRIED = """
+from decision d where cycle_id = $1 and household_id > $2 and waiting = any($3) and ($5::boolean is null or (
+    (waiting <> 'envelope' or amount <= $4) and (not $5::boolean or waiting = 'approval' or exists (
+        select from payroll_line l join payroll p using (cycle_id, number)
+        where p.state = 'released' and l.cycle_id = d.cycle_id and l.household_id = d.household_id))))
+"""
+_TRIED_NEXT = f"select household_id {_TRIED} order by household_id limit $6"
+_TRIED_COUNT = f"select count(*) {_TRIED}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +48,7 @@ class Turn:
         if self.cycle.state is not CycleState.APPROVED:
             return []
         counted = [Waiting.COUNT_CAP] if self.cycle.payments < self.cycle.terms.cap_payments else []
-        return [Waiting.APPROVAL, Waiting.ENVELOPE, *counted]
+        return [Waiting.APPROVAL, Waiting.ENVELOPE, Waiting.PAYROLL, Waiting.CHANGED, *counted]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,19 +90,20 @@ async def save(db: Connection, cycle: Cycle, *, step: str, actor: str, at: datet
         """
         insert into cycle (cycle_id, programme, programme_hash, purpose, period, reference_date,
             cap_household, cap_payments, state, version, prepared_by, decided_by, reason, proposed, funded,
-            issue_after, opened_at, opening)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, '', $16, $17)
+            issue_after, opened_at, opening, approval, asks_standing)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, '', $16, $17, $18, $19)
         on conflict (cycle_id) do update set programme_hash = excluded.programme_hash,
             purpose = excluded.purpose, reference_date = excluded.reference_date,
             cap_household = excluded.cap_household, cap_payments = excluded.cap_payments,
             state = excluded.state, version = excluded.version, prepared_by = excluded.prepared_by,
             decided_by = excluded.decided_by, reason = excluded.reason, proposed = excluded.proposed,
-            funded = excluded.funded, issue_after = excluded.issue_after, opening = excluded.opening
+            funded = excluded.funded, issue_after = excluded.issue_after, opening = excluded.opening,
+            approval = excluded.approval, asks_standing = excluded.asks_standing
         """,
         *(cycle.cycle_id, terms.programme, terms.programme_hash, terms.purpose, terms.period),
         *(terms.reference_date, terms.cap_household, terms.cap_payments, cycle.state, cycle.version),
         *(cycle.prepared_by, cycle.decided_by, cycle.reason, cycle.proposed, cycle.funded, at),
-        cycle.opening,
+        *(cycle.opening, terms.approval, cycle.asks_standing),
     )
     await db.execute(
         "insert into cycle_step (cycle_id, version, step, state, actor, prepared_by, funded, proposed, "
@@ -161,18 +171,36 @@ async def go_on(db: Connection, turn: Turn, after: str | None) -> None:
 
 async def waiting_in(db: Connection, turn: Turn, most: int) -> list[str]:
     """The next households that wait in a turn's cycle for a reason that may no longer hold, not locked."""
-    cycle = turn.cycle
-    rows = await db.fetch(
-        "select household_id from decision where cycle_id = $1 and household_id > $2 and waiting = any($3) "
-        "and (waiting <> 'envelope' or amount <= $4 or $5) order by household_id limit $6",
-        cycle.cycle_id,
-        turn.after,
-        turn.retries,
-        cycle.room,
-        cycle.state is CycleState.CLOSED,
-        most,
-    )
+    rows = await db.fetch(_TRIED_NEXT, *_tried(turn), most)
     return [row["household_id"] for row in rows]
+
+
+async def count_waiting(db: Connection, turn: Turn) -> int:
+    """How many households `waiting_in` will give."""
+    return int(await db.fetchval(_TRIED_COUNT, *_tried(turn)))
+
+
+def _tried(turn: Turn) -> tuple[object, ...]:
+    cycle = turn.cycle
+    pays_from_lists = cycle.terms.approval is ApprovalKind.PAYROLL
+    closed = cycle.state is CycleState.CLOSED
+    return cycle.cycle_id, turn.after, turn.retries, cycle.room, None if closed else pays_from_lists
+
+
+async def try_again(db: Connection, cycle_id: str) -> Turn:
+    """Have what waits in a (locked) cycle gone through from its start, unless that is under way."""
+    await db.execute(
+        "update cycle set issue_after = '' where cycle_id = $1 and issue_after is null", cycle_id
+    )
+    row = await db.fetchrow(_CYCLES + "where cycle_id = $1", cycle_id)
+    assert row is not None
+    return Turn(_cycle(row), row["issue_after"])
+
+
+async def is_through(db: Connection, cycle_id: str) -> bool:
+    """Whether everything that waits in a cycle was tried since the last change."""
+    found = await db.fetchval("select issue_after is null from cycle where cycle_id = $1", cycle_id)
+    return bool(found)
 
 
 async def held_back(db: Connection, most: int) -> list[tuple[str, str]]:
@@ -185,9 +213,9 @@ async def held_back(db: Connection, most: int) -> list[tuple[str, str]]:
 
 def _cycle(row: asyncpg.Record) -> Cycle:
     return Cycle(
-        Terms(*row[:_TERMS]),
+        replace(Terms(*row[:_TERMS]), approval=ApprovalKind(row["approval"])),
         CycleState(row["state"]),
         row["version"],
         tuple(row["prepared_by"]),
-        *row[_TERMS + 3 : _TERMS + 11],
+        *row[_TERMS + 4 : _TERMS + 13],
     )

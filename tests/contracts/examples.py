@@ -11,14 +11,8 @@ from typing import Any, TypeVar
 from contracts import wire
 from contracts.appeal import AppealDecided, Verdict
 from contracts.condition import ConditionReported
-from contracts.cycle import CycleChanged, CycleState
-from contracts.eligibility import (
-    EligibilityCompleted,
-    EligibilityScored,
-    Line,
-    Outcome,
-    ProgrammeDecision,
-)
+from contracts.cycle import ApprovalKind, CycleChanged, CycleState
+from contracts.eligibility import EligibilityCompleted, EligibilityScored, Line, Outcome, ProgrammeDecision
 from contracts.household import (
     KHMER,
     Account,
@@ -178,6 +172,7 @@ FULL: dict[str, Contract] = {
         cap_payments=10_000,
         actor="officer-2",
         reason="as budgeted",
+        approval=ApprovalKind.PAYROLL,
     ),
     "envelope.changed.v1": funded(CYCLE),
     **SHOCKS,

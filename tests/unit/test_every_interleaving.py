@@ -192,7 +192,8 @@ class Services:
 
     def _desk(self) -> Desk:
         budgets = {CYCLE: Budget(self.cycle)} if self.cycle.state is CycleState.APPROVED else {}
-        return Desk(budgets, handlers.opener(self.given.sealer.keys), lambda _: "wing", 20, lambda *_: False)
+        opener = handlers.opener(self.given.sealer.keys)
+        return Desk(budgets, opener, lambda _: "wing", 20, lambda *_: False, lambda *_: "")
 
     def _keep_entitled(self, at: Desk, changed: Sequence[Household]) -> None:
         for budget in at.budgets.values():

@@ -222,16 +222,22 @@ class Scene:
         self.tokens[name] = made.json()["token"]
 
     async def open_cycle(
-        self, *, envelope: int = 10_000_000, cap_household: int = 500_000, cap_payments: int = 1_000
+        self,
+        *,
+        envelope: int = 10_000_000,
+        cap_household: int = 500_000,
+        cap_payments: int = 1_000,
+        approval: str = "standing",
     ) -> None:
         """Opened and submitted by Sokha, who may also approve; Dara may only approve."""
-        await self.officer("Sokha", "cycle.prepare", "cycle.approve")
-        await self.officer("Dara", "cycle.approve")
+        await self.officer("Sokha", "cycle.prepare", "cycle.approve", "read")
+        await self.officer("Dara", "cycle.approve", "read")
         caps = {"cap_household": cap_household, "cap_payments": cap_payments}
-        (await self.ask_for(PERIOD, envelope=envelope, **caps)).raise_for_status()
+        terms = {"envelope": envelope, **caps, "approval": approval}
+        (await self.ask_for(PERIOD, **terms)).raise_for_status()
         (await self.call("POST", f"/cycles/{CYCLE}/submit", by="Sokha")).raise_for_status()
 
-    async def ask_for(self, period: str, **money: int) -> httpx.Response:
+    async def ask_for(self, period: str, **money: object) -> httpx.Response:
         terms = {"programme": PROGRAMME, "programme_hash": HASH, "purpose": PURPOSE}
         dates = {"period": period, "reference_date": f"{period}-01"}
         return await self.call("POST", "/cycles", {**terms, **dates, **money}, by="Sokha")

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from types import SimpleNamespace
 
 import httpx
@@ -10,8 +11,9 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from services.payments import cli
-from tests.integration.payments.conftest import CYCLE, HASH, PROGRAMME, PURPOSE, Scene
+from services.payments import cli, cli_payrolls
+from tests.integration.payments.conftest import CYCLE, HASH, PROGRAMME, PURPOSE, Scene, family
+from tests.integration.payments.payroll_scenes import payroll_cycle
 from tonle import terminal
 
 pytestmark = pytest.mark.stack
@@ -34,6 +36,7 @@ def tonle(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Tonle:
     """`await tonle("Sokha", "cycles", "list")`: run a command with a person's token."""
     app = typer.Typer()
     cli.mount(app)
+    cli_payrolls.mount(app)
     programmes = httpx.MockTransport(lambda _: httpx.Response(200, json=PROGRAMMES))
 
     async def run(who: str, *arguments: str) -> Result:
@@ -104,3 +107,38 @@ async def test_a_mistake_ends_with_what_to_do(scene: Scene, tonle: Tonle) -> Non
     for arguments, result in results.items():
         assert result.exit_code == 1
         assert MISTAKES[arguments] in result.output
+
+
+async def test_a_list_goes_from_preview_to_paid_by_commands(
+    scene: Scene, tonle: Tonle, tmp_path: Path
+) -> None:
+    families = [family(f"h-{number:04}") for number in range(3)]
+    preview, lines = tmp_path / "preview.csv", tmp_path / "lines.csv"
+    async with scene.running():
+        await payroll_cycle(scene, families)
+        seen = await tonle("Dara", "cycles", "preview", CYCLE, "--csv", str(preview))
+        frozen = json.loads((await tonle("Sokha", "payrolls", "freeze", CYCLE, "--json")).stdout)
+        early = await tonle("Sokha", "cycles", "issue", CYCLE)
+        said = ("--digest", frozen["digest"], "--reason", "as previewed")
+        done = [
+            await tonle("Dara", "payrolls", "show", CYCLE, "--csv", str(lines)),
+            await tonle("Dara", "payrolls", "approve", CYCLE, *said),
+            await tonle("Dara", "payrolls", "list", CYCLE),
+        ]
+        issued = json.loads((await tonle("Sokha", "cycles", "issue", CYCLE, "--json")).stdout)
+        again = json.loads((await tonle("Sokha", "cycles", "issue", CYCLE, "--json")).stdout)
+    assert [each.exit_code for each in (seen, *done)] == [0] * 4, done
+    assert "300000" in seen.stdout
+    assert early.exit_code == 1
+    assert "It takes 1 more approvals." in early.output
+    assert len(preview.read_text().splitlines()) == len(lines.read_text().splitlines()) == 4
+    assert (issued["issued_now"], again["issued_now"], again["payments"]) == (3, 0, 3)
+
+
+async def test_a_preview_that_is_refused_writes_no_file(scene: Scene, tonle: Tonle, tmp_path: Path) -> None:
+    async with scene.running():
+        await scene.open_cycle()
+        refused = await tonle("Sokha", "cycles", "preview", CYCLE, "--csv", str(tmp_path / "list.csv"))
+    assert refused.exit_code == 1
+    assert "has not answered" in refused.output
+    assert list(tmp_path.glob("*list.csv*")) == []

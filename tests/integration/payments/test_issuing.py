@@ -169,7 +169,7 @@ async def test_a_decision_beyond_a_cap_waits_visibly(
 ) -> None:
     small, large = family("h-0001"), family("h-0002")
     async with scene.running():
-        await scene.open_cycle(**terms)
+        await scene.open_cycle(**terms)  # type: ignore[arg-type]
         await scene.approve()
         await scene.send([scene.key(small), scene.key(large), scene.scored(small, 100_000)])
         await scene.settled_down(states={"h-0001": "issued"})

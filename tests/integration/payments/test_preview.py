@@ -37,7 +37,7 @@ def completed(below: Iterable[int], period: str = PERIOD, opening: int = 1) -> l
     ]
 
 
-async def answered(scene: Scene, count: int) -> None:
+async def until_answered(scene: Scene, count: int) -> None:
     await until(lambda: scene.db.fetchval("select count(*) = $1 from answer", count))
 
 
@@ -46,10 +46,10 @@ async def test_a_preview_is_refused_until_each_partition_is_answered_and_read(sc
         await scene.open_cycle()
         nothing = await scene.call("GET", f"/cycles/{CYCLE}/preview")
         await scene.send(completed([0]))
-        await answered(scene, 1)
+        await until_answered(scene, 1)
         half = await scene.call("GET", f"/cycles/{CYCLE}/preview")
         await scene.send(completed([0, 1])[1:])
-        await answered(scene, 2)
+        await until_answered(scene, 2)
         unread = await scene.call("GET", f"/cycles/{CYCLE}/preview.csv")
         other = await scene.call("GET", "/cycles/another/preview")
     assert [each.status_code for each in (nothing, half, unread, other)] == [409, 409, 409, 404]
@@ -76,7 +76,7 @@ async def test_the_second_month_is_compared_with_the_first(scene: Scene) -> None
         july = zip(families, amounts, strict=True)
         await scene.send(scene.scored(each, amount, sequence=2, period=JULY) for each, amount in july)
         await scene.send(completed([0, 0], JULY))
-        await answered(scene, 2)
+        await until_answered(scene, 2)
         await until(lambda: scene.db.fetchval("select count(*) = 6 from decision where period = $1", JULY))
         found = (await scene.call("GET", f"/cycles/{PROGRAMME}-{JULY}/preview")).json()
         listed = (await scene.call("GET", f"/cycles/{PROGRAMME}-{JULY}/preview.csv")).text

@@ -9,7 +9,7 @@ from services.payments import approval, cycles
 from services.payments.approval import SamePerson
 from services.payments.budget import Budget, Waiting
 from services.payments.cycles import Cycle, NotPossible, Terms
-from services.payments.entitlements import Decision, Outcome
+from services.payments.decided import Decision, Outcome
 
 TERMS = Terms("covid-19-cash-transfer", "hash-1", "social-transfer", "2023-06", date(2023, 6, 1), 400_000, 3)
 

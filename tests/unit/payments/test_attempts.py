@@ -16,7 +16,8 @@ from services.payments import attempts, ledger, states
 from services.payments.attempts import Hindrance, Retrying, Wanted
 from services.payments.budget import Budget, Waiting
 from services.payments.cycles import Cycle
-from services.payments.entitlements import Decision, Desk, Household, Issued, Outcome, SealedPayee
+from services.payments.decided import Decision, Outcome
+from services.payments.entitlements import Desk, Household, Issued, SealedPayee
 from services.payments.ledger import Account as Books
 from services.payments.ledger import Transfer
 from services.payments.states import ENDED, LIVE, Account, Payment, State
@@ -52,6 +53,7 @@ def desk(cycle: Cycle = APPROVED, payee: Payee | None = PAYEE) -> Desk:
         lambda payee: "acleda",
         20,
         nobody_held,
+        lambda *_: "",
     )
 
 

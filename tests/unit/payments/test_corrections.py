@@ -70,7 +70,12 @@ def month(
     terms = replace(TERMS, period=f"2023-{number:02}")
     budget = Budget(replace(cycle or APPROVED, terms=terms))
     desk = Desk(
-        {terms.cycle_id: budget}, lambda sealed, event_id: PAYEE, lambda payee: "wing", 20, nobody_held
+        {terms.cycle_id: budget},
+        lambda sealed, event_id: PAYEE,
+        lambda payee: "wing",
+        20,
+        nobody_held,
+        lambda *_: "",
     )
     decision = DECISION._replace(
         cycle_id=terms.cycle_id, period=terms.period, amount=amount, waiting=Waiting.APPROVAL

@@ -18,14 +18,8 @@ from postbox.errors import Park
 from services.payments import entitlements
 from services.payments.budget import Budget, Waiting
 from services.payments.cycles import Cycle, Terms
-from services.payments.entitlements import (
-    Corrected,
-    Desk,
-    Household,
-    Issued,
-    Outcome,
-    SealedPayee,
-)
+from services.payments.decided import Outcome
+from services.payments.entitlements import Corrected, Desk, Household, Issued, SealedPayee
 from services.payments.states import Cancelling, State
 
 NOW = datetime(2023, 6, 2, tzinfo=UTC)
@@ -44,7 +38,9 @@ def desk(cycle: Cycle = APPROVED, payee: Payee | None = PAYEE) -> Desk:
     def open_payee(sealed: SealedPayee, event_id: str) -> Payee | None:
         return payee
 
-    return Desk({cycle.cycle_id: Budget(cycle)}, open_payee, lambda payee: "wing", 20, nobody_held)
+    return Desk(
+        {cycle.cycle_id: Budget(cycle)}, open_payee, lambda payee: "wing", 20, nobody_held, lambda *_: ""
+    )
 
 
 def decided(
