@@ -57,8 +57,9 @@ def draw(figures: Mapping[str, object]) -> str:
     body = "\n".join([*top, *cpu, _text(LEFT, height - 30, _measured(figures), FAINT, 12)])
     if scored := _scored(figures):
         title = "Households decided a second on one core, by the number of programmes"
-        body += "\n" + "\n".join(_panel(height + 10, title, scored, {"target": SCORING_TARGET}))
-        height += 60 + STEP * len(scored)
+        panel = _panel(height + 10, title, scored, {"target": SCORING_TARGET})
+        height += 80 + STEP * len(scored)
+        body = "\n".join([body, *panel, _text(LEFT, height - 14, _scored_when(figures), FAINT, 12)])
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" '
         f'font-family="system-ui, sans-serif">\n<title>{escape(_summary(speeds))}</title>\n'
@@ -83,6 +84,11 @@ def _scored(figures: Mapping[str, object]) -> list[Bar]:
         for name, key, colour in curve
         if key in figures
     ]
+
+
+def _scored_when(figures: Mapping[str, object]) -> str:
+    commit, date = (str(figures.get(f"eligibility_{name}", "")) for name in ("commit", "date"))
+    return f"by CPU time, nothing remembered from before; commit {commit}, {date[:10]}"
 
 
 def _panel(top: int, title: str, bars: Sequence[Bar], marks: Mapping[str, float]) -> list[str]:

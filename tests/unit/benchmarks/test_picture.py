@@ -28,8 +28,9 @@ def test_each_speed_and_each_process_has_its_bar_and_figure() -> None:
 
 def test_the_curve_of_scoring_has_a_bar_for_each_number_of_programmes() -> None:
     curve = {f"scoring_per_second_core_of_{number}": 90_000 / number for number in range(1, 11)}
-    said = texts(draw({**FIGURES, **curve}))
+    said = texts(draw({**FIGURES, **curve, "eligibility_commit": "def5678"}))
     assert {*map(str, range(1, 11)), "90,000", "9,000", "target 20,000"} <= set(said)
+    assert "commit def5678" in said[-1]
 
 
 def test_what_was_not_measured_is_left_out() -> None:
