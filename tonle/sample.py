@@ -31,6 +31,7 @@ COLUMNS = (
     *(f"member_{n}_{name}" for n in range(1, MEMBERS_MOST + 1) for name in MEMBER_COLUMNS),
 )
 _AT = {name: index for index, name in enumerate(COLUMNS)}
+_NOT_AT_RISK = {"level": "none", "card_number": "", "card_expires_on": ""}
 _NO_MEMBER = [""] * len(MEMBER_COLUMNS)
 _REMEMBERED = 500
 _STRIDE = 7_368_787
@@ -108,10 +109,14 @@ class Sampler:
             f"{_one_of(facts.ASSETS, draw())};mobile phone" if draw() < 0.5 else "",
         ]
         surname = _one_of(facts.SURNAMES, draw())
-        first = index * MEMBERS_MOST
-        for number, someone in enumerate(sample_people.people(draw, size), first):
+        people: list[Someone] = []
+        for number, someone in enumerate(sample_people.people(draw, size), index * MEMBERS_MOST):
+            people.append(someone)
             row += self._member(surname, number, someone, consented=consented)
         row += _NO_MEMBER * (MEMBERS_MOST - size)
+        if level == "at_risk" and not ("disability" in row or sample_people.at_risk(people)):
+            for column, cell in _NOT_AT_RISK.items():
+                row[_AT[column]] = cell
         return row
 
     def _member(

@@ -30,8 +30,8 @@ IDPOOR_HOUSEHOLDS = {
 }
 IDPOOR_LEVELS = ("poor_1", "poor_2")
 
-# How many of the other two levels there are beside those; no count was found, so the figures are ours. They
-# live where the poor live.
+# How many near-poor and other households there are beside those; no count was found, so the figures are
+# ours. They live where the poor live; who is near-poor and has nobody at risk is of level none.
 OTHER_HOUSEHOLDS = {"at_risk": 38_000, "none": 22_000}
 
 # Prefixes of mobile numbers and the digits that follow (libphonenumber's carrier table for +855, as in

@@ -112,6 +112,18 @@ def _kin(older: int) -> str:
     return "grandchild" if older < -33 else "sibling" if abs(older) < 16 else "other"
 
 
+def at_risk(members: Sequence[Someone]) -> bool:
+    """Whether a household that is near-poor counts as at risk for who its members are; disability does, too.
+
+    Decisions 67 SSR, 133/MEF and 134/MEF of 2022.
+    """
+    head = members[0]
+    alone = head.female and all(each.relation != "spouse" for each in members)
+    if alone or all(each.age < 18 for each in members):
+        return True
+    return any(each.age < 2 or each.age >= 60 for each in members)
+
+
 def condition(chance: float, age: int, *, female: bool) -> str:
     """What a programme may ask of somebody's health, empty for most."""
     disabled = _DISABLED[min(age // 15 * 15, OLDEST_DISABLED)]

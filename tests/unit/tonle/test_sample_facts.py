@@ -8,6 +8,8 @@ from itertools import groupby
 from pathlib import Path
 from random import Random
 
+import pytest
+
 from tonle import sample_facts as facts
 from tonle import sample_people
 from tonle import sample_survey as survey
@@ -170,3 +172,37 @@ def test_households_live_where_the_poor_of_2022_live() -> None:
             assert abs(found[province, level] / 20_000 - households / 750_895) < 0.006
     phones = [row[at["phone"]] for row in rows if row[at["phone"]]]
     assert len(set(phones)) == len(phones)
+
+
+@pytest.mark.parametrize(
+    ("members", "expected"),
+    [
+        ([("head", 40, False), ("spouse", 35, True), ("child", 2, True)], False),
+        ([("head", 40, False), ("spouse", 35, True), ("child", 1, True)], True),
+        ([("head", 40, False), ("spouse", 35, True), ("parent", 60, True)], True),
+        ([("head", 59, False), ("child", 20, True)], False),
+        ([("head", 40, True), ("child", 20, True)], True),
+        ([("head", 40, True), ("spouse", 41, False)], False),
+        ([("head", 17, False), ("sibling", 15, False)], True),
+    ],
+)
+def test_who_is_near_poor_is_at_risk_for_its_members(
+    members: list[tuple[str, int, bool]], expected: bool
+) -> None:
+    assert sample_people.at_risk([sample_people.Someone(*each) for each in members]) is expected
+
+
+def test_at_risk_households_have_somebody_at_risk_and_whoever_has_a_level_has_a_card() -> None:
+    rows = [
+        dict(zip(COLUMNS, row, strict=True))
+        for row in Sampler(3, villages_by_province(), Shares(0, 0)).rows(4_000)
+    ]
+    assert all(bool(row["card_number"]) is (row["level"] != "none") for row in rows)
+    for row in (row for row in rows if row["level"] == "at_risk"):
+        born = [row[f"member_{n}_birth_date"] for n in range(1, 13) if row[f"member_{n}_birth_date"]]
+        alone = row["member_1_sex"] == "female" and row["member_2_relation"] != "spouse"
+        young = min(born) > "2005-06-01" or max(born) > "2021-06-01"
+        disabled = any(row[f"member_{n}_conditions"] == "disability" for n in range(1, 13))
+        assert alone or young or disabled or min(born) <= "1963-06-01"
+    found = Counter(row["level"] for row in rows)
+    assert 0.01 < found["at_risk"] / 4_000 < 0.06 < (found["at_risk"] + found["none"]) / 4_000 < 0.1
