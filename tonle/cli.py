@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "programmes": ("services.eligibility.cli",),
     "scorecards": ("services.eligibility.cli_scorecards",),
     "conditions": ("services.registration.cli_conditions",),
+    "referrals": ("services.eligibility.cli_referrals",),
     "calendar": ("services.eligibility.cli_life",),
     "appeals": ("services.eligibility.cli_life",),
     "shock": ("services.eligibility.cli_shocks",),

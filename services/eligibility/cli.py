@@ -105,7 +105,7 @@ def explain(
     on: Annotated[str, typer.Option(help="What would be decided on this day, YYYY-MM-DD.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Say in English and Khmer why a household gets what it gets, or why not.
+    """Say in English and Khmer why a household gets what it gets, or why not, and what else it is offered.
 
     Each latest decision is made again from what is registered and the programme's file; where that comes
     out otherwise than recorded, it says so.
@@ -114,8 +114,10 @@ def explain(
     with terminal.client("eligibility") as client:
         path = f"/households/{household}/explanations"
         found = terminal.checked(client.get(path, params=asked)).json()
+        path = f"/households/{household}/offers"
+        offers = [] if programme else terminal.checked(client.get(path, params=asked)).json()
     if as_json:
-        terminal.emit(found, as_json)
+        terminal.emit({"decisions": found, "offers": offers}, as_json)
         return
     for each in found:
         typer.echo(f"{each['en']}\n{each['km']}")
@@ -126,6 +128,8 @@ def explain(
         )
     if not found:
         typer.echo("No programme has decided about this household.")
+    for each in offers:
+        typer.echo(f"{each['en']}\n{each['km']}")
 
 
 def file(

@@ -104,10 +104,31 @@ def opened(
     )
 
 
+class Days(dict[date, Facts]):
+    """A household's facts by day, each counted when it is asked for first."""
+
+    def __init__(self, registration: Placed, known: Known) -> None:
+        super().__init__()
+        self._of = registration, known
+
+    def __missing__(self, day: date) -> Facts:
+        found = self[day] = facts_on(day, *self._of)
+        return found
+
+
 def decide(
-    panel: Panel, judgements: Iterable[Judgement], revision: int, registration: Placed, known: Known
+    panel: Panel,
+    judgements: Iterable[Judgement],
+    revision: int,
+    registration: Placed,
+    known: Known,
+    *,
+    days: Days | None = None,
 ) -> tuple[ProgrammeDecision, ...]:
-    """Each programme's answer on what is known of a household: the same whenever it is asked."""
+    """Each programme's answer on what is known of a household: the same whenever it is asked.
+
+    `days` keeps the facts for who asks for more of the household.
+    """
     if known.appeals:
         judgements = [
             each._replace(
@@ -118,8 +139,8 @@ def decide(
             for each in judgements
         ]
     judgements = tuple(judgements)
-    days = {each.occasion.as_of for each in judgements}
-    facts = {day: facts_on(day, registration, known) for day in days}
+    counted = Days(registration, known) if days is None else days
+    facts = {day: counted[day] for day in {each.occasion.as_of for each in judgements}}
     if panel.asks_poverty:
         assert panel.poverty is not None
         facts = {

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from contracts.condition import ConditionKind, ConditionReport, ConditionReported
 from contracts.eligibility import Outcome, ProgrammeDecision
-from contracts.household import AreaType, HouseholdExited, HouseholdRegistered, Level, Purpose
+from contracts.household import AreaType, HouseholdExited, HouseholdRegistered, Level
 from contracts.topics import CONDITION_REPORTED, ELIGIBILITY_SCORED, HOUSEHOLD_REGISTERED
 from contracts.wire import Cause, Received, event_id, load
 from postbox.errors import Park
@@ -19,6 +19,7 @@ from services.eligibility.conditions import UnknownKind
 from services.eligibility.cycles import Cycle, Misplaced, governing
 from services.eligibility.facts import People
 from services.eligibility.grounds import (
+    Days,
     Known,
     Open,
     Registration,
@@ -297,7 +298,8 @@ def _score(desk: Desk, household: Household, registration: Registration, cause: 
     if known is None or payee is None:
         return household._replace(standing=Standing.FORGOTTEN, riel=0, in_cycle=False, basis="")
     judgements = judge(desk, household)
-    made = decide(desk.panel, judgements, household.revision, registration, known)
+    days = Days(registration, known)
+    made = decide(desk.panel, judgements, household.revision, registration, known, days=days)
     sequence = household.sequence + 1
     judged_on = household.judged_on or household.registered_on
     scored = Scored(
@@ -326,22 +328,23 @@ def _score(desk: Desk, household: Household, registration: Registration, cause: 
         judged_on=judged_on,
         arrived=_with_due_on(desk, household, known.people),
         scored=(*household.scored, scored),
-    ).telling(_letters(desk, household, scored, known))
+    ).telling(_letters(desk, household, scored, (known, days)))
 
 
-def _letters(desk: Desk, household: Household, scored: Scored, known: Known) -> Sequence[Told]:
+def _letters(desk: Desk, household: Household, scored: Scored, of: tuple[Known, Days]) -> Sequence[Told]:
     """What ministries are to be told with a scoring; most households are asked no further."""
-    if not household.referred and Purpose.REFERRAL not in known.people.consents:
+    known, days = of
+    seen = referring.Seen(scored.registration, known, days[scored.judged_on], scored.judged_on)
+    wanted = referring.due(desk.referrer, seen)
+    if not wanted and not household.referred:
         return ()
     decision_id = scored.event_id
     cause = Cause(decision_id, scored.cause.correlation_id, scored.cause.traceparent)
     about = referring.About(
         household.household_id, household.revision, household.referrals, decision_id, cause
     )
-    case = referring.Case(
-        about, scored.judged_on, scored.registration, known, scored.payee, household.referred
-    )
-    return referring.refer(desk.referrer, case)
+    of_whom = referring.Of(seen, scored.payee)
+    return referring.refer(desk.referrer, about, wanted, household.referred, of_whom)
 
 
 def _with_due_on(desk: Desk, household: Household, people: People) -> Registration | None:

@@ -1,6 +1,7 @@
 """Days that matter to a household: birthdays that programmes ask for, its card, its recertification. Pure."""
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import NamedTuple, Protocol
@@ -10,7 +11,7 @@ from contracts.sealed import Sealed
 from contracts.topics import MILESTONE_REACHED
 from contracts.wire import Cause, Record, emit, event_id
 from services.eligibility.compiling import Counted
-from services.eligibility.facts import People
+from services.eligibility.facts import People, age_on
 from vault.sealing import Keys
 
 _COMPARED = re.compile(r"\bage\s*(<=|>=|<|>|==|!=)\s*(\d+)")
@@ -70,15 +71,25 @@ def next_day(
     people: People, registered_on: date, after: date, ages: Sequence[int], notice: Notice
 ) -> date | None:
     """The day of the first milestone after a day, which alone is kept of a household; None for none."""
-    return min(
-        (each.day for each in _all(people, registered_on, ages, notice) if each.day > after), default=None
-    )
+    birthdays = (_next_birthday(member.birth_date, after, ages) for member in people.members)
+    others = (each.day for each in _of_household(people, registered_on, notice) if each.day > after)
+    return min((*(day for day in birthdays if day is not None), *others), default=None)
+
+
+def _next_birthday(birth_date: date, after: date, ages: Sequence[int]) -> date | None:
+    """The first day after another on which a person reaches one of these ages, which stand in order."""
+    at = bisect_right(ages, age_on(birth_date, after))
+    return birthday(birth_date, ages[at]) if at < len(ages) else None
 
 
 def _all(people: People, registered_on: date, ages: Sequence[int], notice: Notice) -> Iterator[Milestone]:
     for member in people.members:
         for age in ages:
             yield Milestone(birthday(member.birth_date, age), MilestoneKind.CIRCUMSTANCES_CHANGED)
+    yield from _of_household(people, registered_on, notice)
+
+
+def _of_household(people: People, registered_on: date, notice: Notice) -> Iterator[Milestone]:
     expires_on = people.equity_card.expires_on if people.equity_card else None
     if expires_on:
         warned_on = expires_on - timedelta(days=notice.card_days)

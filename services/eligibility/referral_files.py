@@ -15,7 +15,7 @@ from services.eligibility.expressions import Expression
 from services.eligibility.facts import Circumstances, Person
 from services.eligibility.reading import FileRefused, Source
 
-Told = Literal["village", "level", "card_number", "members", "contact"]
+Tellable = Literal["village", "level", "card_number", "members", "contact"]
 """What may be told of a household, besides its commune and the persons whom the service is for."""
 Answer = Literal["sent", "offered", "nothing"]
 """`offered`: the household is told of it, and nobody else."""
@@ -43,7 +43,7 @@ class Send(Strict):
     to: Name
     holds: str = "true"
     persons: Component | None = None
-    tells: tuple[Told, ...] = ()
+    tells: tuple[Tellable, ...] = ()
 
 
 class Example(Strict):

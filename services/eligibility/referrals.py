@@ -1,6 +1,6 @@
 """Which services a household is offered, and which of them its ministry is told of. Pure."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property, lru_cache
@@ -32,6 +32,12 @@ class Services:
         """The ages on whose birthday a household may be offered something else."""
         return birthdays_that_matter(self.services.values())
 
+    @cached_property
+    def discreet(self) -> frozenset[str]:
+        """Ministries that offer something sensitive: of none of their services is it kept whom they serve."""
+        sensitive = (each.document.send for each in self.services.values() if each.document.sensitive)
+        return frozenset(send.to for send in sensitive if send)
+
     @lru_cache(maxsize=512)  # noqa: B019 - a process has one
     def in_force(self, on: date) -> tuple[Service, ...]:
         """Those offered on a day."""
@@ -48,9 +54,13 @@ class Services:
             )
         )
 
-    def sent(self, facts: Facts, on: date, scored: Scored) -> Iterator[Service]:
+    def sent(self, facts: Facts, on: date, scored: Scored) -> tuple[Service, ...]:
         """The services that this household is to be referred to, where it consents."""
-        return self.sending(on).sent(facts, scored)
+        certain, asking = self.sending(on).asked(facts)
+        if not asking:
+            return certain
+        told = scored(facts)
+        return (*certain, *(each for each in asking if holds(each.asks, values(each, told))))
 
     @lru_cache(maxsize=64)  # noqa: B019 - a process has one
     def _together(self, services: tuple[Service, ...]) -> "Together":
@@ -70,14 +80,10 @@ class Together:
         self._count = lru_cache(REMEMBERED)(self._counted)
         self._answer = lru_cache(REMEMBERED)(self._answered)
 
-    def sent(self, facts: Facts, scored: Scored) -> Iterator[Service]:
-        """Those that are to be sent, in order."""
+    def asked(self, facts: Facts) -> tuple[tuple[Service, ...], tuple[Service, ...]]:
+        """Those that are sent, and those that would be, if the household were as poor as they ask for."""
         counts = tuple(map(sum, zip(*map(self._count, facts.persons), strict=True))) if self._groups else ()
-        certain, asking = self._answer(self._pick(facts.circumstances), counts)
-        yield from certain
-        if asking:
-            told = scored(facts)
-            yield from (each for each in asking if holds(each.asks, values(each, told)))
+        return self._answer(self._pick(facts.circumstances), counts)
 
     def _counted(self, person: Person) -> tuple[int, ...]:
         facts = person._asdict()
@@ -86,7 +92,6 @@ class Together:
     def _answered(
         self, picked: tuple[Value, ...], counts: tuple[int, ...]
     ) -> tuple[tuple[Service, ...], tuple[Service, ...]]:
-        """Those that are sent, and those that would be, if the household were as poor as they ask for."""
         left, at = iter(counts), dict(zip(self._reads, picked, strict=False))
         certain: list[Service] = []
         asking: list[Service] = []

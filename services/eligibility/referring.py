@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import partial
 from typing import NamedTuple, TypeVar
 
 from contracts.household import ContactPreference, Member, Payee, Persons, Purpose
@@ -12,8 +11,8 @@ from contracts.referral import Contact, Referral, ReferralState, ReferredPerson
 from contracts.topics import REFERRAL_MADE
 from contracts.wire import Cause, dump, event_id, load
 from services.eligibility.facts import Facts, age_on
-from services.eligibility.grounds import Known, Registration, facts_on
-from services.eligibility.referral_files import Service
+from services.eligibility.grounds import Known, Registration
+from services.eligibility.referral_files import Send, Service, Tellable
 from services.eligibility.referrals import Services, concerned
 
 
@@ -50,7 +49,7 @@ NOBODY = Referrer(Services(), lambda _key_id, _plain: b"")
 class Told(NamedTuple):
     """A referral made or withdrawn as its household's number `number`; `letter` in the clear, to be sealed.
 
-    `service` is its id, or None where nobody may read it. `withdraws` is the number of the one withdrawn.
+    `service` is its id, or None where nobody else may read it. `withdraws` is the number of one withdrawn.
     """
 
     about: About
@@ -62,15 +61,20 @@ class Told(NamedTuple):
     withdraws: int | None = None
 
 
-class Case(NamedTuple):
-    """A household decided about on a day, with the referrals that stand; `payee` as registered, unsealed."""
+class Seen(NamedTuple):
+    """A household as it is on a day: what is registered and known of it, and its facts."""
 
-    about: About
-    on: date
     registration: Registration
     known: Known
+    facts: Facts
+    on: date
+
+
+class Of(NamedTuple):
+    """What letters are written of; `payee` as registered, unsealed."""
+
+    seen: Seen
     payee: bytes
-    standing: tuple[Referred, ...]
 
 
 class Due(NamedTuple):
@@ -81,19 +85,37 @@ class Due(NamedTuple):
     members: tuple[int, ...]
 
 
-def refer(referrer: Referrer, case: Case) -> tuple[Told, ...]:
-    """What ministries are to be told: referrals withdrawn, then those made anew."""
-    consents = Purpose.REFERRAL in case.known.people.consents
-    due = list(_due(referrer, case)) if consents else []
-    if not due and not case.standing:
-        return ()
-    stands, holds = {each.mark for each in case.standing}, {each.mark for each in due}
+def due(referrer: Referrer, seen: Seen) -> list[Due]:
+    """What a household is to be referred to; nothing where it does not consent."""
+    registration, known, facts, day = seen
+    if Purpose.REFERRAL not in known.people.consents:
+        return []
+
+    def scored(facts: Facts) -> Facts:
+        assert referrer.services.poverty is not None
+        return referrer.services.poverty.told(facts, known.persons, registration.commune, day)
+
+    found = []
+    for service in referrer.services.sent(facts, day, scored):
+        members = concerned(service, facts.persons)
+        born = [each.person_id for each in known.people.members if each.birth_date <= day] if members else []
+        basis = _basis(service, registration, [born[at] for at in members])
+        found.append(Due(referrer.mark(registration.persons.key_id, basis), service, members))
+    return found
+
+
+def refer(
+    referrer: Referrer, about: About, wanted: Sequence[Due], standing: Sequence[Referred], of: Of
+) -> tuple[Told, ...]:
+    """What ministries are to be told: what stands and is not wanted is withdrawn, the rest made once."""
+    stands, holds = {each.mark for each in standing}, {each.mark for each in wanted}
     # A ministry that can't be written to any more is told later, or never: its referral stands.
     reachable = referrer.services.recipients
-    void = [each for each in case.standing if each.mark not in holds and each.recipient in reachable]
-    told = list(withdraw(case.about, void))
-    if made := [each for each in due if each.mark not in stands]:
-        told += _made(case, made, case.about.numbered + len(told))
+    void = [each for each in standing if each.mark not in holds and each.recipient in reachable]
+    told = list(withdraw(about, void))
+    if made := [each for each in wanted if each.mark not in stands]:
+        first = about.numbered + len(told) + 1
+        told += _made(referrer.services, about, made, of, first)
     return tuple(told)
 
 
@@ -121,52 +143,51 @@ def referral_id(household_id: str, number: int) -> str:
     return event_id(REFERRAL_MADE, household_id, number)
 
 
-def _due(referrer: Referrer, case: Case) -> Iterator[Due]:
-    services, registration = referrer.services, case.registration
-    facts = facts_on(case.on, registration, case.known)
-    for service in services.sent(facts, case.on, partial(_scored, services, case)):
-        members = concerned(service, facts.persons)
-        mark = referrer.mark(registration.persons.key_id, _basis(service, case, members))
-        yield Due(mark, service, members)
-
-
-def _scored(services: Services, case: Case, facts: Facts) -> Facts:
-    assert services.poverty is not None
-    return services.poverty.told(facts, case.known.persons, case.registration.commune, case.on)
-
-
-def _basis(service: Service, case: Case, members: tuple[int, ...]) -> bytes:
+def _basis(service: Service, registration: Registration, person_ids: Sequence[str]) -> bytes:
     """What a referral rests on: the service, the place, the level where it is asked for, and the members.
 
     Ages, scores and the file's words drift without anybody being served otherwise: they are left out.
     """
-    send = service.document.send
-    assert send is not None
-    level = case.registration.level if "level" in service.reads else ""
-    born = [each.person_id for each in case.known.people.members if each.birth_date <= case.on]
-    ids = sorted(born[at] for at in members)
-    return "\n".join((service.id, send.to, case.registration.commune, level, *ids)).encode()
+    level = registration.level if "level" in service.reads else ""
+    return "\n".join(
+        (service.id, _send(service).to, registration.commune, level, *sorted(person_ids))
+    ).encode()
 
 
-def _made(case: Case, due: Sequence[Due], numbered: int) -> Iterator[Told]:
-    persons, payee = load(Persons, case.known.persons), load(Payee, case.payee)
-    for number, each in enumerate(due, numbered + 1):
-        letter = _letter(case, each, number, persons, payee)
-        document = each.service.document
-        shown = None if document.sensitive else document.id
-        yield Told(case.about, number, letter.recipient, shown, each.mark, dump(letter))
+def _made(services: Services, about: About, due: Sequence[Due], of: Of, first: int) -> Iterator[Told]:
+    persons, payee = load(Persons, of.seen.known.persons), load(Payee, of.payee)
+    for number, each in enumerate(due, first):
+        told = _of_household(of.seen, persons, payee)
+        letter = _letter(about, each, number, persons, of.seen).model_copy(
+            update={name: told[name] for name in _send(each.service).tells}
+        )
+        shown = None if letter.recipient in services.discreet else each.service.id
+        yield Told(about, number, letter.recipient, shown, each.mark, dump(letter))
 
 
-def _letter(case: Case, due: Due, number: int, persons: Persons, payee: Payee) -> Referral:
-    service, send = due.service, due.service.document.send
-    assert send is not None
-    born = [each for each in persons.members if each.birth_date <= case.on]
+def _letter(about: About, due: Due, number: int, persons: Persons, seen: Seen) -> Referral:
+    born = [each for each in persons.members if each.birth_date <= seen.on]
+    return Referral(
+        referral_id=referral_id(about.household_id, number),
+        recipient=_send(due.service).to,
+        state=ReferralState.MADE,
+        household_id=about.household_id,
+        service=due.service.id,
+        service_hash=due.service.hash,
+        as_of=seen.on,
+        commune=seen.registration.commune,
+        persons=tuple(_person(born[at], seen.on) for at in due.members),
+    )
+
+
+def _of_household(seen: Seen, persons: Persons, payee: Payee) -> dict[Tellable, object]:
+    """All that a service's file may have told of a household."""
     card = persons.equity_card
-    told: dict[str, object] = {
+    return {
         "village": persons.village,
-        "level": case.registration.level,
+        "level": seen.registration.level,
         "card_number": card.number if card else None,
-        "members": len(born),
+        "members": len(seen.facts.persons),
         "contact": Contact(
             name_km=payee.name_km,
             name_latin=payee.name_latin,
@@ -175,17 +196,11 @@ def _letter(case: Case, due: Due, number: int, persons: Persons, payee: Payee) -
             contact=_known(payee.contact, ContactPreference.NEUTRAL),
         ),
     }
-    return Referral(
-        referral_id=referral_id(case.about.household_id, number),
-        recipient=send.to,
-        state=ReferralState.MADE,
-        household_id=case.about.household_id,
-        service=service.id,
-        service_hash=service.hash,
-        as_of=case.on,
-        commune=case.registration.commune,
-        persons=tuple(_person(born[at], case.on) for at in due.members),
-    ).model_copy(update={name: told[name] for name in send.tells})
+
+
+def _send(service: Service) -> Send:
+    assert service.document.send is not None
+    return service.document.send
 
 
 Word = TypeVar("Word", bound=OpenEnum)

@@ -9,6 +9,7 @@ from services.eligibility import (
     api_coverage,
     api_explanations,
     api_recomputing,
+    api_referrals,
     api_scorecards,
     api_shocks,
 )
@@ -23,5 +24,6 @@ for part in (
     api_appeals,
     api_recomputing,
     api_shocks,
+    api_referrals,
 ):
     router.include_router(part.router)

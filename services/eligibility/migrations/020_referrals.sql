@@ -2,8 +2,8 @@
 alter table household add column referrals bigint not null default 0;
 
 -- Referrals made, each with the decision it came with. `mark` names what it rests on by a digest under the household's
--- own key, so that it tells nobody anything, and nothing once that key is destroyed. `service` is empty where it is
--- sensitive. `withdrawn_number` is the number under which its ministry was told that it is withdrawn.
+-- own key, so that it tells nobody anything, and nothing once that key is destroyed. `service` is empty of a ministry
+-- that offers something sensitive. `withdrawn_number` is the number under which its ministry was told that it is withdrawn.
 create table referral (
     household_id text not null,
     number bigint not null,

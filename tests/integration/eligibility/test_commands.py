@@ -87,7 +87,7 @@ async def test_a_decision_is_explained_in_english_and_khmer(scene: Scene, run: R
     said = (await run("explain", "h-1")).stdout
     assert "COVID-19 Cash Transfer gives 176,000 riel, judged on 2023-06-01: 80,000 for the household" in said
     assert "80,000 រៀល សម្រាប់គ្រួសារ (1 × 80,000)" in said
-    (recorded,) = json.loads((await run("explain", "h-1", "--json")).stdout)
+    (recorded,) = json.loads((await run("explain", "h-1", "--json")).stdout)["decisions"]
     assert (recorded["same"], recorded["amount"]) == (True, 176_000)
     after = await run("explain", "h-1", "--programme", PROGRAMME.id, "--on", "2024-04-01")
     assert "gives nothing, judged on 2024-04-01" in after.stdout

@@ -68,7 +68,7 @@ async def test_a_ministry_opens_what_it_is_told_and_finds_the_decision_it_came_w
     assert [tuple(row) for row in rows] == [
         (1, "health", "health-equity", scored.id),
         (2, "labour", None, scored.id),
-        (3, "labour", "tvet-and-jobs", scored.id),
+        (3, "labour", None, scored.id),
     ]
 
 
@@ -117,3 +117,36 @@ async def test_two_revisions_of_one_batch_are_told_in_order_and_once(office: Sce
         )
         == 3
     )
+
+
+async def test_an_offer_names_the_day_its_ministry_was_told_and_hides_what_is_sensitive(
+    office: Scene,
+) -> None:
+    found = {each["service"]: each for each in (await office.get("/households/h-1/offers")).json()}
+    assert {name: each["told"] for name, each in found.items()} == {
+        "health-equity": "ministry",
+        "protection-helpline": "nobody",
+        "tvet-and-jobs": "ministry",
+    }
+    assert found["tvet-and-jobs"]["since"] in found["tvet-and-jobs"]["en"]
+    later = {each["service"] for each in (await office.get("/households/h-1/offers?on=2042-01-01")).json()}
+    assert "tvet-and-jobs" not in later
+    assert (await office.get("/households/no-such/offers")).status_code == 404
+
+
+async def test_referrals_are_listed_and_counted_by_ministry(office: Scene) -> None:
+    rows = (await office.get("/referrals?household_id=h-1&to=labour")).json()
+    assert [(each["recipient"], each["service"]) for each in rows] == [("labour", None)] * 2
+    totals = (await office.get("/referrals/totals")).json()
+    assert [(each["recipient"], each["made"], each["standing"]) for each in totals] == [
+        ("health", 1, 1),
+        ("labour", 2, 2),
+    ]
+    reachable = {each["id"]: each["reachable"] for each in (await office.get("/services")).json()}
+    assert reachable == {
+        "health-equity": True,
+        "on-demand-idpoor": True,
+        "protection-helpline": False,
+        "reintegration": True,
+        "tvet-and-jobs": True,
+    }

@@ -218,7 +218,7 @@ def test_neither_the_event_nor_its_length_tells_the_service_or_the_person() -> N
     text = "".join(said.model_dump_json() for _, said in found)
     for secret in ("Sok Dara", "reintegration", "tvet-and-jobs", "health-equity", "85512345678"):
         assert secret not in text
-    assert [each.service for each in household.letters] == ["health-equity", None, "tvet-and-jobs"]
+    assert [each.service for each in household.letters] == ["health-equity", None, None]
 
 
 def test_the_ages_that_services_ask_for_are_birthdays_that_matter() -> None:
