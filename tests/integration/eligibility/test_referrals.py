@@ -1,21 +1,20 @@
 """A household is referred with its decision: told once, and to the ministry that serves it alone."""
 
-import json
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from joserfc import jwe, jws
-from joserfc.jwk import OKPKey
 
 from contracts import topics, wire
 from contracts.household import KeyState, Level, Purpose
 from contracts.referral import Referral, ReferralMade
 from contracts.wire import Received
+from simulators import ministry
 from tests.broker import everything
 from tests.integration.eligibility.conftest import Scene
 from tests.unit.eligibility.samples import IN_NEED, MINISTRIES, exited
 from tests.waiting import until
+from tonle.stack import access
 from tonle.stack.secrets import Secrets
 
 pytestmark = pytest.mark.stack
@@ -41,17 +40,8 @@ async def told(scene: Scene) -> list[Received[ReferralMade]]:
 
 
 def opened(event: Received[ReferralMade], secrets: Secrets) -> Referral:
-    """As its ministry opens it, with a library of its own."""
-    theirs, ours = (
-        OKPKey.import_key(json.loads(path.read_text()))
-        for path in (
-            secrets.jwk(f"ministry-{event.data.recipient}"),
-            secrets.public_jwk("eligibility"),
-        )
-    )
-    token = jwe.decrypt_compact(event.data.letter, theirs, algorithms=["ECDH-ES+A256KW", "A256GCM"])
-    signed = jws.deserialize_compact(token.plaintext or b"", ours, algorithms=["Ed25519"])
-    return wire.load(Referral, signed.payload)
+    """As its ministry opens it."""
+    return ministry.Desk(event.data.recipient, secrets.folder).opened(event.data)
 
 
 async def test_a_ministry_opens_what_it_is_told_and_finds_the_decision_it_came_with(
@@ -150,3 +140,19 @@ async def test_referrals_are_listed_and_counted_by_ministry(office: Scene) -> No
         "reintegration": True,
         "tvet-and-jobs": True,
     }
+
+
+async def test_the_sample_ministry_reads_its_own_referrals_with_its_own_rights(
+    office: Scene, secrets: Secrets
+) -> None:
+    user = access.ministry("labour")
+    settings = ministry.Settings(
+        kafka=office.settings.kafka,
+        kafka_user=user,
+        kafka_password_file=secrets.kafka_password_file(user),
+        topic_prefix=office.settings.topic_prefix,
+        secrets=secrets.folder,
+        ministry="labour",
+    )
+    desk = await ministry.read(settings)
+    assert [each.service for each in desk.standing.values()] == ["reintegration", "tvet-and-jobs"]
