@@ -21,13 +21,13 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from simulators.gateway_http import Answer, Asked, Conversation, Query, Say
 from simulators.gateway_receipts import Debt, Receipts
-from simulators.gateway_smpp import OK, Part, SmppConversation, Submitted
+from simulators.gateway_smpp import OK, THROTTLED, Part, SmppConversation, Submitted
 
 COMMIT_EVERY_S = 0.005
 BUSINESS_KEY = "?tonle?sms_id="
 """How a message's key begins in its meta-data (`?group?name=value`, the form Kannel has for it)."""
 _TAKEN = Answer(202, "0: Accepted for delivery")
-_STATUS = {202: OK, 403: 0x0B, 503: 0x58}
+_STATUS = {202: OK, 403: 0x0B, 503: THROTTLED}
 """What a status of `sendsms` is by SMPP: taken, no such number, throttled."""
 _SCHEMA = """
 create table if not exists sms (

@@ -14,7 +14,7 @@ BINDS = {0x01: (False, True), 0x02: (True, False), 0x09: (True, True)}
 """Receiver, transmitter, transceiver: whether it may submit, and whether it is told anything."""
 UNBIND, SUBMIT_SM, DELIVER_SM = 0x06, 0x04, 0x05
 ENQUIRE_LINK, QUERY_SM = 0x15, 0x03
-OK, INVALID_COMMAND, BIND_FAILED, NO_SUCH_MESSAGE = 0x00, 0x03, 0x0D, 0x67
+OK, INVALID_COMMAND, BIND_FAILED, THROTTLED, NO_SUCH_MESSAGE = 0x00, 0x03, 0x0D, 0x58, 0x67
 PDU_BYTES_MAX = 70 * 1024
 _UDH, _UCS_2, _RECEIPT = 0x40, 8, 0x04
 _STATES = {"delivered": 2, "failed": 5}
@@ -187,17 +187,22 @@ class SmppConversation(asyncio.Protocol):
         ids = [message_id] if wanted else []
 
         def say(status: int) -> None:
+            if status == THROTTLED:
+                # Only this part is offered again: the others stay.
+                self._parts.setdefault(key, {}).update(others)
             self._say(SUBMIT_SM, sequence, message_id.encode() + b"\0" if status == OK else b"", status)
 
+        key, others = (pdu.destination_addr, octets[:5]), dict[int, tuple[str, bytes]]()
         if pdu.esm_class & _UDH:
             # 05 00 03 <reference> <of> <number>
             of, number = octets[4], octets[5]
-            parts = self._parts.setdefault((pdu.destination_addr, octets[:5]), {})
+            parts = self._parts.setdefault(key, {})
             parts[number] = (message_id if wanted else "", octets[6:])
             if len(parts) < of:
                 say(OK)
                 return
-            del self._parts[pdu.destination_addr, octets[:5]]
+            del self._parts[key]
+            others = {each: part for each, part in parts.items() if each != number}
             ids = [part for part, _ in parts.values() if part]
             octets = b"".join(parts[each][1] for each in sorted(parts))
         text = octets.decode("utf-16-be") if pdu.data_coding == _UCS_2 else from_gsm_7(octets)
