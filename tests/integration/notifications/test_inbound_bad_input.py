@@ -14,6 +14,7 @@ from services.notifications.messages import CHARACTERS_MOST
 from tests.integration.notifications.conftest import Scene
 from tests.waiting import until
 
+WRONG = "another"
 pytestmark = pytest.mark.stack
 
 SECRET = "callback-s3cret"  # pragma: allowlist secret
@@ -60,9 +61,9 @@ async def test_what_is_forged_malformed_or_too_long_is_refused_counted_and_leave
     async with scene.running(**told), httpx.AsyncClient(base_url=scene.url) as kannel:
         kept = {"X-Kannel-From": STRANGER, "X-Kannel-To": TO, "X-Kannel-Id": "m-2"}
         refused = [
-            await kannel.get(query(secret="another", text="STOP")),  # pragma: allowlist secret
+            await kannel.get(query(secret=WRONG, text="STOP")),
             await kannel.get(query(secret="", text="STOP")),
-            await kannel.post(query(secret="another"), content=b"STOP", headers=kept),
+            await kannel.post(query(secret=WRONG), content=b"STOP", headers=kept),
             await kannel.get(query(**{"from": ""}, text="STOP")),
             await kannel.post(query(), content=b"STOP"),
             await kannel.post(query(), content=long, headers=kept),
