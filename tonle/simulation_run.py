@@ -26,7 +26,15 @@ from tonle.stack.state import StackState
 
 PHNOM_PENH = timezone(timedelta(hours=7))
 SCRATCH = "lab-"
-READ = (topics.HOUSEHOLD_EXITED.name, topics.HOUSEHOLD_REGISTERED.name)
+READ = tuple(
+    each.name
+    for each in (
+        topics.HOUSEHOLD_EXITED,
+        topics.HOUSEHOLD_REGISTERED,
+        topics.SHOCK_DECLARED,
+        topics.SHOCK_ENDED,
+    )
+)
 
 
 class Line(BaseModel):

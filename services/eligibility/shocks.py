@@ -66,6 +66,11 @@ def held(shocks: Iterable[Shock], days: Iterable[date]) -> tuple[Shock, ...]:
     return tuple(sorted((s for s in shocks if any(map(s.holds, days))), key=lambda shock: shock.name))
 
 
+def as_declared(said: ShockDeclared) -> Shock:
+    """A shock as its declaration says it."""
+    return Shock(said.shock, said.kind, frozenset(said.communes), said.first_day, said.last_day)
+
+
 def told(shock: Shock, by: str, at: datetime, traceparent: str) -> Record:
     """A shock just declared or ended as an event; `by` is known by its token."""
     said = (
@@ -106,5 +111,5 @@ def as_told(
         or not ends.keys() >= set(range(2, last + 1))
     ):
         return None
-    shock = Shock(name, found.kind, frozenset(found.communes), found.first_day, found.last_day)
+    shock = as_declared(found)
     return shock if last == 1 else replace(shock, version=last, ended_on=ends[last].on)

@@ -12,6 +12,8 @@ import pytest
 import pytest_asyncio
 from typer.testing import CliRunner
 
+from services.eligibility import programmes
+from services.eligibility.suppression import shown
 from tests.waiting import until
 from tonle import check, cli, generate, terminal
 from tonle.demo_acts import APPROVER, PREPARER, Acts
@@ -20,6 +22,7 @@ from tonle.stack.supervisor import Stack, StackSettings
 
 pytestmark = pytest.mark.stack
 HOUSEHOLDS, RIEL = 60, 600_000
+WFP = Path(programmes.__file__).parent / "programmes" / "flood-supplement-wfp.yaml"
 CYCLE = "flood-supplement-wfp-2020-11"
 PATIENCE_S = 60.0
 
@@ -115,6 +118,17 @@ async def refused(office: Office, file: Path, communes: list[str]) -> None:
     assert "takes `shock.declare`" in await office.tonle("shock", "declare", file, code=1)
 
 
+async def gaining(office: Office, file: Path) -> int:
+    """Households that the lab sees gain, on the cycle's day, from a supplement of 700,000 riel."""
+    text = WFP.read_text()
+    file.write_text(
+        text.replace("riel: 600_000", "riel: 700_000").replace("amount: 600_000", "amount: 700_000")
+    )
+    said = json.loads(await office.tonle("simulate", file, "--until", "2020-11-15", "--json"))
+    (day,) = said["days"]
+    return int(day["gaining"]["households"] or 0)
+
+
 async def test_the_donors_supplement_stays_inside_its_envelope_and_ends_with_the_flood(
     office: Office, tmp_path: Path
 ) -> None:
@@ -136,13 +150,14 @@ async def test_the_donors_supplement_stays_inside_its_envelope_and_ends_with_the
     await office.tonle("cycles", "fund", CYCLE, "--envelope", str(6 * RIEL - 1), by=PREPARER)
     await office.tonle("cycles", "approve", CYCLE, by=APPROVER)
     await until(lambda: settled(5, 6 * RIEL - 1, entitled - 5), PATIENCE_S)
+    assert await gaining(office, tmp_path / WFP.name) == shown(entitled)
     homes = await office.fetch("eligibility", "select household_id, commune from registration")
     paid = {row[0] for row in await office.fetch("payments", "select household_id from payment")}
     assert {row["commune"] for row in homes if row["household_id"] in paid} <= set(flooded)
     assert (await declared(office, file))["declared_at"] == said["declared_at"]
     await office.tonle("shock", "end", "flood-2020", "--on", "2020-11-15", by="Sokha")
     await until(lambda: settled(5, 6 * RIEL - 1, 0), PATIENCE_S)
-    assert await eligible(office) == 0
+    assert await eligible(office) == await gaining(office, tmp_path / WFP.name) == 0
     assert "flood-2020\tflood\t2020-10-05\t-\t2020-11-15\tfinished" in await office.tonle("shock", "list")
     assert "ended_by\tSokha" in await office.tonle("shock", "show", "flood-2020")
     assert "differs\t0\nforgotten\t0\nmissing\t0" in await office.tonle("recompute")

@@ -1,7 +1,7 @@
 """What the lab keeps of a household while it runs, in columns: no names, numbers or persons' ids. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 from operator import itemgetter
 from types import MappingProxyType
@@ -13,12 +13,15 @@ from pydantic import Field
 from contracts.household import AreaType, CommuneCode, HouseholdId, Level, Revision
 from contracts.model import Contract
 from contracts.sealed import Sealed
+from contracts.shock import ShockKind
 from services.eligibility.answers import Home, Occupant
 from services.eligibility.facts import Circumstances, Member, People, Person, facts_of
 from services.eligibility.poverty import FACTS, Poverty, percent
 from services.eligibility.scorecards import Scorecard
+from services.eligibility.shocks import Shock
 
-_NOT_KEPT = ("members", "card_expired", *FACTS)  # they hang on the day, or are estimated
+SHAKEN = tuple(each.value for each in ShockKind if each is not ShockKind.UNRECOGNISED)
+_NOT_KEPT = ("members", "card_expired", *SHAKEN, *FACTS)  # they hang on the day, or are estimated
 _TYPES: Mapping[type, pyarrow.DataType] = MappingProxyType(
     {bool: pyarrow.bool_(), int: pyarrow.int32(), str: pyarrow.string()}
 )
@@ -69,6 +72,7 @@ _HOUSEHOLD: dict[str, pyarrow.DataType] = {
     "registered_on": pyarrow.date32(),
     "readable": pyarrow.string(),
     "expires_on": pyarrow.date32(),
+    "commune": pyarrow.string(),
     "poor_lowest": pyarrow.float64(),
     "poor_highest": pyarrow.float64(),
     **_columns(Circumstances, FACTS),
@@ -84,8 +88,15 @@ _EXIT: dict[str, pyarrow.DataType] = {
     "revision": pyarrow.int32(),
     "exited_on": pyarrow.date32(),
 }
+_SHOCK: dict[str, pyarrow.DataType] = {
+    "commune": pyarrow.string(),
+    "kind": pyarrow.string(),
+    "first_day": pyarrow.date32(),
+    "last_day": pyarrow.date32(),
+}
 REVISIONS, PERSONS, EXITS = pyarrow.schema(_HOUSEHOLD), pyarrow.schema(_PERSON), pyarrow.schema(_EXIT)
-"""Of a revision of a household, of a member of one, and of an exit."""
+SHOCKS = pyarrow.schema(_SHOCK)
+"""Of a revision of a household, of a member of one, of an exit, and of a shock to a commune."""
 _KIND = {**_columns(Person, Person._fields), "class": pyarrow.int32()}
 _DUE: dict[str, pyarrow.DataType] = {
     "shape": pyarrow.int64(),
@@ -122,6 +133,7 @@ class Columns:
         row = (
             *_named(revision_id, said, registered_on, Readable.READ),
             card.expires_on if card else None,
+            said.commune,
             poor.likelihood_lowest,
             poor.likelihood_highest,
             *percent(poor),
@@ -139,6 +151,21 @@ class Columns:
 
 def _named(revision_id: int, said: Registered, registered_on: date, why: Readable) -> tuple[object, ...]:
     return revision_id, said.household_id, said.revision, registered_on, str(why)
+
+
+def shock_rows(shocks: Iterable[Shock]) -> list[tuple[object, ...]]:
+    """A row for each commune of each shock; one that was ended holds to the day before."""
+    return [
+        (commune, shock.kind.value, shock.first_day, _last_day(shock))
+        for shock in shocks
+        for commune in sorted(shock.communes)
+    ]
+
+
+def _last_day(shock: Shock) -> date:
+    if shock.ended_on is not None:
+        return shock.ended_on - timedelta(days=1)
+    return shock.last_day or date.max
 
 
 def batch(schema: pyarrow.Schema, rows: Sequence[tuple[object, ...]]) -> pyarrow.RecordBatch:

@@ -16,17 +16,22 @@ import pyarrow.parquet
 
 from contracts import topics
 from contracts.household import AreaType, HouseholdExited, Level
-from contracts.wire import WireError, load
+from contracts.shock import ShockDeclared, ShockEnded
+from contracts.topics import Topic
+from contracts.wire import M, WireError, load
+from services.eligibility import shocks
 from services.eligibility.lab.columns import (
     EXITS,
     PERSONS,
     REVISIONS,
+    SHOCKS,
     Columns,
     Everyone,
     Readable,
     Registered,
     Rows,
     batch,
+    shock_rows,
 )
 from services.eligibility.scorecards import Scorecard
 from vault import keyring
@@ -66,11 +71,10 @@ def extract(source: Source, told: Callable[[int], None]) -> Extracted:
 
     `told` hears how many registrations were read by now.
     """
-    for table in ("revision", "person", "exit"):
+    for table in ("revision", "person", "exit", "shock"):
         (source.facts / table).mkdir(mode=0o700)
-    exited = _exits(source)
     files = registrations(source.archive)
-    found = Extracted(not_events=exited.not_events)
+    found = Extracted(not_events=_exits(source).not_events + _shocks(source).not_events)
     with ProcessPoolExecutor(source.processes, get_context("spawn")) as processes:
         tasks = [processes.submit(_file, source, number, path) for number, path in enumerate(files)]
         for task in as_completed(tasks):
@@ -96,19 +100,38 @@ def _files(archive: Path, topic: str) -> list[Path]:
 
 
 def _exits(source: Source) -> Extracted:
-    rows, bad = [], 0
-    for path in _files(source.archive, topics.HOUSEHOLD_EXITED.name):
+    exits, bad = _said(source, topics.HOUSEHOLD_EXITED, HouseholdExited)
+    _write(source, "exit", EXITS, [(said.household_id, said.revision, day) for day, said in exits])
+    return Extracted(not_events=bad)
+
+
+def _shocks(source: Source) -> Extracted:
+    declared, bad = _said(source, topics.SHOCK_DECLARED, ShockDeclared)
+    ended, bad_ends = _said(source, topics.SHOCK_ENDED, ShockEnded)
+    found = {each.shock: shocks.as_declared(each) for _, each in declared}
+    for _, each in ended:  # an end may come earlier later on, never later
+        if before := found.get(each.shock):
+            found[each.shock] = before.end(each.on) or before
+    _write(source, "shock", SHOCKS, shock_rows(found.values()))
+    return Extracted(not_events=bad + bad_ends)
+
+
+def _said(source: Source, topic: Topic, kind: type[M]) -> tuple[list[tuple[date, M]], int]:
+    """A small topic's events with their days, and how many records are none."""
+    found, bad = [], 0
+    for path in _files(source.archive, topic.name):
         for _, day, value in _records(path):
             try:
-                said = load(HouseholdExited, value)
+                found.append((day, load(kind, value)))
             except WireError:
                 bad += 1
-            else:
-                rows.append((said.household_id, said.revision, day))
-    with pyarrow.parquet.ParquetWriter(source.facts / "exit" / "all.parquet", EXITS) as file:
+    return found, bad
+
+
+def _write(source: Source, table: str, schema: pyarrow.Schema, rows: Sequence[tuple[object, ...]]) -> None:
+    with pyarrow.parquet.ParquetWriter(source.facts / table / "all.parquet", schema) as file:
         if rows:
-            file.write_batch(batch(EXITS, rows))
-    return Extracted(not_events=bad)
+            file.write_batch(batch(schema, rows))
 
 
 def _file(source: Source, number: int, path: Path) -> Extracted:

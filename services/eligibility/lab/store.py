@@ -8,11 +8,11 @@ import duckdb
 import pyarrow
 
 from services.eligibility.facts import Person
-from services.eligibility.lab.columns import DUE, KEPT_OF_PERSON, KINDS, batch
+from services.eligibility.lab.columns import DUE, KEPT_OF_PERSON, KINDS, SHAKEN, batch
 from services.eligibility.lab.shapes import Due, Shape
 
 MEMORY = "1GB"
-TABLES = ("revision", "person", "exit")
+TABLES = ("revision", "person", "exit", "shock")
 
 # A household is as it was registered last by that day; who was registered later is taken as first registered.
 _HISTORY = """
@@ -30,12 +30,17 @@ _JUDGED = """
 create table judged as
 select h.*, coalesce(expires_on < {on}, false) as card_expired,
     case when registered_on > {on} then least({most}, date_diff('day', {on}, registered_on)) else 0 end
-        as days_late
+        as days_late,
+    {shaken}
 from history h
 where seen_from <= {on} and {on} < seen_to
     and not exists (select 1 from exit e
         where e.household_id = h.household_id and e.revision >= h.revision and e.exited_on <= {on})
 """
+_SHAKEN = (
+    "exists (select 1 from shock s where s.commune = h.commune and s.kind = '{kind}' "
+    "and {on} between s.first_day and s.last_day) as {kind}"
+)
 _PRESENT = """
 create table present as
 select p.revision_id, {person},
@@ -197,7 +202,14 @@ def plan(on: date, days_late_most: int, asked: Sequence[str]) -> list[str]:
 
 
 def _words(on: date, days_late_most: int) -> dict[str, str]:
-    return {"on": f"date '{on}'", "most": str(days_late_most), "person": ", ".join(KEPT_OF_PERSON)}
+    day = f"date '{on}'"
+    shaken = (_SHAKEN.format(kind=kind, on=day) for kind in SHAKEN)
+    return {
+        "on": day,
+        "most": str(days_late_most),
+        "person": ", ".join(KEPT_OF_PERSON),
+        "shaken": ",\n    ".join(shaken),
+    }
 
 
 def _asked(asked: Sequence[str]) -> dict[str, str]:

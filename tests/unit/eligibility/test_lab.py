@@ -30,6 +30,7 @@ from contracts.household import (
     Work,
 )
 from contracts.sealed import Sealed
+from contracts.shock import ShockKind
 from contracts.wire import dump, load
 from services.eligibility import library
 from services.eligibility.app import FOLDER, read_programmes
@@ -39,12 +40,14 @@ from services.eligibility.lab.columns import (
     EXITS,
     PERSONS,
     REVISIONS,
+    SHOCKS,
     Columns,
     Everyone,
     Readable,
     Registered,
     Rows,
     batch,
+    shock_rows,
 )
 from services.eligibility.lab.proposals import Proposal, propose
 from services.eligibility.lab.shapes import Day
@@ -53,6 +56,7 @@ from services.eligibility.packages import Judgement
 from services.eligibility.poverty import SCORECARD
 from services.eligibility.reading import FileRefused
 from services.eligibility.scoring import Occasion
+from services.eligibility.shocks import Shock
 
 CURRENT = read_programmes(FOLDER / "programmes")
 COVID = (FOLDER / "programmes" / "covid-19-cash-transfer.yaml").read_text()
@@ -109,6 +113,14 @@ examples:
 }
 
 
+STRUCK = (
+    Shock("open", ShockKind.FLOOD, frozenset({"010201"}), DAYS[1], None),
+    Shock("long", ShockKind.FLOOD, frozenset({"010201", "240101"}), DAYS[0], DAYS[1]),
+    Shock("ended", ShockKind.FLOOD, frozenset({"120101"}), DAYS[0], None, version=2, ended_on=DAYS[1]),
+    Shock("locked", ShockKind.LOCKDOWN, frozenset({"120101"}), DAYS[0], DAYS[2]),
+)
+
+
 class Household(NamedTuple):
     commune: str
     area: AreaType
@@ -163,7 +175,7 @@ def proposal() -> Proposal:
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(households, min_size=1, max_size=40))
 def test_columns_give_every_household_what_the_stream_gives_it(everybody: list[Household]) -> None:
-    with laboratory(everybody) as lab:
+    with laboratory(everybody, shocks=STRUCK) as lab:
         before = frozenset[tuple[str, str]]()
         for on in DAYS:
             day = Day(proposal(), on, before)
@@ -176,7 +188,9 @@ def test_columns_give_every_household_what_the_stream_gives_it(everybody: list[H
 def by_stream(household: Household, day: Day) -> tuple[int, int]:
     """Riel on either side, one household at a time, with the stream's own facts and package."""
     on = day.on
-    facts = {on: facts_of(household.persons, household.level, household.area, household.commune, on)}
+    home = (household.level, household.area, household.commune)
+    here = [each for each in STRUCK if household.commune in each.communes]
+    facts = {on: facts_of(household.persons, *home, on, shocks=here)}
     days_late = max(0, (household.registered_on - on).days)
     found = []
     for side, panel in (("current", day.proposal.current), ("proposed", day.proposal.proposed)):
@@ -195,6 +209,7 @@ def laboratory(
     everybody: Sequence[Household],
     registered: Sequence[tuple[str, int, Household, Readable]] = (),
     exits: Sequence[tuple[str, int, date]] = (),
+    shocks: Sequence[Shock] = (),
 ) -> Iterator[Lab]:
     """A lab over households `h-0`, `h-1` and so on, and over what else was registered: id, revision, what."""
     columns = Columns(library.scorecards(FOLDER / "scorecards")[SCORECARD], ENDS)
@@ -205,6 +220,7 @@ def laboratory(
             ("revision", REVISIONS, [each.revision for each in rows]),
             ("person", PERSONS, [person for each in rows for person in each.persons]),
             ("exit", EXITS, list(exits)),
+            ("shock", SHOCKS, shock_rows(shocks)),
         ):
             (Path(folder) / table).mkdir()
             columnar = pyarrow.Table.from_batches([batch(schema, found)])
