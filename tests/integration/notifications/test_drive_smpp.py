@@ -75,7 +75,7 @@ async def test_it_takes_what_we_send_and_we_take_what_it_sends(
 async def test_it_knows_no_transceiver(kannel_installed: None, tmp_path: Path) -> None:
     log = tmp_path / "drive_smpp.log"
     async with driver(log) as port:
-        client = by_smpp(port, Heard(), timeout_s=1.0)(PASSWORD)
+        client = by_smpp(port, Heard(), timeout_s=5.0)(PASSWORD)
         outcome = await client.send("s-1", PHONE, "text", "gsm-7")
         assert outcome == Outcome(Verdict.NOT_TAKEN, "gateway-unreachable")
         await until(lambda: _says(log, "Unhandled SMPP PDU"))
