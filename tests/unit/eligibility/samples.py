@@ -106,10 +106,9 @@ PRESS_CASE = persons(member(), *(member(date(2021 - age, 2, 3)) for age in (3, 8
 IN_NEED = persons(
     member(date(2003, 2, 3), Condition.RETURNED_MIGRANT, work=Work.NONE),
     *(member(date(2021 - age, 2, 3)) for age in (3, 8, 11, 14)),
-    card_expires_on=date(2020, 1, 1),
     consents=[Purpose.REFERRAL],
-)
-"""A household that each ministry can serve: its card ran out, and a young member came back without work."""
+).model_copy(update={"equity_card": None})
+"""A household to be referred: its card did not come yet, and a young member came back without work."""
 MINISTRIES = frozenset({"health", "labour", "planning"})
 POVERTY = Poverty(library.scorecards(FOLDER / "scorecards")[SCORECARD])
 OUR_KEY = OKPKey.generate_key("Ed25519", private=True)

@@ -103,7 +103,7 @@ def test_a_revision_that_changes_nothing_it_rests_on_refers_nobody_again() -> No
     [
         ({"commune": "010301"}, ["withdrawn"] * 3 + ["made"] * 3),
         ({"level": Level.POOR_1}, ["withdrawn"] * 2 + ["made"] * 2),
-        ({"level": Level.NONE}, ["withdrawn"] * 2),
+        ({"level": Level.NONE}, ["withdrawn"] * 2 + ["made"]),
     ],
 )
 def test_what_it_rests_on_changed_so_it_is_withdrawn_and_made_anew(
@@ -168,7 +168,7 @@ def test_the_scorecard_is_asked_for_those_alone_who_hang_on_it() -> None:
     )
     assert households.register(at, None, sealer.registered(of=IN_NEED)) is not None
     with pytest.raises(AssertionError):
-        households.register(at, None, sealer.registered(of=POOR))
+        households.register(at, None, sealer.registered(of=POOR, level=Level.NONE))
 
 
 def test_a_ministry_that_can_not_be_written_to_is_told_nothing_and_keeps_what_it_was_told() -> None:
