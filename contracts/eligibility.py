@@ -1,6 +1,8 @@
 """What eligibility decided about a household, with every line, reason and input named."""
 
+from collections.abc import Iterable
 from datetime import date
+from hashlib import sha256
 from typing import Annotated
 
 from pydantic import Field
@@ -12,6 +14,10 @@ from contracts.money import Currency, Riel
 from contracts.sealed import Sealed
 
 Period = Annotated[str, Field(pattern=r"^\d{4}-\d{2}$", description="the month paid for, YYYY-MM")]
+
+
+SEALED_TOGETHER = "social-transfer"
+"""The programme and the purpose under which all sensitive programmes are paid as one amount a household."""
 
 
 class Outcome(OpenEnum):
@@ -55,12 +61,18 @@ class SensitiveDecisions(Contract):
     decisions: tuple[ProgrammeDecision, ...]
 
 
+def terms_together(programmes: Iterable[tuple[str, str]]) -> str:
+    """The programme hash of what is paid together: a SHA-256 over (id, hash), in the order of ids."""
+    return sha256(" ".join(f"{name}:{hash_}" for name, hash_ in sorted(programmes)).encode()).hexdigest()
+
+
 class EligibilityScored(Contract):
     """Every programme's decision for one revision of a household; replaces all earlier ones.
 
     A programme that is neither in force nor has an open cycle decides nothing. `sensitive` seals the
     decisions of sensitive programmes by the payee's key, under the event type `<type>/sensitive`; there are
-    none of them in `decisions`. They are decided for an open cycle only.
+    none of them in `decisions`. They are decided for an open cycle only: their own, or that of
+    `SEALED_TOGETHER`, from which all of them are paid.
 
     Besides the revision and what each decision names, they rest on the `shocks` that held in its commune on
     a day judged, each `name@sequence` (as told up to that `ce_sequence` of the shock), on the household's

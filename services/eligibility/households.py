@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from contracts.condition import ConditionKind, ConditionReport, ConditionReported
-from contracts.eligibility import Outcome, ProgrammeDecision
+from contracts.eligibility import SEALED_TOGETHER, Outcome, ProgrammeDecision
 from contracts.household import AreaType, HouseholdExited, HouseholdRegistered, Level
 from contracts.topics import CONDITION_REPORTED, ELIGIBILITY_SCORED, HOUSEHOLD_REGISTERED
 from contracts.wire import Cause, Received, event_id, load
@@ -30,6 +30,7 @@ from services.eligibility.grounds import (
 )
 from services.eligibility.milestones import Notice
 from services.eligibility.packages import Judgement, Panel
+from services.eligibility.programmes import Programme
 from services.eligibility.referring import NOBODY, Referred, Referrer, Told
 from services.eligibility.scoring import Occasion
 from services.eligibility.shocks import Shock, held
@@ -170,6 +171,12 @@ class Desk:
         for cycle in self.cycles:
             found.setdefault(cycle.programme, []).append(cycle)
         return found
+
+    def cycles_for(self, programme: Programme) -> Sequence[Cycle]:
+        """Its own cycles; of a sensitive one that is no draft, also those in which such are paid together."""
+        together = programme.document.sensitive and not programme.document.draft
+        names = (programme.id, SEALED_TOGETHER) if together else (programme.id,)
+        return [cycle for name in names for cycle in self.cycles_of.get(name, ())]
 
     @cached_property
     def shocks_of(self) -> dict[str, tuple[Shock, ...]]:
@@ -359,8 +366,8 @@ def judge(desk: Desk, household: Household) -> tuple[Judgement, ...]:
     """What there is to decide: programmes with a cycle on the cycle's day, others in force on the last day
     that the household was judged as of: of its registration, a report, an appeal or a milestone.
 
-    Days are those in Phnom Penh. Sensitive programmes are decided for a cycle only: nobody acts on
-    what is decided without one, and what need not be told of them is not.
+    Days are those in Phnom Penh. Sensitive programmes are decided for a cycle only, their own or the one
+    that pays them together: what need not be told of them is not.
     """
     at = household.registered_at
     assert at is not None
@@ -369,8 +376,7 @@ def judge(desk: Desk, household: Household) -> tuple[Judgement, ...]:
     in_force = desk.panel.in_force(today)
     found = []
     for name, programme in desk.panel.programmes.items():
-        cycle = governing(desk.cycles_of[name], at) if name in desk.cycles_of else None
-        if cycle is not None:
+        if (cycle := governing(desk.cycles_for(programme), at)) is not None:
             day = cycle.reference_date
             occasion = Occasion(day, cycle.cycle_id, cycle.period)
             found.append(Judgement(programme, occasion, (registered_on - day).days))

@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 import typer
 
+from contracts.eligibility import SEALED_TOGETHER, terms_together
 from tonle import terminal
 
 ACTIONS = {"prepare": "cycle.prepare", "approve": "cycle.approve", "load": "partner.load"}
@@ -52,6 +53,8 @@ def open_cycle(
     as_json: AsJson = False,
 ) -> None:
     """Open a cycle with its terms. Nothing is paid until it is submitted and another person approves it.
+
+    Sensitive programmes are paid together, as one amount a household, from cycles of `social-transfer`.
 
     Households are scored again for the cycle's reference date, by default the first of the month. It needs
     an officer's token in TONLE_TOKEN: `tonle officers add NAME --may prepare`.
@@ -169,6 +172,12 @@ def _terms_of(programme: str) -> dict[str, str]:
     admin = {"Authorization": f"Bearer {terminal.running_stack().tokens['admin']}"}
     with terminal.client("eligibility") as http:
         known = {each["id"]: each for each in terminal.checked(http.get("/programmes", headers=admin)).json()}
+    if programme == SEALED_TOGETHER:
+        together = [each for each in known.values() if each["sensitive"] and not each["draft"]]
+        return {
+            "hash": terms_together((each["id"], each["hash"]) for each in together),
+            "purpose": SEALED_TOGETHER,
+        }
     if programme not in known:
         terminal.fail(f"There is no programme {programme}.", f"Take one of: {', '.join(known)}.")
     found = known[programme]
@@ -178,7 +187,8 @@ def _terms_of(programme: str) -> dict[str, str]:
         )
     if found["sensitive"]:
         terminal.fail(
-            f"{programme} is sensitive.", "Payments does not pay by sealed decisions yet; no cycle is opened."
+            f"{programme} is sensitive: a cycle of its own would tell why a household is paid.",
+            f"Sensitive programmes are paid together: tonle cycles open {SEALED_TOGETHER} YYYY-MM …",
         )
     return {name: found[name] for name in ("hash", "purpose")}
 

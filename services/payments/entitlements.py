@@ -10,7 +10,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import NamedTuple
 
-from contracts.eligibility import EligibilityScored
+from contracts.eligibility import EligibilityScored, ProgrammeDecision
 from contracts.household import HouseholdExited, Payee
 from contracts.topics import PAYMENT_ISSUED
 from contracts.wire import Cause, Received, event_id
@@ -139,10 +139,16 @@ class Desk:
         return extra if waiting is None else waiting
 
 
-def score(desk: Desk, household: Household | None, scored: Received[EligibilityScored]) -> Household | None:
+def score(
+    desk: Desk,
+    household: Household | None,
+    scored: Received[EligibilityScored],
+    together: Iterable[ProgrammeDecision] = (),
+) -> Household | None:
     """Take in a household's decisions: issue, let wait, supersede or correct. None for what is not newer.
 
-    Raises `Park`, or what opening the payee raises; then nothing changed.
+    `together`: what its sealed decisions come to (`services.payments.together`). Raises `Park`, or what
+    opening the payee raises; then nothing changed.
     """
     said = scored.data
     if scored.key != said.household_id:
@@ -152,7 +158,8 @@ def score(desk: Desk, household: Household | None, scored: Received[EligibilityS
         return None
     payee = SealedPayee(said.payee.key_id, said.payee.blob)
     opened = desk.open_payee(payee, scored.id)
-    decisions = {each.part: each for each in (decision_of(each, scored) for each in said.decisions)}
+    made = (decision_of(each, scored) for each in (*said.decisions, *together))
+    decisions = {each.part: each for each in made}
     latest = known._replace(
         scored=scored.sequence,
         revision=said.revision,

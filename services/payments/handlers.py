@@ -5,7 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-from contracts.eligibility import EligibilityCompleted, EligibilityScored
+from contracts.eligibility import (
+    SEALED_TOGETHER,
+    EligibilityCompleted,
+    EligibilityScored,
+    ProgrammeDecision,
+    SensitiveDecisions,
+)
 from contracts.household import HouseholdExited, HouseholdKey, KeyPurpose, KeyState, Payee
 from contracts.payment import PaymentReport, ReportStatus
 from contracts.topics import ELIGIBILITY_SCORED
@@ -24,6 +30,7 @@ from services.payments import (
     store_holds,
     store_outgoing,
     store_reports,
+    together,
 )
 from services.payments.attempts import Retrying
 from services.payments.budget import Budget
@@ -87,13 +94,23 @@ async def score(
     """Take in decisions: each is paid at once, waits with its reason, supersedes or corrects."""
     keys = await keyring.load(db, office.master, (each.data.payee.key_id for each in batch.messages))
     said = [decision for each in batch.messages for decision in each.data.decisions]
-    budgets = await store_cycles.lock(db, (each.cycle_id for each in said if each.cycle_id))
-    households = await store.load(db, batch.keys, (each.period for each in said if each.period))
+    cycles = {each.cycle_id: each.period for each in said if each.cycle_id and each.period}
+    if any(each.data.sensitive for each in batch.messages):
+        # Which of them each household is in stands sealed: all are locked before its own row is.
+        cycles |= await store_cycles.periods_of(db, SEALED_TOGETHER)
+    budgets = await store_cycles.lock(db, cycles)
+    households = await store.load(db, batch.keys, cycles.values())
     desk = office.desk(keys, budgets, await store_holds.held(db, batch.keys))
-    changed = batch.fold(households, partial(entitlements.score, desk))
+    changed = batch.fold(households, partial(_score, desk, keys))
     await write(office, db, changed, budgets.values(), batch.now)
     await store_attempts.hurry(db, [each.household_id for each in changed], batch.now)
     return office.voice(batch.now).of_households(changed, keys)
+
+
+def _score(
+    desk: Desk, keys: Keys, household: Household | None, scored: Received[EligibilityScored]
+) -> Household | None:
+    return entitlements.score(desk, household, scored, together.combine(opened_sensitive(keys, scored)))
 
 
 async def complete(batch: Batch[Received[EligibilityCompleted]], db: Connection) -> Sequence[Record]:
@@ -173,6 +190,16 @@ async def write(
 def digest_of(keys: Keys, key_id: str, payee: Payee) -> str:
     """A payee's name on payrolls: the same for the same payee under the same key."""
     return keys.mark(key_id, dump(payee)).hex()
+
+
+def opened_sensitive(keys: Keys, scored: Received[EligibilityScored]) -> Sequence[ProgrammeDecision]:
+    """What sensitive programmes decided; nothing where there are none, or the key was destroyed."""
+    sealed = scored.data.sensitive
+    if sealed is None or keys.state(sealed.key_id) == "destroyed":
+        return ()
+    kind = f"{ELIGIBILITY_SCORED.name}/sensitive"
+    plain = keys.open(sealed.key_id, sealed.blob, event_id=scored.id, event_type=kind)
+    return load(SensitiveDecisions, plain).decisions
 
 
 def opener(keys: Keys) -> Callable[[SealedPayee, str], Payee | None]:

@@ -72,6 +72,12 @@ async def lock(db: Connection, cycle_ids: Iterable[str]) -> dict[str, Budget]:
     return {cycle.cycle_id: Budget(cycle) for cycle in cycles}
 
 
+async def periods_of(db: Connection, programme: str) -> dict[str, str]:
+    """The periods of a programme's cycles, by cycle."""
+    rows = await db.fetch("select cycle_id, period from cycle where programme = $1", programme)
+    return {row[0]: row[1] for row in rows}
+
+
 async def all_cycles(db: Connection) -> list[Cycle]:
     """Every cycle, the latest period first."""
     return [_cycle(row) for row in await db.fetch(_CYCLES + "order by period desc, programme")]

@@ -3,11 +3,11 @@
 Production code has no switch for this: a service is started by `launch.py`, which changes it before it runs.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from uuid import uuid4
 
-from contracts.eligibility import EligibilityScored
+from contracts.eligibility import EligibilityScored, ProgrammeDecision
 from contracts.wire import Received
 from postbox import outbox, positions
 from postbox.message import Connection, Outgoing
@@ -43,10 +43,13 @@ def without_sequence() -> None:
     score = entitlements.score
 
     def forgetful(
-        desk: Desk, household: Household | None, scored: Received[EligibilityScored]
+        desk: Desk,
+        household: Household | None,
+        scored: Received[EligibilityScored],
+        together: Iterable[ProgrammeDecision] = (),
     ) -> Household | None:
         known = household._replace(scored=0, payments={}) if household else None
-        return score(desk, known, scored)
+        return score(desk, known, scored, together)
 
     entitlements.score = forgetful
 

@@ -66,7 +66,9 @@ KEPT = (
     Kept("eligibility: decisions", "decision", "programme", _DECIDED),
     Kept(
         "payments: decisions",
-        "decision join household using (household_id, decision_id) where outcome <> 'void'",
+        # What sensitive programmes decided is told sealed.
+        "decision join household using (household_id, decision_id) where outcome <> 'void'"
+        " and programme <> 'social-transfer'",
         "programme",
         _DECIDED,
     ),

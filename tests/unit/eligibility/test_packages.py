@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from contracts.eligibility import EligibilityScored, SensitiveDecisions
+from contracts.eligibility import SEALED_TOGETHER, EligibilityScored, SensitiveDecisions
 from contracts.household import AreaType, Condition, Level, Persons, Purpose, School, SchoolLevel
 from contracts.topics import ELIGIBILITY_SCORED
 from contracts.wire import Record, load
@@ -129,6 +129,18 @@ def test_sensitive_programmes_are_decided_for_a_cycle_only() -> None:
     household, told = scored(Sealer(), WITH_HIV)
     assert household.scored[0].sensitive == ()
     assert load(EligibilityScored, told.value).sensitive is None
+
+
+def test_a_cycle_that_pays_sensitive_programmes_together_has_all_of_them_decided() -> None:
+    together = cycle_of(SEALED_TOGETHER)
+    household, told = scored(Sealer(), WITH_HIV, together)
+    (one,) = household.scored
+    decided = {each.programme: each for each in one.sensitive}
+    drafts = {name for name, each in SHIPPED.programmes.items() if each.document.draft}
+    assert decided.keys() == SHIPPED.sensitive - drafts
+    assert {each.cycle_id for each in one.sensitive} == {together.cycle_id}
+    assert decided["family-package-hiv"].amount == 28_000
+    assert SEALED_TOGETHER.encode() + b"-2025-05" not in told.value
 
 
 def test_a_cycle_of_one_programme_leaves_the_others_to_the_day() -> None:
