@@ -26,6 +26,9 @@ TARGETS: Mapping[str, tuple[str, float]] = {
     "shock_50k_s": ("under", 60),
     "growth_cpu_spread": ("at most", 0.2),
     "growth_speed_spread": ("at most", 0.2),
+    "reconcile_700k_s": ("under", 180),
+    "pain002_700k_s": ("under", 180),
+    "payments_rss_mb": ("under", 300),
     "sms_per_second_core": ("at least", 4_000),
     "sms_rate_error_percent": ("at most", 2),
 }

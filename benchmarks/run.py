@@ -18,7 +18,18 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import eligibility, growth, latency, notifications, picture, pipeline, rates, results, shocks
+from benchmarks import (
+    eligibility,
+    growth,
+    latency,
+    notifications,
+    payments,
+    picture,
+    pipeline,
+    rates,
+    results,
+    shocks,
+)
 from benchmarks.watch import whole
 from tonle.stack.errors import StackError
 
@@ -96,6 +107,12 @@ async def measure_shocks(asked: Asked) -> results.Figures:
             return await shocks.measure(ground)
 
 
+async def measure_payments(asked: Asked) -> results.Figures:
+    """A bank's files of `households` rows: booked, kept and reconciled, beside a bare loop over the same."""
+    with pipeline.scratch(asked.home) as home:
+        return await payments.measure(home, asked.households, asked.say)
+
+
 PARTS: Mapping[str, Callable[[Asked], Awaitable[results.Figures]]] = {
     "baseline": measure_baseline,
     "floor": measure_floor,
@@ -105,6 +122,7 @@ PARTS: Mapping[str, Callable[[Asked], Awaitable[results.Figures]]] = {
     "eligibility": measure_eligibility,
     "notifications": measure_notifications,
     "shocks": measure_shocks,
+    "payments": measure_payments,
 }
 
 

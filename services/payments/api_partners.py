@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import os
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, BinaryIO, cast
 from uuid import uuid4
@@ -99,7 +100,8 @@ async def write_files(request: Request, partner: str, _: Loader) -> list[dict[st
     service, office = service_of(request), office_of(request)
     options = _bank(office, partner)
     async with service.db.acquire() as db:
-        await orders.claim_all(db, partner, options.payments_most, datetime.now(UTC))
+        now = datetime.now(UTC)
+        await orders.claim_all(db, partner, options.payments_most, now, options.payments_a_day)
     service.wake(orders.ORDERS)
     return await _listed_out(request, partner, 20)
 
@@ -125,7 +127,7 @@ async def load_file(request: Request, response: Response, partner: str, caller: 
     draft = office.exchange.folder / "loaded" / f".{uuid4().hex}.part"
     try:
         size, sha256 = await _spool(request, draft)
-        message = await asyncio.to_thread(reading.message_of, draft)
+        message = await reading.in_its_thread(partial(reading.message_of, draft))
         async with service.db.acquire() as db, db.transaction():
             loaded = Loaded(partner, sha256, message, size, caller.name, datetime.now(UTC))
             if await store_files.add_file(db, loaded):

@@ -74,7 +74,7 @@ def again(
     if isinstance(granted, Waiting):
         return household, Tried(wanted, granted)
     number = household.sequence + 1
-    said = Promise(wanted.key, wanted.cycle_id, due, granted, desk.route(payee))
+    said = Promise(wanted.key, wanted.cycle_id, due, granted, desk.route(payee, household.commune))
     issued = promise(household, payee, said, number)
     payments = {**household.payments, wanted.key: issued.payment}
     changes = (*household.changes, issued)

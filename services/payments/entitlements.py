@@ -88,14 +88,14 @@ class Household(NamedTuple):
 class Desk:
     """What issuing needs besides the decision: budgets under lock, who collects, who pays.
 
-    `open_payee` gives None for a destroyed key; `route` names the partner for a payee; `recover_percent` of
-    a payment may be withheld for what was overpaid before; `is_held` says whether people hold a household;
-    `digest` names a payee under a key, and says nothing to who has not that key.
+    `open_payee` gives None for a destroyed key; `route` names the partner for a payee and commune;
+    `recover_percent` of a payment may be withheld for what was overpaid before; `is_held` says whether people
+    hold a household; `digest` names a payee under a key, and says nothing to who has not that key.
     """
 
     budgets: Mapping[str, Budget]
     open_payee: Callable[[SealedPayee, str], Payee | None]
-    route: Callable[[Payee], str]
+    route: Callable[[Payee, str], str]
     recover_percent: int
     is_held: Callable[[str, Payee], bool]
     digest: Callable[[str, Payee], str]
@@ -281,7 +281,9 @@ def _settle(
             if waiting is not decision.waiting:
                 settled[decision.part] = decision._replace(waiting=waiting)
             if not isinstance(granted, Waiting) and payee is not None:
-                said = Promise(key, decision.cycle_id, decision.amount, granted, desk.route(payee))
+                said = Promise(
+                    key, decision.cycle_id, decision.amount, granted, desk.route(payee, household.commune)
+                )
                 change = promise(household, payee, said, sequence)
         if change is not None:
             payments[change.payment.key] = change.payment

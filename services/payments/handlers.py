@@ -21,7 +21,6 @@ from postbox.message import Batch, Connection
 from services.payments import (
     answers,
     entitlements,
-    partners,
     states,
     store,
     store_answers,
@@ -37,6 +36,7 @@ from services.payments.budget import Budget
 from services.payments.entitlements import Desk, Household, SealedPayee
 from services.payments.events import Voice
 from services.payments.holds import Held, account_of
+from services.payments.partners import routing
 from services.payments.partners.options import Exchange, Partner
 from services.payments.partners.served import Told
 from services.payments.payroll import Thresholds
@@ -79,7 +79,7 @@ class Office:
             account = account_of(payee) if held.accounts else None
             return held.holds(household_id, self.digest(account) if account else None)
 
-        route = partial(partners.route, tuple(self.partners))
+        route = partial(routing.route, self.exchange.doors, self.exchange.closed)
         digest = partial(digest_of, keys)
         return Desk(budgets, opener(keys), route, self.recover_percent, is_held, digest)
 

@@ -181,6 +181,11 @@ async def end(db: Connection, file: File, refused: tuple[str, str] | None, now: 
     )
 
 
+async def look_anew(db: Connection) -> None:
+    """Let the planner know what a file brought: without it, reconciling 20,000 lines took half a minute."""
+    await db.execute("analyze bank_line, statement, report, payment, outgoing")
+
+
 async def park(db: Connection, rows: Sequence[Row], now: datetime) -> None:
     """Set rows aside; one tried again and set aside again keeps its first day, with the newer reason."""
     if rows:

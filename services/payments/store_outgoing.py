@@ -190,6 +190,28 @@ async def given_up(db: Connection, waiting: Sequence[Waiting]) -> None:
     )
 
 
+async def told_since(db: Connection, partner: str, since: datetime) -> int:
+    """How many payments a partner was told, or is about to be, since then."""
+    return int(
+        await db.fetchval(
+            "select coalesce(sum(payments), 0)::bigint from partner_message "
+            "where partner = $1 and kind = 'pay' and created_at >= $2",
+            partner,
+            since,
+        )
+    )
+
+
+async def waits_more(db: Connection, partner: str, than: int) -> bool:
+    """Whether at least so many instructions wait for a partner."""
+    waits = await db.fetchval(
+        "select count(*) from (select from outgoing where partner = $1 and message_id is null limit $2) w",
+        partner,
+        than,
+    )
+    return int(waits) >= than
+
+
 async def find(db: Connection, payment_ids: Iterable[str]) -> dict[str, Paid]:
     """Payments that partners were told of through us, by id."""
     rows = await db.fetch(

@@ -69,7 +69,8 @@ class Calls:
             pause = (await store_outgoing.pauses(db)).get(name)
             if pause is not None and pause.by is not None:
                 return False
-            await orders.claim_all(db, name, line.options.payments_most, now)
+            options = line.options
+            await orders.claim_all(db, name, options.payments_most, now, options.payments_a_day)
             message = await store_outgoing.next_message(db, name)
         if message is None:
             return False

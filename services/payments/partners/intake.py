@@ -5,6 +5,7 @@ from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import blake2b
 from itertools import islice, pairwise
 from pathlib import Path
@@ -17,7 +18,7 @@ from services.payments.handlers import Office
 from services.payments.partners import rows, statements
 from services.payments.partners.iso20022 import camt, pain002
 from services.payments.partners.iso20022.pain002 import Said
-from services.payments.partners.iso20022.reading import PAIN_002, FileRefused
+from services.payments.partners.iso20022.reading import PAIN_002, FileRefused, in_its_thread
 from services.payments.store_files import File, Row, Tally
 
 INTAKE = "intake"
@@ -47,6 +48,7 @@ class _Stream:
     done: int
     items: Iterator[Item]
     named_twice: frozenset[int]
+    ahead: "asyncio.Future[list[Item]] | None" = None
 
 
 class Intake:
@@ -65,13 +67,14 @@ class Intake:
             return False
         try:
             stream = await self._opened(service, file)
-            chunk = await asyncio.to_thread(_take, stream)
+            chunk = await (stream.ahead or _ahead(stream))
         except FileRefused as error:
             await self._end(service, file, (error.reason, error.remedy))
         except FileNotFoundError:
             await self._end(service, file, ("the loaded file is gone", "Load it again."))
         else:
             if chunk:
+                stream.ahead = _ahead(stream)  # the next rows are read while these are booked
                 await self._do(service, stream, chunk)
             else:
                 await self._end(service, file, None)
@@ -82,8 +85,8 @@ class Intake:
         stream = self._stream
         if stream is None or (*stream.file[:2], stream.done) != (*file[:2], file.rows_done):
             path = spooled(self._folder, *file[:2])
-            total, named_twice = await asyncio.to_thread(_checked, path, file.message)
-            items = await asyncio.to_thread(_from, path, file.message, file.rows_done)
+            total, named_twice = await in_its_thread(partial(_checked, path, file.message))
+            items = await in_its_thread(partial(_from, path, file.message, file.rows_done))
             stream = self._stream = _Stream(file, file.rows_done, items, named_twice)
             async with service.db.acquire() as db:
                 await store_files.count_rows(db, file, total)
@@ -106,16 +109,18 @@ class Intake:
             tally, records = await rows.book(
                 self._office, db, found + returned, now, service.new_traceparent()
             )
-            await outbox.write(db, LANE, records)
+            written = await outbox.write(db, LANE, records)
             total = Tally(*map(sum, zip(kept, tally, strict=True)))
             await store_files.go_on(db, file, total)
         stream.done += len(chunk)
-        await service.publisher.publish(LANE)
+        service.courier.take([LANE], written)
+        await service.courier.until_room()
 
     async def _end(self, service: Service, file: File, refused: tuple[str, str] | None) -> None:
         self._stream = None
         async with service.db.acquire() as db:
             await store_files.end(db, file, refused, datetime.now(UTC))
+            await store_files.look_anew(db)
         spooled(self._folder, *file[:2]).unlink(missing_ok=True)
 
 
@@ -139,6 +144,10 @@ def _items(path: Path, message: str) -> Iterator[Item]:
 
 def _from(path: Path, message: str, done: int) -> Iterator[Item]:
     return islice(_items(path, message), done, None)
+
+
+def _ahead(stream: _Stream) -> "asyncio.Future[list[Item]]":
+    return asyncio.ensure_future(in_its_thread(partial(_take, stream)))
 
 
 def _take(stream: _Stream) -> list[Item]:

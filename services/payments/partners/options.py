@@ -1,7 +1,7 @@
 """How each partner is talked to, as settings say it, and the partners themselves."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -17,30 +17,42 @@ from services.payments.partners.g2p import Sides
 from services.payments.partners.iso20022 import pain001
 from services.payments.partners.iso20022.pain001 import Debtor
 from services.payments.partners.kafka import KafkaPartner
+from services.payments.partners.routing import Door
 from services.payments.partners.served import ServedPartner
 from vault.jose import read_key
 
 Partner = KafkaPartner | ServedPartner
 
 
-class PartnerKeys(BaseModel):
-    """A partner on Kafka. Public keys as JWK files: X25519 to encrypt to, Ed25519 to verify with."""
+class Pays(BaseModel):
+    """Whom a partner pays: holders of its `accounts`; with `cash` who has none, in `provinces` (none: all).
+
+    Where `cash` is not said, the first partner pays it. No more than `payments_a_day` go into files or calls
+    of one day; the rest waits.
+    """
 
     model_config = ConfigDict(extra="forbid")
+
+    accounts: bool = True
+    cash: bool | None = None
+    provinces: frozenset[str] = frozenset()
+    payments_a_day: int | None = Field(default=None, gt=0)
+
+
+class PartnerKeys(Pays):
+    """A partner on Kafka. Public keys as JWK files: X25519 to encrypt to, Ed25519 to verify with."""
 
     kind: Literal["kafka"] = "kafka"
     encrypt_to: Path
     verify_with: Path
 
 
-class FilePartner(BaseModel):
+class FilePartner(Pays):
     """A bank that is told by pain.001 and reports by pain.002 and camt.
 
     `open_with`: a private X25519 JWK of ours, since we read for it what it is told. A file is written every
     `every_s` seconds where something waits, with `payments_most` payments at most.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     kind: Literal["files"]
     open_with: Path
@@ -56,14 +68,12 @@ class FilePartner(BaseModel):
         return Debtor(self.debtor_name, self.debtor_account, self.debtor_bank)
 
 
-class HttpPartner(BaseModel):
+class HttpPartner(Pays):
     """A partner with the G2P Connect disburse API 1.0.0 at `url`.
 
     `open_with`: a private X25519 JWK of ours; `verify_with`: its public Ed25519 JWK. `payer`: the account the
     money comes from, as `account:NUMBER@BANK`. `callback_url`: where it reaches payments' API.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     kind: Literal["http"]
     url: str = Field(pattern="^https?://")
@@ -112,21 +122,31 @@ class Line:
 
 @dataclass(frozen=True)
 class Exchange:
-    """Partners that read no topic: `banks` are told by files, `lines` by calls.
+    """Whom each partner pays, and those that read no topic: `banks` are told by files, `lines` by calls.
 
     Files lie in `folder`: `<bank>/out` for whoever carries them there, `loaded` while they are taken in.
+    `closed` is kept by the job `orders`: partners that are down, paused, or have a day's work waiting.
     """
 
     folder: Path
+    doors: Sequence[Door]
     banks: Mapping[str, FilePartner]
     lines: Mapping[str, Line]
+    closed: set[str] = field(default_factory=set)
+
+    @property
+    def capacities(self) -> dict[str, int]:
+        """How many payments a day those may be told that have a limit."""
+        served = {**self.banks, **{name: each.options for name, each in self.lines.items()}}
+        return {name: each.payments_a_day for name, each in served.items() if each.payments_a_day}
 
     @classmethod
     def of(cls, folder: Path, options: Mapping[str, PartnerOptions], sign_with: OKPKey) -> "Exchange":
         """Of those partners of these options."""
         banks = {name: each for name, each in options.items() if isinstance(each, FilePartner)}
         calls = {name: each for name, each in options.items() if isinstance(each, HttpPartner)}
-        return cls(folder, banks, {name: _line(each, sign_with) for name, each in calls.items()})
+        doors = [_door(name, each, number) for number, (name, each) in enumerate(options.items())]
+        return cls(folder, doors, banks, {name: _line(each, sign_with) for name, each in calls.items()})
 
 
 def partners_of(options: Mapping[str, PartnerOptions], sign_with: OKPKey) -> dict[str, Partner]:
@@ -145,6 +165,11 @@ def _partner(name: str, options: PartnerOptions, sign_with: OKPKey) -> Partner:
     opens_with = read_key(options.open_with, "X25519")
     flaw = g2p.flaw if isinstance(options, HttpPartner) else pain001.flaw
     return ServedPartner(name, sign_with=sign_with, opens_with=opens_with, flaw=flaw)
+
+
+def _door(name: str, options: PartnerOptions, number: int) -> Door:
+    cash = number == 0 if options.cash is None else options.cash
+    return Door(name, options.accounts, cash, options.provinces)
 
 
 def _line(options: HttpPartner, sign_with: OKPKey) -> Line:

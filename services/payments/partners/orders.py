@@ -5,7 +5,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import BinaryIO
 
@@ -39,6 +39,7 @@ class Orders:
 
     async def run(self, service: Service) -> bool:
         """Write what was put into a message, and put what waits into one where it is time."""
+        await self._look(service)
         for name, options in self._exchange.banks.items():
             now = datetime.now(UTC)
             await self._give_up(service, name, now)
@@ -46,11 +47,21 @@ class Orders:
                 if name in await store_outgoing.pauses(db):
                     continue
                 if (now - self._last.setdefault(name, now)).total_seconds() >= options.every_s:
-                    await claim_all(db, name, options.payments_most, now)
+                    await claim_all(db, name, options.payments_most, now, options.payments_a_day)
                     self._last[name] = now
                 while message := await store_outgoing.next_message(db, name):
                     await self._write(db, message, options)
         return False
+
+    async def _look(self, service: Service) -> None:
+        """Which partners cash is not routed to for now."""
+        async with service.db.acquire() as db:
+            closed = set(await store_outgoing.pauses(db))
+            for name, a_day in self._exchange.capacities.items():
+                if await store_outgoing.waits_more(db, name, a_day):
+                    closed.add(name)
+        self._exchange.closed.clear()
+        self._exchange.closed.update(closed)
 
     async def _give_up(self, service: Service, name: str, now: datetime) -> None:
         """What can't be written was never sent: its payments failed, and their money is free again."""
@@ -81,19 +92,26 @@ def path_of(folder: Path, message: Message) -> Path:
     return folder / message.partner / "out" / name
 
 
-async def claim_all(db: Connection, partner: str, most: int, now: datetime) -> None:
-    """Put all that waits for a partner into messages of at most so many, payments and questions apart."""
+async def claim_all(db: Connection, partner: str, most: int, now: datetime, a_day: int | None = None) -> None:
+    """Put what waits for a partner into messages of at most so many, payments and questions apart.
+
+    `a_day`: how many payments it may be told in a day of Phnom Penh; the rest waits for the next.
+    """
     for kind in (PAY, ASK):
         more = True
         while more:
             async with db.transaction():
-                found = await store_outgoing.claim(db, partner, kind, most)
+                left = most
+                if kind == PAY and a_day is not None:
+                    midnight = datetime.combine(now.astimezone(PHNOM_PENH).date(), time(), PHNOM_PENH)
+                    left = min(most, a_day - await store_outgoing.told_since(db, partner, midnight))
+                found = await store_outgoing.claim(db, partner, kind, left) if left > 0 else []
                 if found:
                     ids = [instruction_id for instruction_id, _ in found]
                     riel = sum(amount for _, amount in found)
                     message = Message(_message_id(ids), partner, kind, len(ids), riel, "claimed", now, None)
                     await store_outgoing.put_in(db, message, ids)
-                more = len(found) == most
+                more = 0 < len(found) == left
 
 
 def _message_id(instruction_ids: Sequence[str]) -> str:

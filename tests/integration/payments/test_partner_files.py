@@ -138,6 +138,37 @@ async def _same(states: object, wanted: set[str]) -> bool:
     return set((await states).values()) == wanted  # type: ignore[misc]
 
 
+async def test_no_more_go_into_a_day_s_files_than_the_bank_takes(at_bank: Scene) -> None:
+    bank_options = at_bank.settings.partners["acleda"]
+    few = bank_options.model_copy(update={"payments_a_day": 1})
+    partners = {**at_bank.settings.partners, "acleda": few}
+    at_bank.settings = at_bank.settings.model_copy(update={"partners": partners})
+    async with at_bank.running():
+        await issue(at_bank, banked("h-1"), banked("h-2"))
+        for _ in range(2):
+            (order,) = await out(at_bank)
+            assert len(bank.read(order).orders) == 1
+        assert await at_bank.db.fetchval("select count(*) from outgoing where message_id is null") == 1
+
+
+async def test_a_file_goes_on_where_a_stopped_service_left_it(
+    at_bank: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "CHUNK_ROWS", 1)
+    async with at_bank.running():
+        await issue(at_bank, *(banked(f"h-{number}") for number in range(5)))
+        (order,) = await out(at_bank)
+        report = answer(tmp_path / "a.xml", order, lambda _: "ACSC")
+        (await send(at_bank, report)).raise_for_status()
+        await until(lambda: at_bank.db.fetchval("select rows_done > 0 from partner_file"))
+    done = await at_bank.db.fetchval("select rows_done from partner_file")
+    async with at_bank.running():
+        found = await load(at_bank, report)
+        assert (found["state"], found["rows_booked"], found["rows_parked"]) == ("done", 5, 0)
+        assert done <= 5
+        assert await at_bank.db.fetchval("select count(*) from transfer where kind = 'settle'") == 5
+
+
 async def test_a_file_loaded_twice_changes_nothing(at_bank: Scene, tmp_path: Path) -> None:
     async with at_bank.running():
         await issue(at_bank, banked("h-1"))

@@ -50,7 +50,7 @@ def desk(cycle: Cycle = APPROVED, payee: Payee | None = PAYEE) -> Desk:
     return Desk(
         {cycle.cycle_id: Budget(cycle)},
         lambda sealed, event_id: payee,
-        lambda payee: "acleda",
+        lambda payee, commune: "acleda",
         20,
         nobody_held,
         lambda *_: "",

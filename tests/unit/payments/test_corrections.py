@@ -72,7 +72,7 @@ def month(
     desk = Desk(
         {terms.cycle_id: budget},
         lambda sealed, event_id: PAYEE,
-        lambda payee: "wing",
+        lambda payee, commune: "wing",
         20,
         nobody_held,
         lambda *_: "",

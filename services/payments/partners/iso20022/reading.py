@@ -1,9 +1,11 @@
 """Reads an ISO 20022 file as a stream of elements, valid against its official schema; nothing is fetched."""
 
-from collections.abc import Collection, Iterator, Mapping
+import asyncio
+from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO, Literal, NamedTuple
+from typing import BinaryIO, Literal, NamedTuple, TypeVar
 
 from lxml import etree
 
@@ -11,6 +13,8 @@ SCHEMAS = Path(__file__).parent / "schemas"
 PAIN_001, PAIN_002 = "pain.001.001.09", "pain.002.001.12"
 CAMT_053, CAMT_054 = "camt.053.001.08", "camt.054.001.08"
 INCOMING = (PAIN_002, CAMT_053, CAMT_054)
+T = TypeVar("T")
+_THREAD = ThreadPoolExecutor(1, thread_name_prefix="iso20022")
 _NAMESPACE = "urn:iso:std:iso:20022:tech:xsd:"
 _MOST_IN_A_REASON = 200
 
@@ -50,6 +54,14 @@ def message_of(path: Path) -> str:
         known = ", ".join(INCOMING)
         raise FileRefused("It is no message we read", f"Ask the partner for one of: {known}.")
     return message
+
+
+async def in_its_thread(work: Callable[[], T]) -> T:
+    """Run what reads files in the one thread that does: a parser that changes threads aborts the process.
+
+    That was seen with lxml 6.1.3, where a file was read chunk by chunk by whichever thread was free.
+    """
+    return await asyncio.get_running_loop().run_in_executor(_THREAD, work)
 
 
 def check(path: Path, message: str) -> None:
