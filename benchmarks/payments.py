@@ -18,7 +18,7 @@ import asyncpg
 import httpx
 
 from benchmarks import results
-from benchmarks.watch import Look, Watch, rss_mb_most
+from benchmarks.watch import Look, Watch, rss_mb_most, used_cpu_s, whole
 from services.payments.partners.iso20022 import pain002
 from simulators import bank
 from simulators.bank import Balance, Order, Outcome
@@ -74,10 +74,9 @@ async def measure(home: Path, payments: int, say: Callable[[str], None]) -> resu
         await asyncio.to_thread(_write, report, statement, payments)
         floor_s = await _floor(ground, report)
         say(f"the bare loop reads and writes them in {floor_s:.1f} s")
-        looks: list[Look] = []
-        booked_s = await _loaded(ground, report, payments, looks)
+        booked_s, booking = await _loaded(ground, report, payments)
         say(f"pain.002 checked and booked in {booked_s:.1f} s")
-        kept_s = await _loaded(ground, statement, payments + 1, looks)
+        kept_s, keeping = await _loaded(ground, statement, payments + 1)
         say(f"camt.053 checked and kept in {kept_s:.1f} s")
         began = time.perf_counter()
         found = (await ground.http.get("/reconciliation", timeout=600)).json()
@@ -93,7 +92,9 @@ async def measure(home: Path, payments: int, say: Callable[[str], None]) -> resu
             "reports_floor_ratio": results.ratio(floor_s, booked_s),
             "statement_lines_per_second": round(payments / kept_s),
             "reconcile_s": round(asked_s, 1),
-            "payments_rss_mb": round(rss_mb_most(looks, "payments"), 1),
+            "report_cpu_us": round(whole(used_cpu_s(booking)) / payments * 1e6, 1),
+            "statement_line_cpu_us": round(whole(used_cpu_s(keeping)) / payments * 1e6, 1),
+            "payments_rss_mb": round(rss_mb_most([*booking, *keeping], "payments"), 1),
             **(national if payments == NATIONAL else {}),
         }
 
@@ -138,8 +139,9 @@ def _paid(payments: int) -> Iterator[Outcome]:
         yield Outcome(Order(name, str(RIEL)), bank.SETTLED)
 
 
-async def _loaded(ground: Ground, file: Path, rows: int, looks: list[Look]) -> float:
-    """Seconds from the first byte sent until every row is done."""
+async def _loaded(ground: Ground, file: Path, rows: int) -> tuple[float, list[Look]]:
+    """Seconds from the first byte sent until every row is done, and what was seen meanwhile."""
+    looks = [await ground.watch.look()]
 
     async def parts() -> AsyncIterator[bytes]:
         with file.open("rb") as opened:
@@ -153,9 +155,10 @@ async def _loaded(ground: Ground, file: Path, rows: int, looks: list[Look]) -> f
         looks.append(await ground.watch.look())
         await asyncio.sleep(LOOK_S)
     took = time.perf_counter() - began
+    looks.append(await ground.watch.look())
     if (found["state"], found["rows_booked"]) != ("done", rows):
         raise StackError(f"The file ended {found}.", "See the service's log.")
-    return took
+    return took, looks
 
 
 async def _floor(ground: Ground, report: Path) -> float:

@@ -23,7 +23,7 @@ from services.payments.store_files import File, Row, Tally
 
 INTAKE = "intake"
 """The job's name; wake it when a file was loaded."""
-CHUNK_ROWS = 1_000
+CHUNK_ROWS = 2_000
 LANE = "job:intake"
 TWICE = "payment: named twice in this file"
 
@@ -131,10 +131,12 @@ def spooled(folder: Path, partner: str, sha256: str) -> Path:
 
 def _checked(path: Path, message: str) -> tuple[int, frozenset[int]]:
     """How many items a file holds, and marks of what it names twice; may raise `FileRefused`."""
+    if message != PAIN_002:
+        return camt.count(path, message), frozenset()
     marks, total = array("Q"), 0
-    for total, each in enumerate(_items(path, message), 1):  # noqa: B007 - the last number is the total
-        if isinstance(each, Said) and each.payment_id:
-            marks.append(mark(each.payment_id))
+    for total, said in enumerate(pain002.read(path), 1):  # noqa: B007 - the last number is the total
+        if said.payment_id:
+            marks.append(mark(said.payment_id))
     return total, twice(marks)
 
 

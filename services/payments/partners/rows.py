@@ -25,6 +25,8 @@ async def book(
 
     A row whose `why` is not empty was judged before, and is set aside for it.
     """
+    if not rows:
+        return Tally(0, 0, 0), ()
     paid = await store_outgoing.find(db, (each.payment_id for each in rows if each.payment_id))
     held = await parking.held(db, sorted({each.household_id for each in paid.values()}))
     judged = [_judged(each, paid, set(held)) for each in rows]

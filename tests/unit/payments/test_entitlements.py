@@ -39,7 +39,12 @@ def desk(cycle: Cycle = APPROVED, payee: Payee | None = PAYEE) -> Desk:
         return payee
 
     return Desk(
-        {cycle.cycle_id: Budget(cycle)}, open_payee, lambda payee, commune: "wing", 20, nobody_held, lambda *_: ""
+        {cycle.cycle_id: Budget(cycle)},
+        open_payee,
+        lambda payee, commune: "wing",
+        20,
+        nobody_held,
+        lambda *_: "",
     )
 
 

@@ -177,6 +177,7 @@ def entry(file: Write, details: str = "", direction: str = "DBIT") -> list[Line]
     made = ENTRY.format(direction=direction, details=details)
     path.write_text(path.read_text().replace("</Stmt>", f"{made}</Stmt>"))
     reading.check(path, CAMT_053)
+    assert camt.count(path, CAMT_053) == len(list(camt.read(path, CAMT_053)))
     return [each for each in camt.read(path, CAMT_053) if isinstance(each, Line)]
 
 

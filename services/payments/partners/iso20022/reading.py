@@ -1,7 +1,7 @@
 """Reads an ISO 20022 file as a stream of elements, valid against its official schema; nothing is fetched."""
 
 import asyncio
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
@@ -80,7 +80,10 @@ def elements(path: Path, message: str, begin: Collection[str], end: Collection[s
     drop = ends or {prefix + name for name in ("TxInfAndSts", "Ntry", "TxDtls")}
     try:
         with path.open("rb") as file:
-            for number, (kind, element) in enumerate(_parse(file, schema_of(message), ("start", "end"))):
+            tags = [prefix + "Document", *begins, *ends, *drop]
+            for number, (kind, element) in enumerate(
+                _parse(file, schema_of(message), ("start", "end"), tags)
+            ):
                 if not number:
                     _refuse_doctype(element)
                 name = str(element.tag)
@@ -119,12 +122,16 @@ def _gather(element: etree._Element, above: str, skip: int, found: dict[str, etr
 
 
 def _parse(
-    file: BinaryIO, schema: etree.XMLSchema | None, events: tuple[Literal["start", "end"], ...]
+    file: BinaryIO,
+    schema: etree.XMLSchema | None,
+    events: tuple[Literal["start", "end"], ...],
+    tags: Sequence[str] | None = None,
 ) -> Iterator[tuple[str, etree._Element]]:
     # No entities, no DTD, no network, libxml2's own limits: an XML bomb ends here (`huge_tree` stays off).
     return etree.iterparse(
         file,
         events=events,
+        tag=tags,
         schema=schema,
         resolve_entities=False,
         load_dtd=False,
