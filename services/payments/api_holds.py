@@ -16,7 +16,7 @@ from postbox.callers import Caller, allowed
 from postbox.message import Connection
 from postbox.problems import Problem
 from postbox.service import Service
-from services.payments import events, holds, store_holds
+from services.payments import events, holds, store_holds, store_screening
 from services.payments.cycles import NotPossible
 from services.payments.holds import REASON, Hold
 
@@ -56,6 +56,15 @@ async def list_holds(
     async with request.app.state.service.db.acquire() as db:
         listed = await store_holds.listed(db, household, released=released, most=most)
     return [asdict(each) for each in listed]
+
+
+@router.get("/holds/screening")
+async def list_hits(
+    request: Request, _: Reader, *, released: bool = False, most: Annotated[int, Query(ge=1, le=1000)] = 100
+) -> list[dict[str, object]]:
+    """Payees whose name is like one on the screening list: by the entry's id, the most alike first."""
+    async with request.app.state.service.db.acquire() as db:
+        return [each._asdict() for each in await store_screening.hits(db, released=released, most=most)]
 
 
 @router.post("/holds/{hold_id}/release")

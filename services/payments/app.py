@@ -50,6 +50,7 @@ def office_of(settings: PaymentsSettings) -> handlers.Office:
         settings.recover_percent,
         Exchange.of(settings.data_dir / "partners", settings.partners, sign_with),
         settings.approvers,
+        settings.screen,
     )
 
 

@@ -18,6 +18,7 @@ def mount(app: typer.Typer) -> None:
     holds = terminal.group(app, "holds", "Households and accounts that are not paid for the time being.")
     holds.command("place")(place)
     holds.command("list")(list_holds)
+    holds.command("screening")(list_hits)
     holds.command("release")(release)
 
 
@@ -60,6 +61,21 @@ def list_holds(
     with terminal.client("payments") as http:
         params = {name: value for name, value in asked.items() if value is not None}
         terminal.emit(terminal.checked(http.get("/holds", params=params)).json(), as_json)
+
+
+def list_hits(
+    released: Annotated[bool, typer.Option("--released", help="Those that were released instead.")] = False,
+    most: Annotated[int, typer.Option(min=1, max=1000, help="Lines at most.")] = 100,
+    as_json: AsJson = False,
+) -> None:
+    """List payees whose name is like one on the screening list, by the entry's id in it; a person decides.
+
+    Look the entry up in the list and the household at the window, then `tonle holds release HOLD`, or leave
+    it held. The list is the file TONLE_SCREENING_LIST (columns id, name, aliases), read when payments starts.
+    """
+    params = {"most": str(most), **({"released": "true"} if released else {})}
+    with terminal.client("payments") as http:
+        terminal.emit(terminal.checked(http.get("/holds/screening", params=params)).json(), as_json)
 
 
 def release(

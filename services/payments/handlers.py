@@ -40,6 +40,8 @@ from services.payments.partners import routing
 from services.payments.partners.options import Exchange, Partner
 from services.payments.partners.served import Told
 from services.payments.payroll import Thresholds
+from services.payments.screening import Screen
+from services.payments.screening_desk import screen, told
 from services.payments.states import Patience
 from services.payments.store_outgoing import Waiting
 from vault import keyring
@@ -66,6 +68,7 @@ class Office:
     recover_percent: int
     exchange: Exchange
     thresholds: Thresholds
+    screen: Screen | None
 
     def voice(self, now: datetime) -> Voice:
         """Speaks at `now`, of one batch."""
@@ -83,9 +86,9 @@ class Office:
         digest = partial(digest_of, keys)
         return Desk(budgets, opener(keys), route, self.recover_percent, is_held, digest)
 
-    def digest(self, account: str) -> str:
-        """What is kept of an account: always the same, and saying nothing without the master key."""
-        return self.master.keyed_hash(account).hex()
+    def digest(self, text: str) -> str:
+        """What is kept of an account or a name: always the same, and nothing without the master key."""
+        return self.master.keyed_hash(text).hex()
 
 
 async def score(
@@ -93,6 +96,10 @@ async def score(
 ) -> Sequence[Record]:
     """Take in decisions: each is paid at once, waits with its reason, supersedes or corrects."""
     keys = await keyring.load(db, office.master, (each.data.payee.key_id for each in batch.messages))
+    holds: Sequence[Record] = ()
+    if office.screen is not None:
+        payees = told(opener(keys), batch.messages)
+        holds = await screen(office.screen, office.digest, db, payees, batch.now)
     said = [decision for each in batch.messages for decision in each.data.decisions]
     cycles = {each.cycle_id: each.period for each in said if each.cycle_id and each.period}
     if any(each.data.sensitive for each in batch.messages):
@@ -104,7 +111,7 @@ async def score(
     changed = batch.fold(households, partial(_score, desk, keys))
     await write(office, db, changed, budgets.values(), batch.now)
     await store_attempts.hurry(db, [each.household_id for each in changed], batch.now)
-    return office.voice(batch.now).of_households(changed, keys)
+    return [*holds, *office.voice(batch.now).of_households(changed, keys)]
 
 
 def _score(

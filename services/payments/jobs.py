@@ -13,6 +13,7 @@ from services.payments import (
     claims,
     entitlements,
     payroll,
+    screening_desk,
     states,
     store,
     store_attempts,
@@ -20,11 +21,12 @@ from services.payments import (
     store_holds,
     store_payrolls,
     store_reports,
+    store_screening,
 )
 from services.payments.attempts import Tried
 from services.payments.budget import Budget
 from services.payments.cycles import Cycle
-from services.payments.handlers import Office, write
+from services.payments.handlers import Office, opener, write
 from services.payments.partners import calls, intake, orders
 from services.payments.payroll import Digest, Line
 from vault import keyring
@@ -150,6 +152,7 @@ async def _issue(
     now = datetime.now(UTC)
     if not household_ids:
         return ()
+    holds = await _screen(office, db, household_ids, now)
     # Holds, cycles, households: the order in which the stream locks them, too.
     held = await parking.held(db, household_ids)
     budgets = await store_cycles.lock(db, [cycle_id])
@@ -166,13 +169,25 @@ async def _issue(
         for each in households.values()
     ]
     await write(office, db, tried, budgets.values(), now)
-    return office.voice(now).of_households(tried, keys)
+    return [*holds, *office.voice(now).of_households(tried, keys)]
+
+
+async def _screen(
+    office: Office, db: Connection, household_ids: Sequence[str], now: datetime
+) -> Sequence[Record]:
+    if office.screen is None:
+        return ()
+    waiting = await store_screening.payees(db, household_ids)
+    keys = await keyring.load(db, office.master, [each.sealed.key_id for each in waiting])
+    payees = screening_desk.kept(opener(keys), waiting)
+    return await screening_desk.screen(office.screen, office.digest, db, payees, now)
 
 
 async def _again(
     office: Office, db: Connection, due: Sequence[tuple[str, str, str]], now: datetime
 ) -> Sequence[Record]:
     household_ids = sorted({household_id for household_id, _, _ in due})
+    holds = await _screen(office, db, household_ids, now)
     held = await parking.held(db, household_ids)
     budgets = await store_cycles.lock(db, [cycle_id for _, cycle_id, _ in due])
     households = await store.load(db, household_ids, [period for _, _, period in due])
@@ -192,7 +207,7 @@ async def _again(
     await write(office, db, changed, budgets.values(), now)
     issued = [change.payment for each in changed for change in each.changes]
     await store_attempts.settle(db, tried, issued, office.retrying, now)
-    return office.voice(now).of_households(changed, keys)
+    return [*holds, *office.voice(now).of_households(changed, keys)]
 
 
 async def _ask(

@@ -38,6 +38,16 @@ async def place(db: Connection, hold: Hold) -> Hold | None:
     return hold if row else None
 
 
+async def standing(db: Connection, hold: Hold) -> str:
+    """The id of the hold that stands on this one's household for the same reason."""
+    found: str = await db.fetchval(
+        "select hold_id from payment_hold where household_id = $1 and reason = $2 and released_at is null",
+        hold.household_id,
+        hold.reason,
+    )
+    return found
+
+
 async def find(db: Connection, hold_id: str) -> Hold | None:
     """One hold, locked."""
     row = await db.fetchrow(

@@ -19,6 +19,7 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
     ("input_or_output", "services/eligibility/striking.py"): "the shocks' job: an edge, like jobs.py",
     ("input_or_output", "services/eligibility/library.py"): "keeps programme files at the service's start",
     ("input_or_output", "services/eligibility/routes.py"): "puts the parts of the API together",
+    ("input_or_output", "services/payments/options.py"): "reads the screening list that settings name",
     ("input_or_output", "services/payments/routes.py"): "puts the parts of the API together",
     ("input_or_output", "services/registration/reporting.py"): "the transaction of a report, as at the desk",
     ("any_used", "services/registration/linkage.py"): "the rows that Splink makes have no type",
