@@ -24,7 +24,13 @@ def test_nothing_is_lost_and_nothing_doubled(run: Run) -> None:
 
 
 def test_every_comparison_had_something_to_compare(run: Run) -> None:
-    may_be_empty = {"each exit was told", "each correction was told", "each SMS outcome was told"}
+    may_be_empty = {
+        "each exit was told",
+        "each correction was told",
+        "each SMS outcome was told",
+        "each shock was told",
+        "each shock's end was told",
+    }
     empty = {each.comparison.name for each in run.done.audit.findings if not each.left}
     assert empty <= may_be_empty
 
