@@ -27,10 +27,11 @@ from tonle.stack.state import StackState
 PHNOM_PENH = timezone(timedelta(hours=7))
 SCRATCH = "lab-"
 READ = tuple(
-    each.name
-    for each in (
+    topic.name
+    for topic in (
         topics.HOUSEHOLD_EXITED,
         topics.HOUSEHOLD_REGISTERED,
+        topics.CONDITION_REPORTED,
         topics.SHOCK_DECLARED,
         topics.SHOCK_ENDED,
     )

@@ -1,8 +1,9 @@
-"""What the lab keeps of a household while it runs, in columns: no names, numbers or persons' ids. Pure."""
+"""What the lab keeps of a household while it runs, in columns: no names, no numbers. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from enum import StrEnum
+from hashlib import blake2b
 from operator import itemgetter
 from types import MappingProxyType
 from typing import Annotated, NamedTuple, get_type_hints
@@ -10,24 +11,40 @@ from typing import Annotated, NamedTuple, get_type_hints
 import pyarrow
 from pydantic import Field
 
+from contracts.condition import ConditionKind, ConditionReport
 from contracts.household import AreaType, CommuneCode, HouseholdId, Level, Revision
 from contracts.model import Contract
 from contracts.sealed import Sealed
 from contracts.shock import ShockKind
 from services.eligibility.answers import Home, Occupant
+from services.eligibility.conditions import Visits
 from services.eligibility.facts import Circumstances, Member, People, Person, facts_of
 from services.eligibility.poverty import FACTS, Poverty, percent
 from services.eligibility.scorecards import Scorecard
 from services.eligibility.shocks import Shock
 
+VISIT_FACTS: Mapping[ConditionKind, str] = MappingProxyType(
+    {
+        ConditionKind.ANTENATAL_VISIT: "antenatal_visits",
+        ConditionKind.DELIVERY: "deliveries",
+        ConditionKind.POSTNATAL_VISIT: "postnatal_visits",
+        ConditionKind.VACCINATION: "vaccination_visits",
+    }
+)
+"""The fact of a household that counts its visits of a kind."""
+VISITS = tuple(VISIT_FACTS.values())
 SHAKEN = tuple(each.value for each in ShockKind if each is not ShockKind.UNRECOGNISED)
-_NOT_KEPT = ("members", "card_expired", *SHAKEN, *FACTS)  # they hang on the day, or are estimated
+_NOT_KEPT = ("members", "card_expired", *SHAKEN, *VISITS, *FACTS)  # they hang on the day, or are estimated
 _TYPES: Mapping[type, pyarrow.DataType] = MappingProxyType(
     {bool: pyarrow.bool_(), int: pyarrow.int32(), str: pyarrow.string()}
 )
 KEPT_CIRCUMSTANCES = tuple(name for name in Circumstances._fields if name not in _NOT_KEPT)
 _kept = itemgetter(*map(Circumstances._fields.index, KEPT_CIRCUMSTANCES))
-KEPT_OF_PERSON = tuple(name for name in Person._fields if name != "age")
+KEPT_OF_PERSON = tuple(
+    name for name in Person._fields if name not in ("age", "attendance_percent", *Visits._fields)
+)
+_kept_of_person = itemgetter(*map(Person._fields.index, KEPT_OF_PERSON))
+_MARK_BYTES = 16
 
 
 class Readable(StrEnum):
@@ -80,7 +97,9 @@ _HOUSEHOLD: dict[str, pyarrow.DataType] = {
 }
 _PERSON: dict[str, pyarrow.DataType] = {
     "revision_id": pyarrow.int64(),
+    "person_id": pyarrow.string(),
     "birth_date": pyarrow.date32(),
+    "attendance_registered": pyarrow.int32(),
     **_columns(Person, KEPT_OF_PERSON),
 }
 _EXIT: dict[str, pyarrow.DataType] = {
@@ -94,9 +113,34 @@ _SHOCK: dict[str, pyarrow.DataType] = {
     "first_day": pyarrow.date32(),
     "last_day": pyarrow.date32(),
 }
+_REPORT: dict[str, pyarrow.DataType] = {
+    "household_id": pyarrow.string(),
+    "number": pyarrow.int64(),
+    "reference": pyarrow.string(),
+    "person_id": pyarrow.string(),
+    "kind": pyarrow.string(),
+    "seen_on": pyarrow.date32(),
+    "reported_on": pyarrow.date32(),
+    "attendance_percent": pyarrow.int32(),
+    "babies": pyarrow.int32(),
+    "withdrawn": pyarrow.bool_(),
+}
 REVISIONS, PERSONS, EXITS = pyarrow.schema(_HOUSEHOLD), pyarrow.schema(_PERSON), pyarrow.schema(_EXIT)
-SHOCKS = pyarrow.schema(_SHOCK)
-"""Of a revision of a household, of a member of one, of an exit, and of a shock to a commune."""
+"""Of a revision of a household, of a member of one, and of an exit."""
+SHOCKS, REPORTS = pyarrow.schema(_SHOCK), pyarrow.schema(_REPORT)
+"""Of a shock to a commune, and of a report: `seen_on` is its `on`, `reference` a mark of its own."""
+_SEEN_HOUSEHOLD: dict[str, pyarrow.DataType] = {
+    "household_id": pyarrow.string(),
+    **_columns(Circumstances, VISITS),
+}
+_SEEN_PERSON: dict[str, pyarrow.DataType] = {
+    "household_id": pyarrow.string(),
+    "person_id": pyarrow.string(),
+    "attendance_percent": pyarrow.int32(),
+    **_columns(Visits, Visits._fields),
+}
+OBSERVED_HOUSEHOLDS, OBSERVED_PERSONS = pyarrow.schema(_SEEN_HOUSEHOLD), pyarrow.schema(_SEEN_PERSON)
+"""Of what reports say, on the day that is judged, of a household and of one of its persons."""
 _KIND = {**_columns(Person, Person._fields), "class": pyarrow.int32()}
 _DUE: dict[str, pyarrow.DataType] = {
     "shape": pyarrow.int64(),
@@ -140,7 +184,7 @@ class Columns:
             *_kept(facts.circumstances),
         )
         members = zip(everyone.members, facts.persons, strict=True)
-        return Rows(row, [(revision_id, each.birth_date, *person[1:]) for each, person in members])
+        return Rows(row, [_member(revision_id, each, person) for each, person in members])
 
     @staticmethod
     def unread(revision_id: int, said: Registered, registered_on: date, why: Readable) -> Rows:
@@ -166,6 +210,29 @@ def _last_day(shock: Shock) -> date:
     if shock.ended_on is not None:
         return shock.ended_on - timedelta(days=1)
     return shock.last_day or date.max
+
+
+def _member(revision_id: int, said: Someone, person: Person) -> tuple[object, ...]:
+    """A member's row; who goes to no school has no attendance, whatever is reported."""
+    registered = None if said.school is None else person.attendance_percent
+    return revision_id, said.person_id, said.birth_date, registered, *_kept_of_person(person)
+
+
+def reported(household_id: HouseholdId, number: int, said: ConditionReport) -> tuple[object, ...]:
+    """The row of a report. Its reference may be a number on paper, so it is marked instead of kept."""
+    mark = blake2b(f"{household_id}\n{said.reference}".encode(), digest_size=_MARK_BYTES)
+    return (
+        household_id,
+        number,
+        mark.hexdigest(),
+        said.person_id,
+        said.kind.value,
+        said.on,
+        said.reported_on,
+        said.attendance_percent,
+        said.babies,
+        said.withdrawn,
+    )
 
 
 def batch(schema: pyarrow.Schema, rows: Sequence[tuple[object, ...]]) -> pyarrow.RecordBatch:

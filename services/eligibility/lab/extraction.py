@@ -2,9 +2,10 @@
 
 import asyncio
 import gc
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from itertools import chain
 from multiprocessing import get_context
@@ -15,7 +16,9 @@ import pyarrow.compute
 import pyarrow.parquet
 
 from contracts import topics
+from contracts.condition import ConditionKind, ConditionReport, ConditionReported
 from contracts.household import AreaType, HouseholdExited, Level
+from contracts.sealed import Sealed
 from contracts.shock import ShockDeclared, ShockEnded
 from contracts.topics import Topic
 from contracts.wire import M, WireError, load
@@ -23,6 +26,7 @@ from services.eligibility import shocks
 from services.eligibility.lab.columns import (
     EXITS,
     PERSONS,
+    REPORTS,
     REVISIONS,
     SHOCKS,
     Columns,
@@ -31,8 +35,10 @@ from services.eligibility.lab.columns import (
     Registered,
     Rows,
     batch,
+    reported,
     shock_rows,
 )
+from services.eligibility.lab.store import TABLES
 from services.eligibility.scorecards import Scorecard
 from vault import keyring
 from vault.master import MasterKey
@@ -41,8 +47,6 @@ from vault.sealing import Keys, SealBroken
 ROWS_AT_ONCE = 5_000
 PHNOM_PENH_AHEAD = pyarrow.scalar(timedelta(hours=7))
 _REVISIONS_A_FILE = 1 << 32
-Told = tuple[str, date, Registered]
-"""A registration's event id, its day, and what it says."""
 
 
 @dataclass(frozen=True)
@@ -60,34 +64,57 @@ class Source:
 
 @dataclass(frozen=True)
 class Extracted:
-    """Events that were read, and how many were none."""
+    """Registrations, condition reports by whether they could be read, and records that were neither."""
 
-    events: int = 0
+    registrations: int = 0
+    reports: Counter[Readable] = field(default_factory=Counter)
     not_events: int = 0
+
+    @property
+    def events(self) -> int:
+        """How many events were looked at."""
+        return self.registrations + self.reports.total()
+
+    def and_(self, more: "Extracted") -> "Extracted":
+        """Both together."""
+        return Extracted(
+            self.registrations + more.registrations,
+            self.reports + more.reports,
+            self.not_events + more.not_events,
+        )
+
+
+Read = Callable[[Source, int, Path], Awaitable[Extracted]]
+"""Reads a file of the archive, and writes its facts in files of that number."""
 
 
 def extract(source: Source, told: Callable[[int], None]) -> Extracted:
     """Write everybody's facts below `source.facts`; memory is bounded by a few thousand households a process.
 
-    `told` hears how many registrations were read by now.
+    `told` hears how many registrations and condition reports were read by now.
     """
-    for table in ("revision", "person", "exit", "shock"):
+    for table in TABLES:
         (source.facts / table).mkdir(mode=0o700)
-    files = registrations(source.archive)
-    found = Extracted(not_events=_exits(source).not_events + _shocks(source).not_events)
+    found = _exits(source).and_(_shocks(source))
+    _write(source, "report", REPORTS, [])
+    files = [(_registrations, path) for path in registrations(source.archive)]
+    files += [(_reports, path) for path in reports(source.archive)]
     with ProcessPoolExecutor(source.processes, get_context("spawn")) as processes:
-        tasks = [processes.submit(_file, source, number, path) for number, path in enumerate(files)]
+        tasks = [processes.submit(_file, read, source, at, path) for at, (read, path) in enumerate(files)]
         for task in as_completed(tasks):
-            each = task.result()
-            found = Extracted(found.events + each.events, found.not_events + each.not_events)
+            found = found.and_(task.result())
             told(found.events)
     return found
 
 
 def registrations(archive: Path) -> list[Path]:
     """The archive's files of registrations, the largest first."""
-    files = _files(archive, topics.HOUSEHOLD_REGISTERED.name)
-    return sorted(files, key=lambda path: path.stat().st_size, reverse=True)
+    return _files(archive, topics.HOUSEHOLD_REGISTERED.name)
+
+
+def reports(archive: Path) -> list[Path]:
+    """The archive's files of condition reports, the largest first."""
+    return _files(archive, topics.CONDITION_REPORTED.name)
 
 
 def count(files: Iterable[Path]) -> int:
@@ -96,7 +123,8 @@ def count(files: Iterable[Path]) -> int:
 
 
 def _files(archive: Path, topic: str) -> list[Path]:
-    return sorted((archive / f"topic={topic}").glob("partition=*/*.parquet"))
+    files = (archive / f"topic={topic}").glob("partition=*/*.parquet")
+    return sorted(files, key=lambda path: path.stat().st_size, reverse=True)
 
 
 def _exits(source: Source) -> Extracted:
@@ -134,12 +162,16 @@ def _write(source: Source, table: str, schema: pyarrow.Schema, rows: Sequence[tu
             file.write_batch(batch(schema, rows))
 
 
-def _file(source: Source, number: int, path: Path) -> Extracted:
+def _file(read: Read, source: Source, number: int, path: Path) -> Extracted:
     gc.disable()  # nothing here refers to itself, and looking for what does took two thirds of the time
-    return asyncio.run(_read(source, number, path))
+    return asyncio.run(_whole(read(source, number, path)))
 
 
-async def _read(source: Source, number: int, path: Path) -> Extracted:
+async def _whole(reading: Awaitable[Extracted]) -> Extracted:
+    return await reading
+
+
+async def _registrations(source: Source, number: int, path: Path) -> Extracted:
     master = MasterKey.from_file(source.master_key_file)
     columns = Columns(source.scorecard, source.on)
     events = bad = 0
@@ -150,7 +182,7 @@ async def _read(source: Source, number: int, path: Path) -> Extracted:
         pyarrow.parquet.ParquetWriter(source.facts / "person" / name, PERSONS) as persons,
     ):
         for records in _chunks(path):
-            said = list(_decoded(records))
+            said = list(_decoded(Registered, records))
             bad += len(records) - len(said)
             keys = await keyring.load(db, master, (each.persons.key_id for _, _, each in said))
             first = number * _REVISIONS_A_FILE + events
@@ -161,35 +193,67 @@ async def _read(source: Source, number: int, path: Path) -> Extracted:
             if members := list(chain.from_iterable(each.persons for each in rows)):
                 persons.write_batch(batch(PERSONS, members))
     await db.close()
-    return Extracted(events, bad)
+    return Extracted(events, not_events=bad)
 
 
-def _rows(columns: Columns, keys: Keys, at: int, told: Told) -> Rows:
+async def _reports(source: Source, number: int, path: Path) -> Extracted:
+    master = MasterKey.from_file(source.master_key_file)
+    found, bad = Counter[Readable](), 0
+    db = await asyncpg.connect(source.database)
+    with pyarrow.parquet.ParquetWriter(source.facts / "report" / f"{number}.parquet", REPORTS) as file:
+        for records in _chunks(path):
+            said = list(_decoded(ConditionReported, records))
+            bad += len(records) - len(said)
+            keys = await keyring.load(db, master, (each.report.key_id for _, _, each in said))
+            rows = [_report(keys, event_id, each) for event_id, _, each in said]
+            found.update(each if isinstance(each, Readable) else Readable.READ for each in rows)
+            if read := [each for each in rows if not isinstance(each, Readable)]:
+                file.write_batch(batch(REPORTS, read))
+    await db.close()
+    return Extracted(reports=found, not_events=bad)
+
+
+def _report(keys: Keys, event_id: str, said: ConditionReported) -> tuple[object, ...] | Readable:
+    """A report's row, or why there is none; of a kind that is unknown there is none, as in the stream."""
+    opened = _opened(keys, said.report, event_id, topics.CONDITION_REPORTED.name, ConditionReport)
+    if isinstance(opened, Readable):
+        return opened
+    if opened.kind is ConditionKind.UNRECOGNISED:
+        return Readable.BROKEN
+    return reported(said.household_id, said.number, opened)
+
+
+def _rows(columns: Columns, keys: Keys, at: int, told: tuple[str, date, Registered]) -> Rows:
     """A revision's facts, or why there are none."""
     event_id, on, said = told
-    state = keys.state(said.persons.key_id)
-    if state != "active":
-        why = Readable.FORGOTTEN if state == "destroyed" else Readable.KEY_MISSING
-        return columns.unread(at, said, on, why)
+    everyone = _opened(keys, said.persons, event_id, topics.HOUSEHOLD_REGISTERED.name, Everyone)
+    if isinstance(everyone, Readable):
+        return columns.unread(at, said, on, everyone)
     if said.level is Level.UNRECOGNISED or said.area_type is AreaType.UNRECOGNISED:
         return columns.unread(at, said, on, Readable.BROKEN)
-    event_type = topics.HOUSEHOLD_REGISTERED.name
+    return columns.read(at, said, on, everyone)
+
+
+def _opened(keys: Keys, sealed: Sealed, event_id: str, event_type: str, contract: type[M]) -> M | Readable:
+    """What was sealed, or why it can't be read."""
+    state = keys.state(sealed.key_id)
+    if state != "active":
+        return Readable.FORGOTTEN if state == "destroyed" else Readable.KEY_MISSING
     try:
-        sealed = said.persons
-        plain = keys.open(sealed.key_id, sealed.blob, event_id=event_id, event_type=event_type)
-        return columns.read(at, said, on, load(Everyone, plain))
+        return load(contract, keys.open(sealed.key_id, sealed.blob, event_id=event_id, event_type=event_type))
     except (SealBroken, WireError):
-        return columns.unread(at, said, on, Readable.BROKEN)
+        return Readable.BROKEN
 
 
 Raw = tuple[str, date, bytes]
 """An event's id, its day in Phnom Penh, and its bytes."""
 
 
-def _decoded(records: Iterable[Raw]) -> Iterator[Told]:
+def _decoded(contract: type[M], records: Iterable[Raw]) -> Iterator[tuple[str, date, M]]:
+    """Of each that can be read its event id, its day, and what it says."""
     for event_id, day, value in records:
         try:
-            said = load(Registered, value)
+            said = load(contract, value)
         except WireError:
             continue
         yield event_id, day, said

@@ -26,13 +26,18 @@ def simulate(proposal: Proposal, source: Source, days: Sequence[date], told: Tol
     registrations = extraction.count(extraction.registrations(source.archive))
     if not registrations:
         raise NothingRegistered
-    read = extraction.extract(source, lambda done: told("Opening", done, registrations))
+    events = registrations + extraction.count(extraction.reports(source.archive))
+    read = extraction.extract(source, lambda done: told("Opening", done, events))
     extracted = time.monotonic()
     lab = Lab(source.facts, source.processes)
     report = judge(lab, proposal, days, told)
     ended = time.monotonic()
     return report | {
-        "read": {"registrations": read.events, "not_events": read.not_events},
+        "read": {
+            "registrations": read.registrations,
+            "reports": {str(why): reports for why, reports in read.reports.items()},
+            "not_events": read.not_events,
+        },
         "seconds": {"facts": round(extracted - began, 2), "judging": round(ended - extracted, 2)},
         "memory_mb_max": _memory_mb(),
     }

@@ -1,18 +1,33 @@
 """All SQL of the lab, in words that DuckDB and Trino share: who is judged, as what, and what it sums to."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
+from itertools import chain, islice
 from pathlib import Path
+from types import MappingProxyType
 
 import duckdb
 import pyarrow
 
+from services.eligibility.conditions import Visits
 from services.eligibility.facts import Person
-from services.eligibility.lab.columns import DUE, KEPT_OF_PERSON, KINDS, SHAKEN, batch
+from services.eligibility.lab.columns import (
+    DUE,
+    KEPT_OF_PERSON,
+    KINDS,
+    OBSERVED_HOUSEHOLDS,
+    OBSERVED_PERSONS,
+    SHAKEN,
+    VISITS,
+    batch,
+)
+from services.eligibility.lab.observing import Heard, observe
 from services.eligibility.lab.shapes import Due, Shape
 
 MEMORY = "1GB"
-TABLES = ("revision", "person", "exit", "shock")
+TABLES = ("revision", "person", "exit", "shock", "report")
+OBSERVED = MappingProxyType({"observed_household": OBSERVED_HOUSEHOLDS, "observed_person": OBSERVED_PERSONS})
+ROWS_AT_ONCE = 10_000
 
 # A household is as it was registered last by that day; who was registered later is taken as first registered.
 _HISTORY = """
@@ -26,13 +41,21 @@ from (select *, row_number() over (partition by household_id, revision order by 
       from revision) r
 where copy = 1
 """
+# All reports of those households of whom one may say something on the day; what it says is no query's matter.
+_HEARD = """
+select r.* from report r
+where household_id in (select household_id from report
+    where kind = 'attendance' and seen_on <= {on} or kind <> 'attendance'
+        and date_trunc('month', greatest(seen_on, reported_on)) = date_trunc('month', {on}))
+order by household_id, number
+"""
 _JUDGED = """
 create table judged as
-select h.*, coalesce(expires_on < {on}, false) as card_expired,
+select h.*, {visits}, coalesce(expires_on < {on}, false) as card_expired,
     case when registered_on > {on} then least({most}, date_diff('day', {on}, registered_on)) else 0 end
         as days_late,
     {shaken}
-from history h
+from history h left join observed_household o on o.household_id = h.household_id
 where seen_from <= {on} and {on} < seen_to
     and not exists (select 1 from exit e
         where e.household_id = h.household_id and e.revision >= h.revision and e.exited_on <= {on})
@@ -43,14 +66,17 @@ _SHAKEN = (
 )
 _PRESENT = """
 create table present as
-select p.revision_id, {person},
+select p.revision_id, {person}, {visits_of},
+    case when attendance_registered is null then 0
+        else coalesce(o.attendance_percent, attendance_registered) end as attendance_percent,
     year({on}) - year(birth_date)
         - case when month({on}) * 100 + day({on}) < month(birth_date) * 100 + day(birth_date)
             then 1 else 0 end as age
 from person p join judged j on p.revision_id = j.revision_id
+left join observed_person o on o.household_id = j.household_id and o.person_id = p.person_id
 where birth_date <= {on} and readable = 'read'
 """
-_KINDS = "select distinct age, {person} from present"
+_KINDS = "select distinct {facts} from present"
 _SEEN = """
 create table seen as
 select j.revision_id, {asked}, days_late, coalesce(c.classes, {nobody}) as classes,
@@ -128,9 +154,10 @@ class Lab:
 
     def kinds(self, on: date, days_late_most: int) -> list[Person]:
         """Persons on a day, each kind once, of all who are judged."""
-        for table in ("judged", "present", "kind", "seen", "shape", "due", "found"):
+        for table in (*OBSERVED, "judged", "present", "kind", "seen", "shape", "due", "found"):
             self._db.execute(f"drop table if exists {table}")
         words = _words(on, days_late_most)
+        self._observe(on, words)
         self._db.execute(_JUDGED.format(**words))
         self._db.execute(_PRESENT.format(**words))
         return list(map(Person._make, self._db.execute(_KINDS.format(**words)).fetchall()))
@@ -174,21 +201,44 @@ class Lab:
         ).fetchall()
         return {household: (int(now), int(then)) for household, now, then in rows}
 
+    def _observe(self, on: date, words: Mapping[str, str]) -> None:
+        """What reports say on a day, household by household as they are read: memory holds a few thousand."""
+        for table, schema in OBSERVED.items():
+            self._keep(table, schema, [])
+        heard = self._db.cursor().execute(_HEARD.format(**words))
+        rows = chain.from_iterable(iter(lambda: heard.fetchmany(ROWS_AT_ONCE), []))
+        seen = observe(map(Heard._make, rows), on)
+        while some := list(islice(seen, ROWS_AT_ONCE)):
+            households = [each.household for each in some]
+            persons = [row for each in some for row in each.persons]
+            for (table, schema), found in zip(OBSERVED.items(), (households, persons), strict=True):
+                self._add(table, schema, found)
+
     def _rows(self, query: str) -> list[Row]:
         found = self._db.execute(query)
         names = [column[0] for column in found.description or ()]
         return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
     def _keep(self, table: str, schema: pyarrow.Schema, rows: Sequence[tuple[object, ...]]) -> None:
+        self._give(f"create table {table} as", schema, rows)
+
+    def _add(self, table: str, schema: pyarrow.Schema, rows: Sequence[tuple[object, ...]]) -> None:
+        self._give(f"insert into {table}", schema, rows)
+
+    def _give(self, to: str, schema: pyarrow.Schema, rows: Sequence[tuple[object, ...]]) -> None:
         self._db.register("given", batch(schema, rows))
-        self._db.execute(f"create table {table} as select * from given")  # noqa: S608
+        self._db.execute(f"{to} select * from given")  # noqa: S608
         self._db.unregister("given")
 
 
 def plan(on: date, days_late_most: int, asked: Sequence[str]) -> list[str]:
-    """The statements of one day, as Trino reads them over the same Parquet files."""
+    """The statements of one day, as Trino reads them over the same Parquet files.
+
+    What the first gives is `observe`d into the tables `OBSERVED`, which the others read.
+    """
     words = {**_words(on, days_late_most), **_asked(asked)}
     return [
+        _HEARD.format(**words).strip(),
         _HISTORY.strip(),
         _JUDGED.format(**words).strip(),
         _PRESENT.format(**words).strip(),
@@ -209,7 +259,14 @@ def _words(on: date, days_late_most: int) -> dict[str, str]:
         "most": str(days_late_most),
         "person": ", ".join(KEPT_OF_PERSON),
         "shaken": ",\n    ".join(shaken),
+        "facts": ", ".join(Person._fields),
+        "visits": _none_as_0(VISITS),
+        "visits_of": _none_as_0(Visits._fields),
     }
+
+
+def _none_as_0(names: Sequence[str]) -> str:
+    return ", ".join(f"coalesce(o.{name}, 0) as {name}" for name in names)
 
 
 def _asked(asked: Sequence[str]) -> dict[str, str]:
