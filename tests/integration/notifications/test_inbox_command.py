@@ -38,7 +38,7 @@ async def inbox(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> Callable[.
     cli.mount(app)
 
     def run(*arguments: str) -> list[dict[str, str]]:
-        result = CliRunner().invoke(app, [*arguments, "--json"])
+        result = CliRunner().invoke(app, ["inbox", *arguments, "--json"])
         assert result.exit_code == 0, result.output
         found: list[dict[str, str]] = json.loads(result.stdout)
         return found

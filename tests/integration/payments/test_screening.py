@@ -8,6 +8,7 @@ import pytest
 from tests.integration.payments.conftest import Scene, family
 from tests.integration.payments.test_holds import released
 from tests.integration.payments.test_reports import AMOUNT
+from tests.waiting import until
 
 pytestmark = pytest.mark.stack
 
@@ -37,9 +38,8 @@ async def test_a_payee_like_one_on_the_list_waits_for_a_person_once(scene: Scene
         await scene.next_cycle("2023-07")
         again = [scene.scored(each, AMOUNT, sequence=2, period="2023-07") for each in (alike, other)]
         await scene.send(again)
-        await scene.settled_down(waiting={}, parked=[])
+        await until(lambda: scene.db.fetchval("select count(*) = 4 from payment"))
         assert (await scene.call("GET", "/holds/screening")).json() == []
-    assert await scene.db.fetchval("select count(*) from payment") == 4
     kept = "select string_agg(t::text, '') from (select * from screening_hit, screened) t"
     assert "Sok" not in await scene.db.fetchval(kept)
 
