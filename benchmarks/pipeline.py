@@ -24,7 +24,11 @@ from tonle.stack.topics import SERVICES
 
 FOLDER = Path(".tonle")
 SEED = 1
-STEPS = "payment-ready"
+PLAIN = {
+    "notifications": {"TONLE_SMS_STEPS": "payment-ready"},
+    "partner-": {"TONLE_PARTNER_BEHAVIOUR": '{"fail": 0}'},
+}
+"""What programs whose names begin so are told."""
 LOOK_S = 1.0
 SAY_EVERY_S = 3.0
 STILL_S = 2.0
@@ -147,21 +151,20 @@ async def opened(
 def manned(processes: Mapping[str, int]) -> tuple[Program, ...]:
     """The stack's programs, services as often as asked: the second of `payments` is `payments-2`.
 
-    One SMS a payment is told, that it is ready, as floor and baseline do.
+    One SMS a payment is told, that it is ready, as floor and baseline do; so partners fail none.
     """
     return tuple(
-        replace(_ready_alone(program), name=program.name if number == 1 else f"{program.name}-{number}")
+        replace(_plain(program), name=program.name if number == 1 else f"{program.name}-{number}")
         for program in programs()
         for number in range(1, processes.get(program.name, 1) + 1)
     )
 
 
-def _ready_alone(program: Program) -> Program:
-    if not program.name.startswith("notifications"):
+def _plain(program: Program) -> Program:
+    own = next((each for kind, each in PLAIN.items() if program.name.startswith(kind)), None)
+    if own is None:
         return program
-    return replace(
-        program, environment=lambda place: {**program.environment(place), "TONLE_SMS_STEPS": STEPS}
-    )
+    return replace(program, environment=lambda place: {**program.environment(place), **own})
 
 
 async def flow(ground: Ground, households: int, seed: int = SEED) -> Run:
