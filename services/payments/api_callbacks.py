@@ -16,15 +16,19 @@ from services.payments.partners.g2p import Header, Said, Statuses, StatusMessage
 BODY_BYTES_MOST = 16 * 1024 * 1024
 LANE = "api:callbacks"
 router = APIRouter(tags=["partner callbacks"])
+_REFUSED: dict[int | str, dict[str, object]] = {
+    status: {"description": "Refused whole, with the draft's code", "content": {"application/json": {}}}
+    for status in (400, 401, 404)
+}
 
 
-@router.post("/partners/{partner}/g2p/on-disburse")
+@router.post("/partners/{partner}/g2p/on-disburse", responses=_REFUSED)
 async def on_disburse(request: Request, partner: str) -> JSONResponse:
     """What became of a transaction's payments."""
     return await _heard(request, partner, "on-disburse")
 
 
-@router.post("/partners/{partner}/g2p/txn/on-status")
+@router.post("/partners/{partner}/g2p/txn/on-status", responses=_REFUSED)
 async def on_status(request: Request, partner: str) -> JSONResponse:
     """The answer to a question of ours."""
     return await _heard(request, partner, "on-status")
@@ -34,9 +38,11 @@ async def _heard(request: Request, partner: str, action: str) -> JSONResponse:
     """Booked like any report, or refused whole with the draft's code: then nothing has moved."""
     service, office, now = service_of(request), office_of(request), datetime.now(UTC)
     line = office.exchange.lines.get(partner)
-    raw = await request.body()
-    if line is None or len(raw) > BODY_BYTES_MOST:
-        return _answer("ERR", "err.receiver_id.invalid" if line is None else "err.request.bad", 404)
+    if line is None:
+        return _answer("ERR", "err.receiver_id.invalid", 404)
+    raw = await _body(request)
+    if raw is None:
+        return _answer("ERR", "err.request.bad", 400)
     try:
         body = json.loads(raw)
         if not isinstance(body, dict):
@@ -52,6 +58,16 @@ async def _heard(request: Request, partner: str, action: str) -> JSONResponse:
         await outbox.write(db, LANE, records)
     await service.publisher.publish(LANE)
     return _answer("ACK", None, 200)
+
+
+async def _body(request: Request) -> bytes | None:
+    """The body; None where it is larger than any callback may be, and the rest is not read."""
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > BODY_BYTES_MOST:
+            return None
+    return bytes(body)
 
 
 def _read(body: dict[str, object], action: str) -> tuple[Header, list[Said]]:

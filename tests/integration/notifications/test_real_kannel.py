@@ -108,7 +108,8 @@ class Operator:
 
     def parts(self, phone: str) -> list[Part]:
         """The segments sent to a number, in the order they came."""
-        lines = self.log.read_text().split("DEBUG: Got message ")[1:]
+        # The last line may be half written.
+        lines = self.log.read_text().rpartition("\n")[0].split("DEBUG: Got message ")[1:]
         parts = map(_part, (line.partition(": <")[2].rpartition(">")[0] for line in lines))
         return [part for part in parts if part.to == phone]
 
