@@ -131,6 +131,8 @@ class Inbox:
 
     def _commit(self) -> None:
         batch, self._waiting = self._waiting, []
+        if not batch:
+            return  # closed meanwhile, and kept then
         self._db.execute("begin")
         self._db.executemany(
             "insert into sms (sms_id, recipient, sender, text, coding, received_at, became) "
