@@ -23,7 +23,7 @@ from tests.integration.payments.test_simulated_partner import Simulator, simulat
 from tests.waiting import until
 
 __all__ = ["scene", "simulator"]  # the fixtures of payments
-pytestmark = [pytest.mark.stack, pytest.mark.long]
+pytestmark = [pytest.mark.stack, pytest.mark.long, pytest.mark.timeout(3600)]
 
 SEED = int(os.environ.get("TONLE_FAULT_SEED", "20261129"))
 HOUSEHOLDS = int(os.environ.get("TONLE_FAULT_HOUSEHOLDS", "50000"))
