@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import NamedTuple
 
+from contracts.wire import Record
 from postbox import outbox
 from postbox.errors import handling_of, reason_of
 from postbox.message import Connection
@@ -12,7 +14,7 @@ from services.eligibility.coverage import Reach
 from services.eligibility.grounds import Registration, facts_on
 from services.eligibility.handlers import Office
 from services.eligibility.households import Desk, Household, entitled, score_again
-from services.eligibility.store import Turn
+from services.eligibility.store import Terms, Turn
 from services.eligibility.store_coverage import Counting
 from vault import keyring
 
@@ -40,20 +42,40 @@ async def score_chunk(office: Office, db: Connection, most: int) -> Turn | None:
     if turn is None:
         return None
     found = await store.chunk_of(db, turn, most)
-    sealed = [part for _, kept in found for part in (kept.persons, kept.payee)]
-    keys = await keyring.load(db, office.master, (part.key_id for part in sealed))
-    desk = office.desk(terms, keys)
-    changed, failed = score_each(desk, found, turn.cause_id)
-    await store.save(db, changed, now)
-    await store.add_failures(db, turn, failed, now)
+    again = await decide_again(office, db, terms, found, cause_id=turn.cause_id, now=now)
+    await store.add_failures(db, turn, again.failed, now)
     done = now if len(found) < most else None
-    told = sum(len(each.scored) for each in changed)
-    await store.go_on(db, turn, [each.household_id for each, _ in found], told, done)
-    await outbox.write(db, _lane(turn), office.told(changed, keys, now))
+    await store.go_on(db, turn, [each.household_id for each, _ in found], again.told, done)
+    await outbox.write(db, _lane(turn), again.records)
     return turn
 
 
-def score_each(
+class Again(NamedTuple):
+    """What deciding a chunk anew brought: who can't be judged and why, how often told, and what goes out."""
+
+    failed: dict[str, str]
+    told: int
+    records: list[Record]
+
+
+async def decide_again(
+    office: Office,
+    db: Connection,
+    terms: Terms,
+    found: Sequence[tuple[Household, Registration]],
+    *,
+    cause_id: str,
+    now: datetime,
+) -> Again:
+    """Decide these (locked) households anew on the terms read before them, and save what came of it."""
+    sealed = [part for _, kept in found for part in (kept.persons, kept.payee)]
+    keys = await keyring.load(db, office.master, (part.key_id for part in sealed))
+    changed, failed = _score_each(office.desk(terms, keys), found, cause_id)
+    await store.save(db, changed, now)
+    return Again(failed, sum(len(each.scored) for each in changed), office.told(changed, keys, now))
+
+
+def _score_each(
     desk: Desk, found: Sequence[tuple[Household, Registration]], cause_id: str
 ) -> tuple[list[Household], dict[str, str]]:
     """Those scored again, and the reason for each that can't be; what may pass by waiting is raised."""

@@ -5,10 +5,9 @@ from datetime import UTC, datetime
 from postbox import outbox
 from postbox.message import Connection
 from postbox.service import Service
-from services.eligibility import events, jobs, store, store_shocks
+from services.eligibility import jobs, store, store_shocks
 from services.eligibility.handlers import Office
 from services.eligibility.store_shocks import Turn
-from vault import keyring
 
 SHOCKS = "shocks"
 CHUNK = 500
@@ -36,17 +35,13 @@ async def score_chunk(office: Office, db: Connection, most: int) -> Turn | None:
     if turn is None:
         return None
     found = await store_shocks.chunk_of(db, turn, most)
-    sealed = [part for _, kept in found for part in (kept.persons, kept.payee)]
-    keys = await keyring.load(db, office.master, (part.key_id for part in sealed))
     day = turn.judged_on
     judged = [(each.until(day) if day else each, kept) for each, kept in found]
-    changed, failed = jobs.score_each(office.desk(terms, keys), judged, turn.cause_id)
-    await store.save(db, changed, now)
-    await store_shocks.add_failures(db, turn, failed, now)
-    told = sum(len(each.scored) for each in changed)
+    again = await jobs.decide_again(office, db, terms, judged, cause_id=turn.cause_id, now=now)
+    await store_shocks.add_failures(db, turn, again.failed, now)
     finished_at = now if len(found) < most else None
-    await store_shocks.go_on(db, turn, [each.household_id for each, _ in found], told, finished_at)
-    await outbox.write(db, lane(turn.name), events.of_households(changed, keys, now))
+    await store_shocks.go_on(db, turn, [each.household_id for each, _ in found], again.told, finished_at)
+    await outbox.write(db, lane(turn.name), again.records)
     return turn
 
 
