@@ -8,7 +8,11 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import httpx
+
 from postbox.service import ServiceSettings
+from tests.waiting import until
+from tonle.stack.process import free_port
 
 
 @asynccontextmanager
@@ -31,3 +35,22 @@ async def service_process(
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         await process.wait()
+
+
+@asynccontextmanager
+async def answering_process(
+    module: str, settings: ServiceSettings
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
+    """The same once it answers: the process, and its URL on a port of its own."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/health/ready"
+
+    async def ready() -> bool:
+        with contextlib.suppress(httpx.TransportError):
+            return (await client.get(url)).is_success
+        return False
+
+    async with service_process(module, settings, port=port) as process:
+        async with httpx.AsyncClient(verify=False) as client:
+            await until(ready, most_s=60)
+        yield process, url.removesuffix("/health/ready")

@@ -16,8 +16,9 @@ import pytest
 
 from contracts import topics
 from contracts.sms import SmsSent, SmsUpdated
-from tests.integration.notifications.conftest import Gateway, Scene, free_port, gateway, phone_of, scene
+from tests.integration.notifications.conftest import Gateway, Scene, gateway, phone_of, scene
 from tests.waiting import until
+from tonle.stack.process import free_port
 
 __all__ = ["gateway", "scene"]  # the fixtures of notifications
 pytestmark = pytest.mark.stack

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -37,6 +36,7 @@ from services.notifications import app
 from tests.broker import as_admin, everything
 from tests.processes import service_process
 from tests.waiting import until
+from tonle.stack.process import free_port
 from tonle.stack.secrets import Secrets
 from vault.master import MasterKey
 from vault.sealing import Keys, new_key
@@ -50,13 +50,6 @@ def phone_of(household: str) -> str:
     """The number of a household: `h-1` has the one that tests name."""
     number = int(household.removeprefix("h-"))
     return f"+855{12345677 + number}"
-
-
-def free_port() -> int:
-    """A port nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from services.notifications.gateways.outcome import Outcome, Verdict
-from tests.integration.notifications.conftest import PASSWORD, PHONE, free_port
+from tests.integration.notifications.conftest import PASSWORD, PHONE
 from tests.integration.notifications.gateway_suite import Heard, by_smpp
 from tests.integration.notifications.test_real_kannel import (
     FAKESMSC,
@@ -16,6 +16,7 @@ from tests.integration.notifications.test_real_kannel import (
     program,
 )
 from tests.waiting import until
+from tonle.stack.process import free_port
 
 pytestmark = pytest.mark.more
 

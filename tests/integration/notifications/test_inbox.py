@@ -19,8 +19,9 @@ from contracts.message import MessageKind, MessageReceived, MessageText
 from contracts.sms import SmsSent
 from contracts.wire import Cause
 from services.notifications import answers
-from tests.integration.notifications.conftest import Gateway, Scene, free_port, phone_of
+from tests.integration.notifications.conftest import Gateway, Scene, phone_of
 from tests.waiting import until
+from tonle.stack.process import free_port
 from vault.sealing import Keys
 
 SECRET, HOTLINE, HELPLINE = "let-me-in", "1286", "1289"

@@ -8,7 +8,8 @@ import pytest
 
 from services.notifications.gateways.kannel import Kannel
 from services.notifications.gateways.outcome import Outcome, Verdict
-from tests.integration.notifications.conftest import PHONE, free_port
+from tests.integration.notifications.conftest import PHONE
+from tonle.stack.process import free_port
 
 Answering = Callable[[int, asyncio.StreamWriter], Awaitable[None]]
 OK = b"HTTP/1.1 202 Accepted\r\nContent-Length: 24\r\n\r\n0: Accepted for delivery"

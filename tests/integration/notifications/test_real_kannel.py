@@ -16,7 +16,7 @@ import pytest
 import pytest_asyncio
 
 from services.notifications.segments import measure
-from tests.integration.notifications.conftest import PASSWORD, USER, free_port
+from tests.integration.notifications.conftest import PASSWORD, USER
 from tests.integration.notifications.gateway_suite import (
     TEXTS,
     GatewaySuite,
@@ -26,6 +26,7 @@ from tests.integration.notifications.gateway_suite import (
     taken,
 )
 from tests.waiting import until
+from tonle.stack.process import free_port
 
 pytestmark = pytest.mark.more
 

@@ -11,10 +11,11 @@ import pytest_asyncio
 from services.notifications.gateways.kannel import Kannel
 from services.notifications.gateways.outcome import Verdict
 from services.notifications.segments import measure
-from tests.integration.notifications.conftest import PASSWORD, SENDER, USER, Gateway, free_port
+from tests.integration.notifications.conftest import PASSWORD, SENDER, USER, Gateway
 from tests.integration.notifications.gateway_suite import TEXTS, GatewaySuite, Got, UnderTest, by_kannel
 from tests.integration.notifications.test_real_kannel import BY_SMPP, kannel, kannel_installed
 from tests.waiting import until
+from tonle.stack.process import free_port
 
 pytestmark = pytest.mark.more
 

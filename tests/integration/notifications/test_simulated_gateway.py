@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from services.notifications.gateways.kannel import Kannel
 from services.notifications.gateways.outcome import Outcome, Verdict
-from tests.integration.notifications.conftest import PASSWORD, PHONE, SENDER, USER, Gateway, free_port
+from tests.integration.notifications.conftest import PASSWORD, PHONE, SENDER, USER, Gateway
 from tests.integration.notifications.gateway_suite import (
     TAKEN,
     GatewaySuite,
@@ -19,6 +19,7 @@ from tests.integration.notifications.gateway_suite import (
     by_kannel,
     by_smpp,
 )
+from tonle.stack.process import free_port
 
 
 @pytest_asyncio.fixture(scope="module", params=["sendsms", "smpp", "separate"])

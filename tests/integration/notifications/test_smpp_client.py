@@ -11,9 +11,10 @@ from services.notifications.gateways import smpp_wire as wire
 from services.notifications.gateways.outcome import GatewayAway, Outcome, Verdict
 from services.notifications.gateways.smpp import Smpp
 from services.notifications.receipts import Status
-from tests.integration.notifications.conftest import PASSWORD, PHONE, Gateway, free_port
+from tests.integration.notifications.conftest import PASSWORD, PHONE, Gateway
 from tests.integration.notifications.gateway_suite import Heard, by_smpp
 from tests.waiting import until
+from tonle.stack.process import free_port
 
 
 @asynccontextmanager

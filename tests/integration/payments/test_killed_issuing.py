@@ -1,62 +1,30 @@
 """Payments that is killed while freezing and issuing goes on, and pays every household exactly once."""
 
-import asyncio
 import json
-import os
-import signal
-import socket
-import sys
 from asyncio.subprocess import Process
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 
-import httpx
 import pytest
 
 from contracts import topics
 from tests.integration.payments.conftest import CYCLE, Scene, family
 from tests.integration.payments.payroll_scenes import decided, payroll_cycle
+from tests.processes import answering_process
 from tests.waiting import until
 
 pytestmark = pytest.mark.stack
 HOUSEHOLDS = 2500
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
 @asynccontextmanager
 async def process(scene: Scene) -> AsyncIterator[Process]:
-    """Payments as a process of its own, ready to answer."""
-    settings = scene.settings.model_dump(mode="json") | {"port": free_port()}
-    environment = {
-        f"TONLE_{name.upper()}": value if isinstance(value, str) else json.dumps(value)
-        for name, value in settings.items()
-        if value is not None
-    }
-    started = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services.payments.app", env=os.environ | environment
-    )
-    scene.service = SimpleNamespace(url=f"http://127.0.0.1:{settings['port']}")  # type: ignore[assignment]
-
-    async def answers() -> bool:
-        try:
-            async with httpx.AsyncClient(verify=False, base_url=scene.service.url) as client:
-                return (await client.get("/health/ready")).is_success
-        except httpx.TransportError:
-            return False
-
-    await until(answers)
-    try:
+    """Payments as a process of its own, which `scene` then talks to."""
+    async with answering_process("services.payments.app", scene.settings) as (started, url):
+        scene.service = SimpleNamespace(url=url)  # type: ignore[assignment]
         yield started
-    finally:
-        if started.returncode is None:
-            started.send_signal(signal.SIGTERM)
-            await started.wait()
 
 
 async def killed_once(scene: Scene, started: Process, condition: str) -> None:

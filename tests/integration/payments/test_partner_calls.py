@@ -1,7 +1,6 @@
 """A partner that is told over HTTP and calls back, on the real stack."""
 
 import json
-import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ from simulators.partner_http import Books, Partner
 from tests.conftest import MakeSettings
 from tests.integration.payments.conftest import Family, Scene, family, jwk, partner_keys
 from tests.waiting import until
+from tonle.stack.process import free_port
 from tonle.stack.secrets import Secrets
 from vault import keyring
 
@@ -56,11 +56,6 @@ class World:
         partners = (await self.scene.call("GET", "/partners")).json()
         found: dict[str, object] = next(each for each in partners if each["partner"] == "acleda")
         return found
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 @pytest_asyncio.fixture

@@ -1,59 +1,29 @@
 """An import whose process is killed in the middle goes on, and registers every household exactly once."""
 
-import asyncio
-import os
-import signal
-import socket
-import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 
-import httpx
 import pytest
 
 from contracts import wire
 from contracts.household import HouseholdRegistered
 from contracts.topics import HOUSEHOLD_KEY, HOUSEHOLD_REGISTERED
 from tests.integration.registration.conftest import Window, until
+from tests.processes import answering_process
 from tests.unit.registration.samples import csv_bytes, row
 
 pytestmark = pytest.mark.stack
 HOUSEHOLDS = 2000
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
 @asynccontextmanager
 async def process(window: Window) -> AsyncIterator[Process]:
-    """Registration as a process of its own, ready to answer."""
-    settings = window.settings.model_dump(mode="json") | {"port": free_port()}
-    environment = {
-        f"TONLE_{name.upper()}": str(value) for name, value in settings.items() if value is not None
-    }
-    started = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services.registration.app", env=os.environ | environment
-    )
-    window.service = SimpleNamespace(url=f"http://127.0.0.1:{settings['port']}")  # type: ignore[assignment]
-
-    async def answers() -> bool:
-        try:
-            async with httpx.AsyncClient(verify=False, base_url=window.service.url) as client:
-                return (await client.get("/health/ready")).is_success
-        except httpx.TransportError:
-            return False
-
-    await until(answers)
-    try:
+    """Registration as a process of its own, which `window` then talks to."""
+    async with answering_process("services.registration.app", window.settings) as (started, url):
+        window.service = SimpleNamespace(url=url)  # type: ignore[assignment]
         yield started
-    finally:
-        if started.returncode is None:
-            started.send_signal(signal.SIGTERM)
-            await started.wait()
 
 
 async def test_a_killed_import_goes_on_and_registers_every_household_once(window: Window) -> None:
