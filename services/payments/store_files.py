@@ -1,10 +1,11 @@
 """SQL about partners' files: what was loaded, where the job stands, and the rows that could not be booked."""
 
 from collections.abc import Collection, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from typing import NamedTuple
 
 from postbox.message import Connection
+from services.payments.partners.iso20022.camt import Line, Statement
 
 _PARKED = """
 select partner, sha256, position, payment_id, status, amount, reference, reason_code, occurred_at, why, flawed
@@ -68,40 +69,6 @@ class Row(NamedTuple):
     occurred_at: datetime | None
     why: str
     flawed: bool
-
-
-class Statement(NamedTuple):
-    """A bank's statement or notice."""
-
-    partner: str
-    statement_id: str
-    account: str
-    sha256: str
-    message: str
-    sequence: int | None
-    day: date | None
-    opening: int | None
-    closing: int | None
-
-
-class Moved(NamedTuple):
-    """A line of a statement."""
-
-    partner: str
-    sha256: str
-    position: int
-    account: str
-    statement_id: str
-    payment_id: str | None
-    batch: str | None
-    amount: int
-    incoming: bool
-    returned: bool
-    booked: bool
-    day: date | None
-    fee: int
-    reference: str | None
-    reason: str | None
 
 
 async def add_file(db: Connection, file: Loaded) -> bool:
@@ -248,16 +215,24 @@ async def still_parked(db: Connection, tried: Sequence[Row], now: datetime, by: 
     return len(tried) - resolved
 
 
-async def add_statement(db: Connection, found: Statement) -> bool:
+async def add_statement(db: Connection, file: File, each: Statement) -> bool:
     """Keep a statement; False where another file brought it already."""
     sha256 = await db.fetchval(
         "insert into statement (partner, statement_id, account, sha256, message, sequence, day, "
         "opening, closing) "
         "values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict (partner, account, statement_id) "
         "do update set partner = excluded.partner returning sha256",
-        *found,
+        file.partner,
+        each.statement_id,
+        each.account,
+        file.sha256,
+        file.message,
+        each.sequence,
+        each.day,
+        each.opening,
+        each.closing,
     )
-    return bool(sha256 == found.sha256)
+    return bool(sha256 == file.sha256)
 
 
 async def owners(
@@ -274,7 +249,9 @@ async def owners(
     return {(row["account"], row["statement_id"]): row["sha256"] for row in rows}
 
 
-async def add_lines(db: Connection, lines: Sequence[Moved]) -> None:
-    """Keep what moved on the account."""
+async def add_lines(db: Connection, file: File, lines: Sequence[tuple[int, Line]]) -> None:
+    """Keep what moved on the account: lines without a flaw, each with its position in the file."""
     if lines:
-        await db.copy_records_to_table("bank_line", columns=Moved._fields, records=lines)
+        columns = ("partner", "sha256", "position", *Line._fields[:-1])
+        records = [(file.partner, file.sha256, position, *line[:-1]) for position, line in lines]
+        await db.copy_records_to_table("bank_line", columns=columns, records=records)

@@ -6,7 +6,7 @@ from contracts.payment import ReportStatus
 from postbox.message import Connection
 from services.payments import store_files
 from services.payments.partners.iso20022.camt import Line, Statement
-from services.payments.store_files import File, Moved, Row, Tally
+from services.payments.store_files import File, Row, Tally
 
 NO_STATEMENT = "statement: it was not taken"
 
@@ -24,11 +24,11 @@ async def keep(
         if each.flaw:
             rows.append(_row(file, number, each, why=each.flaw))
         elif isinstance(each, Statement):
-            new = await store_files.add_statement(db, _statement(file, each))
+            new = await store_files.add_statement(db, file, each)
             known += not new
     named = {(each.account, each.statement_id) for _, each in items if isinstance(each, Line)}
     owners = await store_files.owners(db, file.partner, named)
-    moved: list[Moved] = []
+    moved: list[tuple[int, Line]] = []
     for number, each in items:
         if isinstance(each, Statement) or each.flaw:
             continue
@@ -38,10 +38,10 @@ async def keep(
         elif owner != file.sha256:
             known += 1
         else:
-            moved.append(_moved(file, number, each))
+            moved.append((number, each))
             if each.returned and each.incoming and each.payment_id:
                 rows.append(_row(file, number, each, why=""))
-    await store_files.add_lines(db, moved)
+    await store_files.add_lines(db, file, moved)
     return Tally(len(items) - known - len(rows), known, 0), rows
 
 
@@ -59,38 +59,4 @@ def _row(file: File, number: int, each: Statement | Line, why: str) -> Row:
         occurred_at=None,
         why=why,
         flawed=bool(why),
-    )
-
-
-def _statement(file: File, each: Statement) -> store_files.Statement:
-    return store_files.Statement(
-        partner=file.partner,
-        statement_id=each.statement_id,
-        account=each.account,
-        sha256=file.sha256,
-        message=file.message,
-        sequence=each.sequence,
-        day=each.day,
-        opening=each.opening,
-        closing=each.closing,
-    )
-
-
-def _moved(file: File, number: int, each: Line) -> Moved:
-    return Moved(
-        partner=file.partner,
-        sha256=file.sha256,
-        position=number,
-        account=each.account,
-        statement_id=each.statement_id,
-        payment_id=each.payment_id,
-        batch=each.batch,
-        amount=each.amount,
-        incoming=each.incoming,
-        returned=each.returned,
-        booked=each.booked,
-        day=each.day,
-        fee=each.fee,
-        reference=each.reference,
-        reason=each.reason,
     )
