@@ -20,7 +20,7 @@ from services.payments.cycles import Cycle
 from services.payments.preview import Entry, Measure, Preview
 
 router = APIRouter(tags=["cycles"])
-_HEADER = ("household_id", "riel", "riel_last_cycle", "change", "waiting", "outlier")
+_HEADER = ("household_id", "riel", "riel_last_cycle", "change", "waiting", "outlier", "riel_carried")
 
 
 @router.get("/cycles/{cycle_id}/preview")
@@ -35,7 +35,7 @@ async def preview_cycle(
         cycle, complete = await answered(request, db, cycle_id)
         grounds = await store_preview.grounds(db, cycle)
         found = Preview(grounds.measure, outliers)
-        async for page in store_preview.entries(db, cycle_id, grounds.last_cycle):
+        async for page in store_preview.entries(db, cycle, grounds.last_cycle, _recovered(request)):
             found.add(page)
         held = (await parking.counts(db))["held"]
     return {
@@ -43,6 +43,7 @@ async def preview_cycle(
         "last_cycle": grounds.last_cycle,
         "households": found.total.households,
         "riel": found.total.riel,
+        "carried_riel": found.carried,
         "typical_riel": grounds.measure.typical,
         "changes": {change: asdict(each) for change, each in found.changes.items()},
         "waiting": {reason: asdict(each) for reason, each in sorted(found.waiting.items())},
@@ -77,7 +78,7 @@ async def answered(request: Request, db: Connection, cycle_id: str) -> tuple[Cyc
         raise Problem(
             409,
             f"Eligibility has not answered {cycle_id} yet: {of} partitions are in",
-            "Wait until its households are scored for the cycle; `tonle monitor` shows how far that is.",
+            "Wait until its households are scored for the cycle; `tonle topics` shows how far that is.",
         )
     return cycle, found
 
@@ -86,13 +87,18 @@ async def _rows(request: Request, cycle: Cycle) -> AsyncIterator[str]:
     async with request.app.state.service.db.acquire() as db, db.transaction(isolation="repeatable_read"):
         grounds = await store_preview.grounds(db, cycle)
         yield as_csv([_HEADER])
-        async for page in store_preview.entries(db, cycle.cycle_id, grounds.last_cycle):
+        async for page in store_preview.entries(db, cycle, grounds.last_cycle, _recovered(request)):
             yield as_csv(_row(each, grounds.measure) for each in page)
 
 
 def _row(each: Entry, measure: Measure) -> tuple[object, ...]:
     outlier = "yes" if measure.is_outlier(each) else ""
-    return each.household_id, each.amount, each.last, each.change, each.waiting, outlier
+    return each.household_id, each.amount, each.last, each.change, each.waiting, outlier, each.carried
+
+
+def _recovered(request: Request) -> int:
+    """Percent of a payment that an earlier overpayment may take."""
+    return int(request.app.state.service.state.recover_percent)
 
 
 def as_csv(rows: Iterable[tuple[object, ...]]) -> str:

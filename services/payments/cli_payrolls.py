@@ -16,7 +16,10 @@ Number = Annotated[int, typer.Argument(metavar="NUMBER", help="Which of the cycl
 Seen = Annotated[str, typer.Option(help="The digest of the list you looked at: `tonle payrolls show`.")]
 Why = Annotated[str, typer.Option(help="Why; kept with the decision.")]
 _PAYROLL = ("number", "state", "households", "riel", "approvers", "approved_by", "prepared_by", "digest")
-_SUMS = ("cycle_id", "last_cycle", "households", "riel", "typical_riel", "room", "unanswered", "held")
+_SUMS = (
+    *("cycle_id", "last_cycle", "households", "riel", "carried_riel", "typical_riel", "room", "unanswered"),
+    "held",
+)
 
 
 def mount(app: typer.Typer) -> None:
@@ -45,7 +48,8 @@ def preview(
     """Show who a cycle pays and how much, against the programme's cycle before: new, gone, raised, lowered.
 
     It is refused until eligibility has answered the cycle for everybody. An outlier is above the cap, over
-    three times the median, or more than double or less than half of what the household got last.
+    three times the median, or more than double or less than half of what the household got last. What is
+    owed from before, or withheld, is part of each amount: `carried_riel`, see `tonle corrections`.
     """
     path = f"/cycles/{quote(cycle)}/preview"
     with terminal.client("payments") as http:

@@ -6,6 +6,8 @@ from enum import StrEnum
 from heapq import heappush, heappushpop
 from typing import NamedTuple
 
+from services.payments.corrections import carried
+
 FAR_FROM_TYPICAL = 3
 FAR_FROM_LAST = 2
 
@@ -23,13 +25,15 @@ class Change(StrEnum):
 class Entry(NamedTuple):
     """A household with what it gets, and what it got in the cycle before; riel, 0 for nothing.
 
-    `waiting` says why it is not paid yet, '' where it is issued or gone.
+    `waiting` says why it is not paid yet, '' where it is issued or gone. `carried`: how much of the amount
+    is owed from earlier cycles, below zero what is withheld because it was paid too much.
     """
 
     household_id: str
     amount: int
     last: int
     waiting: str
+    carried: int = 0
 
     @property
     def change(self) -> Change:
@@ -58,6 +62,15 @@ class Measure(NamedTuple):
         return high > FAR_FROM_LAST * low
 
 
+def expected(each: Entry, waits: int, balance: int, *, cap: int, recover_percent: int) -> Entry:
+    """What is due by decisions, with what issuing will carry into the `waits` riel of it that wait.
+
+    `balance`: riel owed to the household from before, below zero what it was paid too much.
+    """
+    carries = carried(balance, waits, cap=cap, recover_percent=recover_percent) if waits else 0
+    return each._replace(amount=each.amount + carries, carried=each.carried + carries)
+
+
 @dataclass
 class Sum:
     """Households, and riel."""
@@ -73,7 +86,10 @@ class Sum:
 
 @dataclass
 class Preview:
-    """The sums of one cycle. `changes` holds riel of this cycle, of the last where somebody is gone."""
+    """The sums of one cycle. `changes` holds riel of this cycle, of the last where somebody is gone.
+
+    `carried`: riel of the total that come from earlier cycles, less what is withheld for them.
+    """
 
     measure: Measure
     shown_most: int
@@ -81,6 +97,7 @@ class Preview:
     changes: dict[Change, Sum] = field(default_factory=lambda: {each: Sum() for each in Change})
     waiting: dict[str, Sum] = field(default_factory=dict)
     outliers: Sum = field(default_factory=Sum)
+    carried: int = 0
     _largest: list[tuple[int, Entry]] = field(default_factory=list)
 
     def add(self, entries: Iterable[Entry]) -> None:
@@ -90,6 +107,7 @@ class Preview:
             if not each.amount:
                 continue
             self.total.add(each.amount)
+            self.carried += each.carried
             if each.waiting:
                 self.waiting.setdefault(each.waiting, Sum()).add(each.amount)
             if self.measure.is_outlier(each):

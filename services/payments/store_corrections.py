@@ -10,16 +10,15 @@ from postbox.message import Connection
 from services.payments.corrections import WriteOff, WriteOffState
 
 _COLUMNS = "household_id, programme, number, amount, state, proposed_by, reason, decided_by, decision_reason"
-_BALANCES = """
+BALANCES = """
 select household_id, programme, sum(riel)::bigint as riel from (
     select household_id, programme, entitled - amount as riel from payment
         where entitled <> amount and not superseded and (live or state = 'settled_late')
-            and ($1::text is null or household_id = $1)
     union all
-    select household_id, programme, amount from write_off
-        where state = 'approved' and ($1::text is null or household_id = $1)) as part
+    select household_id, programme, amount from write_off where state = 'approved') as part
 group by household_id, programme
 """
+"""What is owed to each household by programme, as a query."""
 
 
 class Open(NamedTuple):
@@ -58,9 +57,9 @@ async def written_off(db: Connection, household_ids: Sequence[str]) -> dict[str,
 async def balances(db: Connection, after: tuple[str, str], most: int) -> list[Open]:
     """A page of the balances that are not zero, by (household, programme)."""
     rows = await db.fetch(
-        f"select * from ({_BALANCES}) as open where riel <> 0 "  # noqa: S608 - a constant
-        "and (household_id, programme) > ($2, $3) order by 1, 2 limit $4",
-        *(None, *after, most),
+        f"select * from ({BALANCES}) as open where riel <> 0 "  # noqa: S608 - a constant
+        "and (household_id, programme) > ($1, $2) order by 1, 2 limit $3",
+        *(*after, most),
     )
     return [Open(*row) for row in rows]
 
@@ -68,8 +67,8 @@ async def balances(db: Connection, after: tuple[str, str], most: int) -> list[Op
 async def balance(db: Connection, household_id: str, programme: str) -> int:
     """One household's balance in riel; its row stays locked, so that nothing else is carried meanwhile."""
     await db.execute("select from household where household_id = $1 for update", household_id)
-    rows = await db.fetch(_BALANCES, household_id)
-    return sum(row["riel"] for row in rows if row["programme"] == programme)
+    one = f"select riel from ({BALANCES}) as open where household_id = $1 and programme = $2"  # noqa: S608
+    return await db.fetchval(one, household_id, programme) or 0
 
 
 async def parts(db: Connection, household_id: str) -> list[Part]:

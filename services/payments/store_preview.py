@@ -5,27 +5,32 @@ from typing import NamedTuple
 
 from postbox.message import Connection
 from services.payments.cycles import Cycle
-from services.payments.preview import Entry, Measure
+from services.payments.preview import Entry, Measure, expected
+from services.payments.store_corrections import BALANCES
 
 AT_ONCE = 5000
 # What a cycle promised or would: payments by their latest attempt, and decisions that wait.
 _LIST = """
-select household_id, amount, waiting from decision where cycle_id = $1 and waiting is not null
+select household_id, amount, waiting, 0 as carried from decision where cycle_id = $1 and waiting is not null
 union all
-select household_id, (array_agg(amount order by attempt desc))[1], '' from payment where cycle_id = $1
-group by household_id, purpose
+select household_id, (array_agg(amount order by attempt desc))[1], '',
+    (array_agg(carried order by attempt desc))[1]
+from payment where cycle_id = $1 group by household_id, purpose
 """
 _ENTRIES = f"""
 with this as (
-    select household_id, sum(amount)::bigint as amount, max(waiting) as waiting
+    select household_id, sum(amount)::bigint as amount, max(waiting) as waiting,
+        sum(carried)::bigint as carried, sum(amount) filter (where waiting <> '')::bigint as waits
     from ({_LIST}) each group by household_id),
+open as (select household_id, riel from ({BALANCES}) balance where programme = $3),
 last as (
     select household_id, sum(amount)::bigint as amount from (
         select household_id, (array_agg(amount order by attempt desc))[1] as amount
         from payment where cycle_id = $2 group by household_id, purpose) each
     group by household_id)
-select household_id, coalesce(this.amount, 0), coalesce(last.amount, 0), coalesce(this.waiting, '')
-from this full join last using (household_id) order by household_id
+select household_id, coalesce(this.amount, 0), coalesce(last.amount, 0), coalesce(this.waiting, ''),
+    coalesce(this.carried, 0), coalesce(this.waits, 0), coalesce(open.riel, 0)
+from this full join last using (household_id) left join open using (household_id) order by household_id
 """  # noqa: S608 - constants
 
 
@@ -52,8 +57,14 @@ async def grounds(db: Connection, cycle: Cycle) -> Grounds:
     return Grounds(last, Measure(typical or 0, terms.cap_household))
 
 
-async def entries(db: Connection, cycle_id: str, last_cycle: str | None) -> AsyncIterator[list[Entry]]:
+async def entries(
+    db: Connection, cycle: Cycle, last_cycle: str | None, recover_percent: int
+) -> AsyncIterator[list[Entry]]:
     """Pages of every household in either cycle, by id. The caller holds a transaction."""
-    cursor = await db.cursor(_ENTRIES, cycle_id, last_cycle)
+    cap = cycle.terms.cap_household
+    cursor = await db.cursor(_ENTRIES, cycle.cycle_id, last_cycle, cycle.terms.programme)
     while page := await cursor.fetch(AT_ONCE):
-        yield [Entry(*row) for row in page]
+        yield [
+            expected(Entry(*entry), waits, balance, cap=cap, recover_percent=recover_percent)
+            for *entry, waits, balance in page
+        ]

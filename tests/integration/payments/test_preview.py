@@ -67,25 +67,36 @@ async def paid_in_june(scene: Scene, families: Sequence[Family]) -> None:
     await scene.settled_down(waiting={"h-0003": "envelope"})
 
 
-async def test_the_second_month_is_compared_with_the_first(scene: Scene) -> None:
+async def test_the_second_month_with_what_is_carried_into_it_is_compared_with_the_first(scene: Scene) -> None:
     families = [family(f"h-{number:04}") for number in range(6)]
     amounts = (100_000, 120_000, 0, 95_000, 100_000, 400_000)
     async with scene.running():
         await paid_in_june(scene, families)
+        await scene.send([scene.scored(families[0], 90_000, sequence=2, revision=2)])
+        await until(lambda: scene.db.fetchval("select amount = -10000 from correction"))
         (await scene.ask_for(JULY, **MONEY)).raise_for_status()
         july = zip(families, amounts, strict=True)
-        await scene.send(scene.scored(each, amount, sequence=2, period=JULY) for each, amount in july)
+        await scene.send(
+            scene.scored(each, amount, sequence=3, revision=2, period=JULY) for each, amount in july
+        )
         await scene.send(completed([0, 0], JULY))
         await until_answered(scene, 2)
         await until(lambda: scene.db.fetchval("select count(*) = 6 from decision where period = $1", JULY))
         found = (await scene.call("GET", f"/cycles/{PROGRAMME}-{JULY}/preview")).json()
         listed = (await scene.call("GET", f"/cycles/{PROGRAMME}-{JULY}/preview.csv")).text
         assert await scene.db.fetchval("select count(*) from decision where period = $1", PERIOD) == 1
-    assert (found["last_cycle"], found["households"], found["riel"]) == (CYCLE, 5, 815_000)
+    assert (found["last_cycle"], found["households"], found["riel"]) == (CYCLE, 5, 805_000)
+    assert found["carried_riel"] == -10_000
     changes = {change: each["households"] for change, each in found["changes"].items()}
-    assert changes == {"new": 3, "gone": 1, "raised": 1, "lowered": 0, "same": 1}
-    assert found["waiting"] == {"approval": {"households": 5, "riel": 815_000}}
+    assert changes == {"new": 3, "gone": 1, "raised": 1, "lowered": 1, "same": 0}
+    assert found["waiting"] == {"approval": {"households": 5, "riel": 805_000}}
     assert [each["household_id"] for each in found["largest_outliers"]] == ["h-0005"]
-    rows = [(each["change"], each["outlier"]) for each in csv.DictReader(listed.splitlines())]
-    words = ("same", "raised", "gone", "new", "new", "new")
-    assert rows == list(zip(words, ["", "", "", "", "", "yes"], strict=True))
+    rows = [tuple(each.values())[3:] for each in csv.DictReader(listed.splitlines())]
+    assert rows == [
+        ("lowered", "approval", "", "-10000"),
+        ("raised", "approval", "", "0"),
+        ("gone", "", "", "0"),
+        ("new", "approval", "", "0"),
+        ("new", "approval", "", "0"),
+        ("new", "approval", "yes", "0"),
+    ]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.payments.preview import Change, Entry, Measure, Preview, Sum
+from services.payments.preview import Change, Entry, Measure, Preview, Sum, expected
 
 TYPICAL = Measure(typical=100_000, cap=400_000)
 
@@ -40,6 +40,26 @@ def test_an_outlier_is_far_from_the_median_or_from_last_time(amount: int, last: 
 
 def test_an_amount_above_the_cap_is_an_outlier_however_typical() -> None:
     assert Measure(500_000, 400_000).is_outlier(Entry("h", 400_100, 400_100, ""))
+
+
+@pytest.mark.parametrize(
+    ("amount", "waits", "balance", "amount_expected", "carried"),
+    [
+        (100_000, 100_000, 0, 100_000, 0),
+        (100_000, 100_000, 24_000, 124_000, 24_000),
+        (100_000, 100_000, 400_000, 400_000, 300_000),
+        (100_000, 100_000, -40_000, 80_000, -20_000),
+        (100_000, 0, -40_000, 100_000, 0),
+        (0, 0, 24_000, 0, 0),
+    ],
+    ids=["nothing", "owed", "within the cap", "a fifth is withheld", "issued already", "gets nothing"],
+)
+def test_what_waits_is_expected_with_what_its_issuing_will_carry(
+    amount: int, waits: int, balance: int, amount_expected: int, carried: int
+) -> None:
+    entry = Entry("h", amount, 0, "payroll" if waits else "")
+    found = expected(entry, waits, balance, cap=TYPICAL.cap, recover_percent=20)
+    assert (found.amount, found.carried) == (amount_expected, carried)
 
 
 def test_sums_count_each_household_once_and_name_the_largest_outliers() -> None:
