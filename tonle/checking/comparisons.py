@@ -83,6 +83,7 @@ COMPARISONS = (
         "eligibility: decisions",
         "eligibility.scored.v1, latest",
     ),
+    Comparison("each referral and withdrawal was told", "eligibility: referrals", "referral.made.v1"),
     Comparison(
         "payments has each household's latest decisions",
         "eligibility.scored.v1, latest",

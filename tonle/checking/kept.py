@@ -65,6 +65,13 @@ KEPT = (
     Kept("eligibility: decisions made", "decision_made", "programme", _DECIDED),
     Kept("eligibility: decisions", "decision", "programme", _DECIDED),
     Kept(
+        "eligibility: referrals",
+        "(select household_id, number, 'made' as state from referral union all select household_id,"
+        " withdrawn_number, 'withdrawn' from referral where withdrawn_number is not null) as told",
+        "number",
+        "state",
+    ),
+    Kept(
         "payments: decisions",
         # What sensitive programmes decided is told sealed.
         "decision join household using (household_id, decision_id) where outcome <> 'void'"

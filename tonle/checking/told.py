@@ -14,6 +14,7 @@ from contracts.eligibility import EligibilityScored
 from contracts.household import HouseholdExited, HouseholdKey, HouseholdRegistered
 from contracts.model import Contract
 from contracts.payment import PaymentIssued, PaymentReport, PaymentState, PaymentUpdated
+from contracts.referral import ReferralMade
 from contracts.shock import ShockDeclared, ShockEnded
 from contracts.sms import SmsSent, SmsUpdated
 from contracts.topics import Topic
@@ -89,6 +90,11 @@ def _sms_updated(data: SmsUpdated) -> Iterator[Line]:
     yield Line(data.household_id, f"{data.household_id}/{data.sms_id}", data.status, data.sms_id)
 
 
+def _referred(data: ReferralMade) -> Iterator[Line]:
+    """Not to whom: a ministry's name may say what ails somebody."""
+    yield Line(data.household_id, f"{data.household_id}/{data.number}", data.state, data.household_id)
+
+
 def _shock_declared(data: ShockDeclared) -> Iterator[Line]:
     days = f"{data.first_day} to {data.last_day or 'its end'}"
     yield Line(data.shock, data.shock, f"{data.kind} {len(data.communes)} communes {days}", data.shock)
@@ -105,6 +111,7 @@ _LINES: dict[str, Callable[..., Iterator[Line]]] = {
     topics.SHOCK_DECLARED.name: _shock_declared,
     topics.SHOCK_ENDED.name: _shock_ended,
     topics.ELIGIBILITY_SCORED.name: _scored,
+    topics.REFERRAL_MADE.name: _referred,
     topics.PAYMENT_ISSUED.name: _issued,
     topics.PAYMENT_UPDATED.name: _updated,
     topics.SMS_SENT.name: _sent,
