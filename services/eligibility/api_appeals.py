@@ -19,10 +19,11 @@ from postbox.message import Connection
 from postbox.problems import Problem
 from postbox.service import Service
 from services.eligibility import appeals, households, store, store_appeals
+from services.eligibility.agenda import PHNOM_PENH
 from services.eligibility.appeals import FIRM, RULING_MULTIPLE_BYTES, Appeal
 from services.eligibility.grounds import Known, SealedAppeal, decide
 from services.eligibility.handlers import Office
-from services.eligibility.households import PHNOM_PENH, Desk, Household
+from services.eligibility.households import Desk, Household
 from services.eligibility.store_appeals import Prepared
 from vault import keyring
 from vault.sealing import Keys

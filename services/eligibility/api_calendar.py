@@ -11,8 +11,8 @@ from postbox.callers import Caller, allowed
 from postbox.problems import Problem
 from postbox.service import Service
 from services.eligibility import store_calendar
+from services.eligibility.agenda import PHNOM_PENH
 from services.eligibility.calendar import CALENDAR
-from services.eligibility.households import PHNOM_PENH
 
 router = APIRouter(prefix="/calendar", tags=["calendar"])
 Reader = Annotated[Caller, Depends(allowed("read"))]

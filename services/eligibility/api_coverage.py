@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Request
 from postbox.callers import Caller, allowed
 from postbox.problems import Problem
 from services.eligibility import store_coverage
-from services.eligibility.households import PHNOM_PENH
+from services.eligibility.agenda import PHNOM_PENH
 
 router = APIRouter(tags=["coverage"])
 Reader = Annotated[Caller, Depends(allowed("read"))]

@@ -11,10 +11,11 @@ from postbox.callers import Caller, allowed
 from postbox.message import Connection
 from postbox.problems import Problem
 from services.eligibility import store
+from services.eligibility.agenda import PHNOM_PENH
 from services.eligibility.explaining import explain
 from services.eligibility.grounds import decide
 from services.eligibility.handlers import Office
-from services.eligibility.households import PHNOM_PENH, Household
+from services.eligibility.households import Household
 from services.eligibility.packages import Judgement
 from services.eligibility.scoring import Occasion
 from vault import keyring

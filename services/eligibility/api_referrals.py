@@ -10,11 +10,12 @@ from postbox.callers import Caller, allowed
 from postbox.message import Connection
 from postbox.problems import Problem
 from services.eligibility import offers, referrals, store, store_referrals
+from services.eligibility.agenda import PHNOM_PENH
 from services.eligibility.api import LARGEST_FILE, FileName
 from services.eligibility.api_explanations import SENSITIVE
 from services.eligibility.grounds import Known, Registration, facts_on
 from services.eligibility.handlers import Office
-from services.eligibility.households import PHNOM_PENH, Desk, Household
+from services.eligibility.households import Desk, Household
 from services.eligibility.reading import FileRefused
 from services.eligibility.referral_files import Service, parse
 from services.eligibility.referring import Seen, due

@@ -14,9 +14,9 @@ from contracts.wire import load
 from postbox.callers import Caller, allowed
 from postbox.problems import Problem
 from services.eligibility import store
+from services.eligibility.agenda import PHNOM_PENH
 from services.eligibility.answers import Home, known_of
 from services.eligibility.handlers import Office
-from services.eligibility.households import PHNOM_PENH
 from services.eligibility.scorecards import AnswerRefused, Known, Scorecard
 from vault import keyring
 

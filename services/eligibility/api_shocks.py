@@ -15,7 +15,7 @@ from postbox.message import Connection
 from postbox.problems import Problem
 from postbox.service import Service
 from services.eligibility import gazetteer, shock_files, shocks, store, store_shocks
-from services.eligibility.households import PHNOM_PENH
+from services.eligibility.agenda import PHNOM_PENH
 from services.eligibility.reading import FileRefused
 from services.eligibility.shocks import Shock
 from services.eligibility.striking import SHOCKS, lane

@@ -13,10 +13,11 @@ from postbox.errors import handling_of, reason_of
 from postbox.message import Connection
 from postbox.service import Service
 from services.eligibility import milestones, store, store_calendar
+from services.eligibility.agenda import PHNOM_PENH
 from services.eligibility.due import due
 from services.eligibility.grounds import Registration
 from services.eligibility.handlers import Office
-from services.eligibility.households import PHNOM_PENH, Desk, Household, score_again
+from services.eligibility.households import Desk, Household, score_again
 from services.eligibility.milestones import Reached
 from services.eligibility.store_calendar import Run
 from vault import keyring

@@ -5,6 +5,7 @@
 
 from collections.abc import Sequence
 from datetime import date
+from functools import lru_cache
 from typing import Annotated, NamedTuple, get_type_hints
 
 from pydantic import Field
@@ -23,7 +24,7 @@ from contracts.household import (
     Work,
 )
 from contracts.model import UNRECOGNISED, Contract
-from services.eligibility.conditions import NO_VISITS, Observed, observed
+from services.eligibility.conditions import NO_VISITS, NOTHING, Observed, observed
 from services.eligibility.shocks import Shock
 
 
@@ -150,7 +151,7 @@ def facts_of(
     seen = observed(reports, on)
     may_use_health = Purpose.HEALTH_DATA in people.consents
     persons = tuple(
-        _person(member, on, may_use_health, seen) for member in people.members if member.birth_date <= on
+        [_person(member, on, may_use_health, seen) for member in people.members if member.birth_date <= on]
     )
     card = people.equity_card
     expires_on = card.expires_on if card else None
@@ -174,11 +175,12 @@ def facts_of(
 
 def _person(member: Member | household.Member, on: date, may_use_health: bool, seen: Observed) -> Person:
     told, school = member.conditions, member.school
-    attended, visits = seen.attendance.get(member.person_id), seen.visits_of.get(member.person_id, NO_VISITS)
     age = age_on(member.birth_date, on)
     female = member.sex is Sex.FEMALE
+    visits = NO_VISITS if seen is NOTHING else seen.visits_of.get(member.person_id, NO_VISITS)
     if not told and school is None and member.work is None and visits is NO_VISITS:
-        return Person(age, female)
+        return _plain(age, female)
+    attended = seen.attendance.get(member.person_id)
     return Person(
         age,
         female,
@@ -189,8 +191,12 @@ def _person(member: Member | household.Member, on: date, may_use_health: bool, s
         school=school.level.value if school and school.level.value != UNRECOGNISED else "none",
         attendance_percent=_attendance(school, attended),
         work=member.work.value if member.work and member.work is not Work.UNRECOGNISED else "unknown",
-        **visits._asdict(),
+        **(visits._asdict() if visits is not NO_VISITS else {}),
     )
+
+
+_plain = lru_cache(512)(Person)
+"""A member of whom nothing else is told."""
 
 
 def _attendance(school: School | household.School | None, attended: int | None) -> int:

@@ -90,10 +90,13 @@ def opened(
     persons = open_sealed(registration.persons, registration.event_id, HOUSEHOLD_REGISTERED.name)
     if persons is None:
         return None
+    people = load(People, persons)
+    if not reported and not appealed:
+        return Known(people, persons=persons)
     reports = [open_sealed(each.report, each.event_id, CONDITION_REPORTED.name) for each in reported]
     rulings = [open_sealed(each.ruling, each.appeal_id, APPEAL_DECIDED.name) for each in appealed]
     return Known(
-        load(People, persons),
+        people,
         tuple(load(ConditionReport, plain) for plain in reports if plain is not None),
         tuple(
             Appeal(each.number, each.appeal_id, each.revision, each.verdict, load(Ruling, plain))

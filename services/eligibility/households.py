@@ -2,21 +2,22 @@
 
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime
 from enum import StrEnum
-from functools import cached_property, lru_cache
+from functools import cached_property
 from hashlib import sha256
 from typing import NamedTuple
 
 from contracts.condition import ConditionKind, ConditionReport, ConditionReported
-from contracts.eligibility import SEALED_TOGETHER, Outcome, ProgrammeDecision
+from contracts.eligibility import Outcome, ProgrammeDecision
 from contracts.household import AreaType, HouseholdExited, HouseholdRegistered, Level
 from contracts.topics import CONDITION_REPORTED, ELIGIBILITY_SCORED, HOUSEHOLD_REGISTERED
 from contracts.wire import Cause, Received, event_id, load
 from postbox.errors import Park
 from services.eligibility import milestones, referring
+from services.eligibility.agenda import Agenda, day_of, digest
 from services.eligibility.conditions import UnknownKind
-from services.eligibility.cycles import Cycle, Misplaced, governing
+from services.eligibility.cycles import Cycle, Misplaced
 from services.eligibility.facts import People
 from services.eligibility.grounds import (
     Days,
@@ -30,13 +31,10 @@ from services.eligibility.grounds import (
 )
 from services.eligibility.milestones import Notice
 from services.eligibility.packages import Judgement, Panel
-from services.eligibility.programmes import Programme
 from services.eligibility.referring import NOBODY, Referred, Referrer, Told
-from services.eligibility.scoring import Occasion
 from services.eligibility.shocks import Shock, held
 
 NOTICE = Notice()
-PHNOM_PENH = timezone(timedelta(hours=7))
 
 
 class Standing(StrEnum):
@@ -125,7 +123,7 @@ class Household(NamedTuple):
     def registered_on(self) -> date:
         """The day of its last registration in Phnom Penh."""
         assert self.registered_at is not None
-        return self.registered_at.astimezone(PHNOM_PENH).date()
+        return day_of(self.registered_at)
 
     def until(self, day: date) -> "Household":
         """Judged as of this day, where it was not as of a later one."""
@@ -165,18 +163,9 @@ class Desk:
         return known._replace(shocks=shocks) if known and shocks else known
 
     @cached_property
-    def cycles_of(self) -> dict[str, list[Cycle]]:
-        """Cycles by programme."""
-        found: dict[str, list[Cycle]] = {}
-        for cycle in self.cycles:
-            found.setdefault(cycle.programme, []).append(cycle)
-        return found
-
-    def cycles_for(self, programme: Programme) -> Sequence[Cycle]:
-        """Its own cycles; of a sensitive one that is no draft, also those in which such are paid together."""
-        together = programme.document.sensitive and not programme.document.draft
-        names = (programme.id, SEALED_TOGETHER) if together else (programme.id,)
-        return [cycle for name in names for cycle in self.cycles_of.get(name, ())]
+    def agenda(self) -> Agenda:
+        """What there is to decide under these cycles."""
+        return Agenda(self.panel, self.cycles)
 
     @cached_property
     def shocks_of(self) -> dict[str, tuple[Shock, ...]]:
@@ -217,11 +206,11 @@ def register(
     known = known._replace(
         revision=said.revision,
         registered_at=registered.time,
+        judged_on=max(known.judged_on or date.min, day_of(registered.time)),
         arrived=registration,
         kept=registration,
         basis="",
     )
-    known = known.until(known.registered_on)
     if known.has_left:
         return known
     cause = Cause(registered.id, registered.correlation_id, registered.traceparent)
@@ -271,7 +260,7 @@ def report(
     if known.kept is None or known.has_left:
         return known
     cause = Cause(reported.id, reported.correlation_id, reported.traceparent)
-    return _score(desk, known.until(reported.time.astimezone(PHNOM_PENH).date()), known.kept, cause)
+    return _score(desk, known.until(day_of(reported.time)), known.kept, cause)
 
 
 def appeal(desk: Desk, household: Household, decided: SealedAppeal, cause: Cause, on: date) -> Household:
@@ -314,8 +303,8 @@ def _score(desk: Desk, household: Household, registration: Registration, cause: 
         sequence,
         household.revision,
         registration,
-        tuple(each for each in made if each.programme not in desk.panel.sensitive),
-        tuple(each for each in made if each.programme in desk.panel.sensitive),
+        tuple([each for each in made if each.programme not in desk.panel.sensitive]),
+        tuple([each for each in made if each.programme in desk.panel.sensitive]),
         payee,
         cause,
         household.reports,
@@ -366,23 +355,10 @@ def judge(desk: Desk, household: Household) -> tuple[Judgement, ...]:
     """What there is to decide: programmes with a cycle on the cycle's day, others in force on the last day
     that the household was judged as of: of its registration, a report, an appeal or a milestone.
 
-    Days are those in Phnom Penh. Sensitive programmes are decided for a cycle only, their own or the one
-    that pays them together: what need not be told of them is not.
+    Days are those in Phnom Penh.
     """
-    at = household.registered_at
-    assert at is not None
-    registered_on = household.registered_on
-    today = household.judged_on or registered_on
-    in_force = desk.panel.in_force(today)
-    found = []
-    for name, programme in desk.panel.programmes.items():
-        if (cycle := governing(desk.cycles_for(programme), at)) is not None:
-            day = cycle.reference_date
-            occasion = Occasion(day, cycle.cycle_id, cycle.period)
-            found.append(Judgement(programme, occasion, (registered_on - day).days))
-        elif name in in_force and name not in desk.panel.sensitive:
-            found.append(Judgement(programme, Occasion(today)))
-    return tuple(found)
+    assert household.registered_at is not None
+    return desk.agenda.judgements(household.registered_at, household.judged_on or household.registered_on)
 
 
 def _basis(household: Household, judgements: tuple[Judgement, ...], shocks: Sequence[Shock]) -> str:
@@ -390,11 +366,4 @@ def _basis(household: Household, judgements: tuple[Judgement, ...], shocks: Sequ
     days = sorted({each.occasion.as_of for each in judgements}) if shocks else ()
     struck = [f"{day}:{shock.name}" for day in days for shock in held(shocks, (day,))]
     shaken = f" {sha256(' '.join(struck).encode()).hexdigest()[:16]}" if struck else ""
-    return f"{household.revision}{told}{shaken} {_digest(judgements)}"
-
-
-@lru_cache(4096)
-def _digest(judgements: tuple[Judgement, ...]) -> str:
-    """Names programmes, cycles and days; most households of a batch share it."""
-    named = (f"{each.programme.hash} {' '.join(map(str, each.occasion))}" for each in judgements)
-    return sha256(";".join(named).encode()).hexdigest()[:32]
+    return f"{household.revision}{told}{shaken} {digest(judgements)}"

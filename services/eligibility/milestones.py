@@ -4,6 +4,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 from contracts.milestone import MilestoneKind, MilestoneReached
@@ -71,9 +72,10 @@ def next_day(
     people: People, registered_on: date, after: date, ages: Sequence[int], notice: Notice
 ) -> date | None:
     """The day of the first milestone after a day, which alone is kept of a household; None for none."""
-    birthdays = (_next_birthday(member.birth_date, after, ages) for member in people.members)
-    others = (each.day for each in _of_household(people, registered_on, notice) if each.day > after)
-    return min((*(day for day in birthdays if day is not None), *others), default=None)
+    birthdays = [_next_birthday(member.birth_date, after, ages) for member in people.members]
+    days = [day for day in birthdays if day is not None]
+    days += [each.day for each in _of_household(people, registered_on, notice) if each.day > after]
+    return min(days, default=None)
 
 
 def _next_birthday(birth_date: date, after: date, ages: Sequence[int]) -> date | None:
@@ -89,8 +91,17 @@ def _all(people: People, registered_on: date, ages: Sequence[int], notice: Notic
     yield from _of_household(people, registered_on, notice)
 
 
-def _of_household(people: People, registered_on: date, notice: Notice) -> Iterator[Milestone]:
+def _of_household(people: People, registered_on: date, notice: Notice) -> tuple[Milestone, ...]:
     expires_on = people.equity_card.expires_on if people.equity_card else None
+    return _of_card(expires_on, registered_on, notice)
+
+
+@lru_cache(4096)
+def _of_card(expires_on: date | None, registered_on: date, notice: Notice) -> tuple[Milestone, ...]:
+    return tuple(_dated(expires_on, registered_on, notice))
+
+
+def _dated(expires_on: date | None, registered_on: date, notice: Notice) -> Iterator[Milestone]:
     if expires_on:
         warned_on = expires_on - timedelta(days=notice.card_days)
         yield Milestone(warned_on, MilestoneKind.CARD_EXPIRING, expires_on)

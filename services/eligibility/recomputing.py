@@ -10,8 +10,8 @@ from pydantic import JsonValue
 from contracts.eligibility import EligibilityScored, ProgrammeDecision
 from contracts.household import HouseholdRegistered
 from contracts.wire import Received
+from services.eligibility.agenda import day_of
 from services.eligibility.grounds import Known, decide
-from services.eligibility.households import PHNOM_PENH
 from services.eligibility.packages import Judgement, Panel
 from services.eligibility.scoring import Occasion
 
@@ -49,7 +49,7 @@ def recompute(
     recorded = {each.programme: each for each in (*told.decisions, *sensitive)}
     if unknown := recorded.keys() - panel.programmes.keys():
         return Finding(Verdict.MISSING, why=f"{len(unknown)} programmes are not in the files of that time")
-    registered_on = registered.time.astimezone(PHNOM_PENH).date()
+    registered_on = day_of(registered.time)
     judgements = [
         _judgement(programme.id, panel, recorded, registered_on.toordinal())
         for programme in panel.programmes.values()

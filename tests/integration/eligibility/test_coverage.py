@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 from contracts.household import KeyPurpose, KeyState, Level
 from services.eligibility import jobs
-from services.eligibility.households import PHNOM_PENH
+from services.eligibility.agenda import PHNOM_PENH
 from tests.integration.eligibility.conftest import Scene
 from tests.unit.eligibility.samples import PROGRAMME, cycle_changed, exited
 from tests.waiting import until

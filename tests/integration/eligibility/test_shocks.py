@@ -17,9 +17,9 @@ from contracts.shock import ShockDeclared, ShockEnded, ShockKind
 from contracts.wire import Received, decode
 from postbox.message import Batch
 from services.eligibility import handlers, store, store_shocks, striking
+from services.eligibility.agenda import PHNOM_PENH
 from services.eligibility.app import FOLDER, read_programmes
 from services.eligibility.handlers import Office
-from services.eligibility.households import PHNOM_PENH
 from services.eligibility.packages import Panel
 from services.eligibility.shocks import Shock
 from tests.broker import admin, everything

@@ -1,0 +1,63 @@
+"""What there is to decide of a household on which days, by the cycles and the programmes in force. Pure."""
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta, timezone
+from functools import lru_cache
+from hashlib import sha256
+
+from contracts.eligibility import SEALED_TOGETHER
+from services.eligibility.cycles import Cycle, governing
+from services.eligibility.packages import Judgement, Panel
+from services.eligibility.programmes import Programme
+from services.eligibility.scoring import Occasion
+
+PHNOM_PENH = timezone(timedelta(hours=7))
+REMEMBERED = 4096
+
+
+class Agenda:
+    """Judgements under these cycles."""
+
+    def __init__(self, panel: Panel, cycles: Sequence[Cycle]) -> None:
+        self._panel = panel
+        self._cycles: dict[str, list[Cycle]] = {}
+        for cycle in cycles:
+            self._cycles.setdefault(cycle.programme, []).append(cycle)
+        # Households of one file registered at the same time: they are asked of together.
+        self.judgements = lru_cache(REMEMBERED)(self._judgements)
+
+    def _judgements(self, registered_at: datetime, today: date) -> tuple[Judgement, ...]:
+        """For who registered at a time: programmes with a cycle on the cycle's day, others in force today.
+
+        Sensitive programmes are decided for a cycle only, their own or the one that pays them together: what
+        need not be told of them is not.
+        """
+        in_force = self._panel.in_force(today)
+        found = []
+        for name, programme in self._panel.programmes.items():
+            if (cycle := governing(self._cycles_for(programme), registered_at)) is not None:
+                day = cycle.reference_date
+                occasion = Occasion(day, cycle.cycle_id, cycle.period)
+                found.append(Judgement(programme, occasion, (day_of(registered_at) - day).days))
+            elif name in in_force and name not in self._panel.sensitive:
+                found.append(Judgement(programme, Occasion(today)))
+        return tuple(found)
+
+    def _cycles_for(self, programme: Programme) -> Sequence[Cycle]:
+        """Its own cycles; of a sensitive one that is no draft, also those in which such are paid together."""
+        together = programme.document.sensitive and not programme.document.draft
+        names = (programme.id, SEALED_TOGETHER) if together else (programme.id,)
+        return [cycle for name in names for cycle in self._cycles.get(name, ())]
+
+
+@lru_cache(REMEMBERED)
+def day_of(time: datetime) -> date:
+    """The day in Phnom Penh."""
+    return time.astimezone(PHNOM_PENH).date()
+
+
+@lru_cache(REMEMBERED)
+def digest(judgements: tuple[Judgement, ...]) -> str:
+    """Names programmes, cycles and days; most households of a batch share it."""
+    named = (f"{each.programme.hash} {' '.join(map(str, each.occasion))}" for each in judgements)
+    return sha256(";".join(named).encode()).hexdigest()[:32]
