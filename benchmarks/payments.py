@@ -166,7 +166,7 @@ async def _floor(ground: Ground, report: Path) -> float:
     db = await asyncpg.connect(ground.dsn, password=ground.password)
     began = time.perf_counter()
     try:
-        rows = pain002.read(report)
+        rows = pain002.rows(report)
         while chunk := list(islice(rows, AT_ONCE)):
             async with db.transaction():
                 ids = sorted(each.payment_id or "" for each in chunk)

@@ -222,6 +222,17 @@ async def find(db: Connection, payment_ids: Iterable[str]) -> dict[str, Paid]:
     return {row["payment_id"]: Paid(row["household_id"], row["partner"], row["amount"]) for row in rows}
 
 
+async def ordered_in(db: Connection, partner: str, message_id: str) -> list[str]:
+    """The payments that a message ordered from this partner, in its order; none where it is not ours."""
+    rows = await db.fetch(
+        "select payment_id from outgoing where message_id = $1 and partner = $2 and kind = 'pay' "
+        "order by instruction_id",
+        message_id,
+        partner,
+    )
+    return [row["payment_id"] for row in rows]
+
+
 async def messages(db: Connection, partner: str, most: int) -> list[Message]:
     """The latest messages to a partner, the newest first."""
     rows = await db.fetch(

@@ -2,22 +2,25 @@
 
 import asyncio
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from hashlib import blake2b
-from itertools import islice, pairwise
+from itertools import chain, islice, pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 from postbox import outbox
+from postbox.message import Connection
 from postbox.service import Service
-from services.payments import store_files
+from services.payments import store_files, store_outgoing
 from services.payments.events import PHNOM_PENH
 from services.payments.handlers import Office
 from services.payments.partners import rows, statements
 from services.payments.partners.iso20022 import camt, pain002
-from services.payments.partners.iso20022.pain002 import Said
+from services.payments.partners.iso20022.pain002 import Said, Whole
 from services.payments.partners.iso20022.reading import PAIN_002, FileRefused, in_its_thread
 from services.payments.store_files import File, Row, Tally
 
@@ -26,6 +29,7 @@ INTAKE = "intake"
 CHUNK_ROWS = 2_000
 LANE = "job:intake"
 TWICE = "payment: named twice in this file"
+NO_FILE = "file: no such file of ours"
 
 Item = Said | camt.Statement | camt.Line
 
@@ -35,9 +39,26 @@ def mark(id: str) -> int:
     return int.from_bytes(blake2b(id.encode(), digest_size=8).digest())
 
 
-def twice(marks: "array[int]") -> frozenset[int]:
-    """Which marks come more than once: a file of 700,000 rows is judged in some 30 MB, and kept in none."""
-    return frozenset(one for one, following in pairwise(sorted(marks)) if one == following)
+class Checked(NamedTuple):
+    """A file that is valid: how many rows it has, sorted marks of what it names, its words on whole files.
+
+    So 700,000 rows are judged in some 10 MB, and kept in none.
+    """
+
+    rows: int
+    named: "array[int]"
+    wholes: Sequence[Whole]
+
+    def names(self, id: str) -> bool:
+        """Whether a row is about this payment."""
+        one = mark(id)
+        at = bisect_left(self.named, one)
+        return at < len(self.named) and self.named[at] == one
+
+    @property
+    def twice(self) -> frozenset[int]:
+        """Marks of what is named more than once."""
+        return frozenset(one for one, following in pairwise(self.named) if one == following)
 
 
 @dataclass
@@ -85,11 +106,12 @@ class Intake:
         stream = self._stream
         if stream is None or (*stream.file[:2], stream.done) != (*file[:2], file.rows_done):
             path = spooled(self._folder, *file[:2])
-            total, named_twice = await in_its_thread(partial(_checked, path, file.message))
-            items = await in_its_thread(partial(_from, path, file.message, file.rows_done))
-            stream = self._stream = _Stream(file, file.rows_done, items, named_twice)
+            checked = await in_its_thread(partial(_checked, path, file.message))
             async with service.db.acquire() as db:
-                await store_files.count_rows(db, file, total)
+                said = await spread(db, file.partner, checked)
+                await store_files.count_rows(db, file, checked.rows + len(said))
+            items = await in_its_thread(partial(_from, path, file, said))
+            stream = self._stream = _Stream(file, file.rows_done, items, checked.twice)
         stream.file = file
         return stream
 
@@ -129,23 +151,45 @@ def spooled(folder: Path, partner: str, sha256: str) -> Path:
     return folder / "loaded" / f"{partner}-{sha256}.xml"
 
 
-def _checked(path: Path, message: str) -> tuple[int, frozenset[int]]:
-    """How many items a file holds, and marks of what it names twice; may raise `FileRefused`."""
+def _checked(path: Path, message: str) -> Checked:
+    """What has to be known of a file before a row of it is booked; may raise `FileRefused`."""
     if message != PAIN_002:
-        return camt.count(path, message), frozenset()
+        return Checked(camt.count(path, message), array("Q"), ())
     marks, total = array("Q"), 0
-    for total, said in enumerate(pain002.read(path), 1):  # noqa: B007 - the last number is the total
+    wholes: list[Whole] = []
+    for said in pain002.read(path):
+        if isinstance(said, Whole):
+            wholes.append(said)
+            continue
+        total += 1
         if said.payment_id:
             marks.append(mark(said.payment_id))
-    return total, twice(marks)
+    return Checked(total, array("Q", sorted(marks)), wholes)
 
 
-def _items(path: Path, message: str) -> Iterator[Item]:
-    return pain002.read(path) if message == PAIN_002 else camt.read(path, message)
+async def spread(db: Connection, partner: str, checked: Checked) -> list[Said]:
+    """A bank's words on whole files of ours, as rows about each payment in them that has none of its own."""
+    found = []
+    for whole in checked.wholes:
+        ordered = await store_outgoing.ordered_in(db, partner, whole.message_id)
+        about = _about(whole, None, NO_FILE if not ordered else whole.flaw)
+        if about.flaw:
+            found.append(about)
+        else:
+            found += [_about(whole, each, None) for each in ordered if not checked.names(each)]
+    return found
 
 
-def _from(path: Path, message: str, done: int) -> Iterator[Item]:
-    return islice(_items(path, message), done, None)
+def _about(whole: Whole, payment_id: str | None, flaw: str | None) -> Said:
+    return Said(payment_id, whole.status, None, None, whole.reason, whole.occurred_at, flaw)
+
+
+def _from(path: Path, file: File, said: Sequence[Said]) -> Iterator[Item]:
+    """The rows of a file from where the job stands, those of its words on whole files at the end."""
+    rows: Iterator[Item] = (
+        pain002.rows(path) if file.message == PAIN_002 else camt.read(path, file.message)
+    )
+    return islice(chain(rows, said), file.rows_done, None)
 
 
 def _ahead(stream: _Stream) -> "asyncio.Future[list[Item]]":

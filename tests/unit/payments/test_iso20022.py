@@ -16,6 +16,7 @@ from contracts.payment import PayTo, ReportStatus
 from services.payments.partners.iso20022 import camt, pain001, pain002, reading
 from services.payments.partners.iso20022.camt import Line, Statement
 from services.payments.partners.iso20022.pain001 import Bulk, Credit, Debtor
+from services.payments.partners.iso20022.pain002 import Whole
 from services.payments.partners.iso20022.reading import CAMT_053, PAIN_001, PAIN_002, FileRefused
 from simulators import bank
 from simulators.bank import Balance, Order, Outcome
@@ -118,7 +119,7 @@ def report(file: Write, *outcomes: Outcome) -> Path:
 def test_a_status_code_becomes_a_report(file: Write, code: str, status: ReportStatus) -> None:
     path = report(file, Outcome(Order(UUID(int=7).hex, "176000.00"), code, "AC04"))
     reading.check(path, reading.message_of(path))
-    (row,) = pain002.read(path)
+    (row,) = pain002.rows(path)
     assert (row.payment_id, row.status, row.amount, row.reason) == (str(UUID(int=7)), status, 176_000, "AC04")
     assert row.flaw is None
     assert row.occurred_at == NOW
@@ -136,15 +137,54 @@ def test_a_row_that_cannot_be_taken_says_why_and_its_neighbour_is_read(
     file: Write, order: Order, code: str, flaw: str
 ) -> None:
     path = report(file, Outcome(order, code), Outcome(Order("2", "10"), "ACSC"))
-    bad, good = pain002.read(path)
+    bad, good = pain002.rows(path)
     assert (bad.flaw, good.flaw) == (flaw, None)
 
 
-def test_a_file_that_is_rejected_as_a_whole_says_so(file: Write) -> None:
-    path = report(file)
-    path.write_text(path.read_text().replace("</OrgnlMsgNmId>", "</OrgnlMsgNmId><GrpSts>RJCT</GrpSts>"))
-    assert pain002.whole(path) == "RJCT"
-    assert pain002.whole(report(file, Outcome(Order("1", "10"), "ACSC"))) is None
+@pytest.mark.parametrize("code", sorted(pain002.DUPLICATES))
+def test_a_bank_that_has_a_payment_already_has_not_failed_it(file: Write, code: str) -> None:
+    (row,) = pain002.rows(report(file, Outcome(Order("1", "10"), "RJCT", code)))
+    assert (row.status, row.flaw) == (ReportStatus.ACCEPTED, None)
+
+
+A_FLAW = "status: a GrpSts or PmtInfSts we do not know"
+
+
+@pytest.mark.parametrize(
+    ("group", "block", "word"),
+    [
+        ("", "", None),
+        ("<GrpSts>RJCT</GrpSts>", "", (ReportStatus.FAILED, None, None)),
+        (
+            "<GrpSts>RJCT</GrpSts><StsRsnInf><Rsn><Cd>FF01</Cd></Rsn></StsRsnInf>",
+            "",
+            (ReportStatus.FAILED, "FF01", None),
+        ),
+        (
+            "<GrpSts>RJCT</GrpSts><StsRsnInf><Rsn><Cd>DU01</Cd></Rsn></StsRsnInf>",
+            "",
+            (ReportStatus.ACCEPTED, "DU01", None),
+        ),
+        ("<GrpSts>ACCP</GrpSts>", "", (ReportStatus.ACCEPTED, None, None)),
+        ("<GrpSts>ACSC</GrpSts>", "", (ReportStatus.ACCEPTED, None, None)),
+        ("<GrpSts>PART</GrpSts>", "", None),
+        ("<GrpSts>XXXX</GrpSts>", "", (None, None, A_FLAW)),
+        ("<GrpSts>PART</GrpSts>", "<PmtInfSts>RJCT</PmtInfSts>", (ReportStatus.FAILED, None, None)),
+        ("<GrpSts>ACCP</GrpSts>", "<PmtInfSts>RJCT</PmtInfSts>", (ReportStatus.FAILED, None, None)),
+        ("<GrpSts>RJCT</GrpSts>", "<PmtInfSts>ACCP</PmtInfSts>", (ReportStatus.ACCEPTED, None, None)),
+    ],
+)
+@pytest.mark.parametrize("rows", [0, 2])
+def test_a_word_on_a_whole_file_comes_after_its_rows_and_the_narrower_word_stands(
+    file: Write, group: str, block: str, word: tuple[ReportStatus | None, str | None, str | None], rows: int
+) -> None:
+    path = report(file, *(Outcome(Order(str(number), "10"), "ACSP") for number in range(rows)))
+    told = path.read_text().replace("</OrgnlMsgNmId>", f"</OrgnlMsgNmId>{group}")
+    path.write_text(told.replace("</OrgnlPmtInfId>", f"</OrgnlPmtInfId>{block}"))
+    found = list(pain002.read(path))
+    assert found[:rows] == list(pain002.rows(path))
+    wholes = [Whole("m-1", word[0], word[1], NOW, word[2])] if word else []
+    assert found[rows:] == wholes
 
 
 def test_a_statement_gives_its_balances_then_its_lines(file: Write) -> None:

@@ -1,6 +1,6 @@
 """Reads camt.053 and camt.054: a bank's statements and notices, entry by entry, detail by detail."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import date, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -8,14 +8,13 @@ from typing import NamedTuple
 from lxml import etree
 
 from services.payments.partners.iso20022.amounts import Flaw, riel, spread
-from services.payments.partners.iso20022.reading import Event, elements, leaves, text
+from services.payments.partners.iso20022.reading import Event, Leaves, elements, leaves, text
 
 _HEADS = ("Stmt", "Ntfctn")
 _BEGINS, _ENDS = ("Ntry", "NtryDtls"), ("TxDtls", "Ntry", "Btch", *_HEADS)
 _FAMILY = "BkTxCd/Domn/Fmly/SubFmlyCd"
 _FEES = frozenset({"CHRG", "COMM", "FEES"})  # sub-families of the ISO 20022 bank transaction code
 _BATCHES = ("Refs/PmtInfId", "Refs/MsgId", "PmtInfId", "MsgId")
-Leaves = Mapping[str, etree._Element]
 
 
 class Statement(NamedTuple):

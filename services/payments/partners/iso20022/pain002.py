@@ -1,4 +1,4 @@
-"""Reads pain.002: what a bank says of each payment, row by row."""
+"""Reads pain.002: what a bank says of each payment, row by row, and of whole files."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -9,7 +9,7 @@ from lxml import etree
 
 from contracts.payment import ReportStatus
 from services.payments.partners.iso20022.amounts import Flaw, riel, spread
-from services.payments.partners.iso20022.reading import PAIN_002, elements, leaves, text
+from services.payments.partners.iso20022.reading import PAIN_002, Leaves, elements, leaves, text
 
 STATUSES = {
     "ACTC": ReportStatus.ACCEPTED,
@@ -26,7 +26,10 @@ STATUSES = {
     "CANC": ReportStatus.CANCELLED,
 }
 """ISO 20022 external code set, ExternalPaymentTransactionStatus1Code. ACCC: on the payee's account."""
-_ROWS = ("TxInfAndSts",)
+DUPLICATES = frozenset({"AM05", "DU01", "DU02", "DU03", "DU04", "DU05"})
+"""ExternalStatusReason1Code: it was sent before. The bank has it, so that nothing failed."""
+_ROW, _BLOCK, _GROUP = "TxInfAndSts", "OrgnlPmtInfAndSts", "OrgnlGrpInfAndSts"
+_IN_PART = "PART"
 
 
 class Said(NamedTuple):
@@ -44,26 +47,70 @@ class Said(NamedTuple):
     flaw: str | None = None
 
 
-def read(path: Path) -> Iterator[Said]:
-    """The rows of a file, in order. Raises `FileRefused` where it stops being valid."""
-    for event in elements(path, PAIN_002, begin=(), end=_ROWS):
-        yield _said(event.element)
+class Whole(NamedTuple):
+    """What a bank says at once of a file of ours, `message_id`: of each payment in it that it does not name."""
+
+    message_id: str
+    status: ReportStatus | None
+    reason: str | None
+    occurred_at: datetime | None
+    flaw: str | None = None
 
 
-def whole(path: Path) -> str | None:
-    """What the bank says of a whole file of ours: its status code, where it names no payment singly."""
-    status = None
-    for event in elements(path, PAIN_002, begin=(), end=("OrgnlGrpInfAndSts", "TxInfAndSts")):
-        if event.tag == "TxInfAndSts":
-            return None
-        status = text(leaves(event.element), "GrpSts")
-    return status
+def read(path: Path) -> Iterator[Said | Whole]:
+    """The rows of a file, in order, then what it says of whole files of ours.
+
+    Its word on a payment block stands before that on the group. Raises `FileRefused` where it stops being
+    valid.
+    """
+    created, block = None, None
+    wholes: dict[str, Whole] = {}
+    for event in elements(path, PAIN_002, begin=(), end=("GrpHdr", _GROUP, _ROW, _BLOCK)):
+        element = event.element
+        if event.tag == _ROW:
+            if block is None:  # what stands before the rows is gone after the first
+                parent = element.getparent()
+                block = {} if parent is None else leaves(parent)
+            yield _said(element)
+        elif event.tag == "GrpHdr":
+            created = text(leaves(element), "CreDtTm")
+        else:
+            said = leaves(element) if block is None else block
+            if whole := _whole(said, created):
+                wholes[whole.message_id] = whole
+            block = None
+    yield from wholes.values()
+
+
+def rows(path: Path) -> Iterator[Said]:
+    """What `read` gives of single payments."""
+    return (each for each in read(path) if isinstance(each, Said))
+
+
+def _whole(said: Leaves, created: str | None) -> Whole | None:
+    """None where each payment is spoken of singly, or nothing is said at all."""
+    code = text(said, "PmtInfSts", "GrpSts")
+    message_id = text(said, "OrgnlPmtInfId", "OrgnlMsgId")
+    if code in (None, _IN_PART) or message_id is None:
+        return None
+    reason = _reason(said)
+    status = _status(code, reason)
+    # That a whole file was settled is no word on each payee: their rows, or an answer of the bank, say so.
+    settled = status is ReportStatus.SETTLED
+    return Whole(
+        message_id,
+        ReportStatus.ACCEPTED if settled else status,
+        reason,
+        datetime.fromisoformat(created) if created else None,
+        None if status else "status: a GrpSts or PmtInfSts we do not know",
+    )
 
 
 def _said(row: etree._Element) -> Said:
     said = leaves(row)
     payment, code = text(said, "OrgnlEndToEndId"), text(said, "TxSts")
-    flaws, amount, status = [], None, STATUSES.get(code or "")
+    reason = _reason(said)
+    flaws, amount, status = [], None, _status(code, reason)
     if (found := said.get("OrgnlTxRef/Amt/InstdAmt")) is not None:
         try:
             amount = riel(found)
@@ -79,7 +126,16 @@ def _said(row: etree._Element) -> Said:
         status=status,
         amount=amount,
         reference=text(said, "AcctSvcrRef"),
-        reason=text(said, "StsRsnInf/Rsn/Cd", "StsRsnInf/Rsn/Prtry"),
+        reason=reason,
         occurred_at=datetime.fromisoformat(at) if at else None,
         flaw="; ".join(flaws) or None,
     )
+
+
+def _reason(said: Leaves) -> str | None:
+    return text(said, "StsRsnInf/Rsn/Cd", "StsRsnInf/Rsn/Prtry")
+
+
+def _status(code: str | None, reason: str | None) -> ReportStatus | None:
+    status = STATUSES.get(code or "")
+    return ReportStatus.ACCEPTED if status is ReportStatus.FAILED and reason in DUPLICATES else status

@@ -13,6 +13,7 @@ SCHEMAS = Path(__file__).parent / "schemas"
 PAIN_001, PAIN_002 = "pain.001.001.09", "pain.002.001.12"
 CAMT_053, CAMT_054 = "camt.053.001.08", "camt.054.001.08"
 INCOMING = (PAIN_002, CAMT_053, CAMT_054)
+Leaves = Mapping[str, etree._Element]
 T = TypeVar("T")
 _THREAD = ThreadPoolExecutor(1, thread_name_prefix="iso20022")
 _NAMESPACE = "urn:iso:std:iso:20022:tech:xsd:"
@@ -105,7 +106,7 @@ def leaves(element: etree._Element) -> dict[str, etree._Element]:
     return found
 
 
-def text(of: Mapping[str, etree._Element], *paths: str) -> str | None:
+def text(of: Leaves, *paths: str) -> str | None:
     """The text of the first of these leaves that has one."""
     for path in paths:
         if (found := of.get(path)) is not None and found.text:
