@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from types import MappingProxyType
 from typing import NamedTuple
 
 from contracts.payment import PaymentReport, ReportStatus
@@ -149,13 +150,14 @@ class Patience:
 class Account(NamedTuple):
     """A household's payments as reports find them, and what this batch did to them.
 
-    With a payment that ended, or that is not the first of its key, come all the household's.
+    With a payment that ended, or that is not the first of its key, come all the household's. `reports` gives
+    the payment and status of those booked before, by id.
     """
 
     household_id: str
     sequence: int
     payments: Mapping[str, Payment]
-    reports: frozenset[str] = frozenset()
+    reports: Mapping[str, tuple[str, str]] = MappingProxyType({})
     updates: tuple[Updated, ...] = ()
     inquiries: tuple[Inquiry, ...] = ()
     booked: tuple[Received[PaymentReport], ...] = ()
@@ -172,7 +174,9 @@ def book(account: Account | None, report: Received[PaymentReport]) -> Account | 
     payment = account.payments.get(said.payment_id) if account else None
     if account is None or payment is None or payment.partner != said.partner:
         raise Park("report: no such payment of this household with this partner")
-    if said.report_id in account.reports:
+    if (known := account.reports.get(said.report_id)) is not None:
+        if known != (said.payment_id, said.status):
+            raise Park("report: its id is another report's")
         return None
     after, difference = _after(account, payment, said)
     updates: tuple[Updated, ...] = ()
@@ -182,7 +186,7 @@ def book(account: Account | None, report: Received[PaymentReport]) -> Account | 
     booked = account._replace(
         sequence=account.sequence + len(updates),
         payments={**account.payments, after.payment_id: after},
-        reports=account.reports | {said.report_id},
+        reports={**account.reports, said.report_id: (said.payment_id, said.status)},
         updates=account.updates + updates,
         booked=(*account.booked, report),
         differences=(*account.differences, *([Difference(after, difference, report)] if difference else [])),

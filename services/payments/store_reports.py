@@ -30,19 +30,20 @@ async def load(
     if several:
         rows += await db.fetch(store.PAYMENTS + "where household_id = any($1)", sorted(several))
     seen = await db.fetch(
-        "select household_id, report_id from report where household_id = any($1) and report_id = any($2)",
+        "select household_id, report_id, payment_id, status from report "
+        "where household_id = any($1) and report_id = any($2)",
         household_ids,
         sorted(set(report_ids)),
     )
     payments: dict[str, dict[str, Payment]] = {}
     for row in rows:
         payments.setdefault(row["household_id"], {})[row["payment_id"]] = store.payment_of(row)
-    reports: dict[str, set[str]] = {}
-    for household_id, report_id in seen:
-        reports.setdefault(household_id, set()).add(report_id)
+    reports: dict[str, dict[str, tuple[str, str]]] = {}
+    for household_id, report_id, payment_id, status in seen:
+        reports.setdefault(household_id, {})[report_id] = (payment_id, status)
     return {
         household_id: Account(
-            household_id, sequence, payments.get(household_id, {}), frozenset(reports.get(household_id, ()))
+            household_id, sequence, payments.get(household_id, {}), reports.get(household_id, {})
         )
         for household_id, sequence in sequences
     }

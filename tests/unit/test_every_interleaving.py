@@ -104,7 +104,7 @@ class Services:
     caseloads: list[Caseload] = field(default_factory=list)
     cycle: Cycle = SUBMITTED
     entitled: dict[str, Household] = field(default_factory=dict)
-    reports: dict[str, frozenset[str]] = field(default_factory=dict)
+    reports: dict[str, Mapping[str, tuple[str, str]]] = field(default_factory=dict)
     transfers: list[Transfer] = field(default_factory=list)
     told: dict[str, Payments] = field(default_factory=dict)
 
@@ -214,7 +214,7 @@ class Services:
     def _account(self, name: str) -> Account:
         household = self.entitled[name]
         payments = {each.payment_id: each for each in household.payments.values()}
-        return Account(name, household.sequence, payments, self.reports.get(name, frozenset()))
+        return Account(name, household.sequence, payments, self.reports.get(name, {}))
 
     def _reports(self, issued: Issued) -> list[Heard]:
         """What the partner will say of a payment."""

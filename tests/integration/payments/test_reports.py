@@ -95,6 +95,7 @@ BAD: dict[str, dict[str, object]] = {
     "report: the amount is not the payment's": {"amount": AMOUNT + 100},
     "report: no such payment of this household with this partner": {"payment_id": "nobody's"},
     "currency: literal_error": {"currency": "USD"},
+    "amount: int_type": {"amount": AMOUNT + 0.5},
     SETTLED_OF_CANCELLED: {},
 }
 

@@ -50,6 +50,13 @@ def report(status: ReportStatus, changes: dict[str, object] | None = None) -> Re
     return Received(data, "e-1", "partner.wing.report.v1", "h-1", NOW, 1, "corr-1", "trace-2")
 
 
+def test_a_report_s_id_says_one_thing_only() -> None:
+    booked = states.book(account(), report(R.ACCEPTED))
+    assert states.book(booked, report(R.ACCEPTED)) is None
+    with pytest.raises(Park, match="its id is another report's"):
+        states.book(booked, report(R.SETTLED))
+
+
 _FINAL = {S.FAILED: R.FAILED, S.EXPIRED: R.EXPIRED, S.RETURNED: R.RETURNED, S.CANCELLED: R.CANCELLED}
 ALLOWED = {
     **{(S.ISSUED, status): State(status.value) for status in (R.ACCEPTED, R.SETTLED, *_FINAL.values())},
