@@ -1,11 +1,10 @@
 """A bank that is told by files: `python -m simulators.bank pain.001.xml --out FOLDER`.
 
-Pays what a pain.001 orders, each end-to-end id once, and writes a pain.002 and a camt.053. It shares nothing
-with payments, not even its reader.
+Pays what a pain.001 orders, each end-to-end id once, and writes a pain.002 and a camt.053; as it behaves
+(`--behaviour '{"partial": 0.1}'`), not always the truth. It has nothing of payments, not even its reader.
 """
 
 import argparse
-import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,8 +13,13 @@ from typing import NamedTuple
 
 from lxml import etree
 
+from contracts.payment import ReportStatus
+from simulators.partner_behaviour import AMOUNT_OFF_RIEL, Behaviour
+
 ISO = "urn:iso:std:iso:20022:tech:xsd:"
 SETTLED, REJECTED = "ACSC", "RJCT"
+REASONS = {ReportStatus.FAILED: "AC04", ReportStatus.EXPIRED: "NOAS"}
+"""ISO 20022 ExternalStatusReason1Code: a closed account; no answer from the customer."""
 
 
 class Order(NamedTuple):
@@ -66,21 +70,49 @@ def read(path: Path) -> Orders:
     return Orders(message_id, found)
 
 
-def pay(orders: Iterable[Order], fail_share: float, seed: int) -> Iterator[Outcome]:
-    """Settles, but for a share that is rejected; the same ids and seed end the same way."""
+def pay(orders: Iterable[Order], behaviour: Behaviour) -> Iterator[Outcome]:
+    """What becomes of each order; the same ids and seed end the same way."""
     for order in orders:
-        drawn = random.Random(f"{seed}/{order.id}").random()  # noqa: S311 - a simulation
-        yield Outcome(order, REJECTED, "AC04") if drawn < fail_share else Outcome(order, SETTLED)
+        ended, _ = behaviour.ends(order.id)
+        reason = REASONS.get(ended)
+        yield Outcome(order, REJECTED if reason else SETTLED, reason)
 
 
-def write_report(path: Path, message_id: str, outcomes: Iterable[Outcome], at: datetime) -> None:
-    """A pain.002 about them, valid against pain.002.001.12."""
+def relented(outcomes: Iterable[Outcome], behaviour: Behaviour) -> list[Outcome]:
+    """Those of the rejected that are settled after all."""
+    rejected = (each for each in outcomes if each.status == REJECTED)
+    return [Outcome(each.order, SETTLED) for each in rejected if behaviour.relents(each.order.id)]
+
+
+def said(outcomes: Sequence[Outcome], behaviour: Behaviour) -> list[Outcome]:
+    """What a report says of them, in its order: some is left out, some wrong."""
+    found: list[Outcome] = []
+    for each in behaviour.garbled(outcomes, lambda each: each.order.id):
+        order = each.order
+        if behaviour.picks(behaviour.unknown, f"unknown/{order.id}"):
+            found.append(each._replace(order=order._replace(id=order.id[::-1])))
+        if behaviour.picks(behaviour.wrong_amount, f"amount/{order.id}"):
+            off = str(int(order.amount) + AMOUNT_OFF_RIEL)
+            order = order._replace(amount=off)
+        found.append(each._replace(order=order))
+    return found
+
+
+def refuse(path: Path, message_id: str, at: datetime) -> None:
+    """A pain.002 that rejects a whole file."""
+    write_report(path, message_id, (), at, group=("GrpSts=RJCT", "StsRsnInf/Rsn/Cd=FF01"))
+
+
+def write_report(
+    path: Path, message_id: str, outcomes: Iterable[Outcome], at: datetime, group: Sequence[str] = ()
+) -> None:
+    """A pain.002 about them, valid against pain.002.001.12; `group`: facts about the whole file."""
     with path.open("wb") as file, etree.xmlfile(file, encoding="utf-8") as xml:
         xml.write_declaration()
         with xml.element("Document", {"xmlns": f"{ISO}pain.002.001.12"}), xml.element("CstmrPmtStsRpt"):
             xml.write(_element("GrpHdr", f"MsgId=st-{message_id}"[:41], f"CreDtTm={at.isoformat()}"))
             original = (f"OrgnlMsgId={message_id}", "OrgnlMsgNmId=pain.001.001.09")
-            xml.write(_element("OrgnlGrpInfAndSts", *original))
+            xml.write(_element("OrgnlGrpInfAndSts", *original, *group))
             with xml.element("OrgnlPmtInfAndSts"):
                 xml.write(_element("OrgnlPmtInfId", value=message_id))
                 for outcome in outcomes:
@@ -173,24 +205,37 @@ def _add(parent: etree._Element, fact: str) -> etree._Element:
     return top
 
 
+def answer(told: Orders, folder: Path, account: Balance, behaviour: Behaviour, now: datetime) -> None:
+    """Pay an order file, and write what the bank says of it; `account` is as it was before."""
+    folder.mkdir(parents=True, exist_ok=True)
+    report = folder / f"pain002-{told.message_id}.xml"
+    if behaviour.picks(behaviour.refuse, f"refuse/{told.message_id}"):
+        refuse(report, told.message_id, now)
+        return
+    outcomes = list(pay(told.orders, behaviour))
+    write_report(report, told.message_id, said(outcomes, behaviour), now)
+    report.write_bytes(behaviour.breaks_off(report.read_bytes(), told.message_id))
+    if after_all := relented(outcomes, behaviour):
+        write_report(folder / f"pain002-{told.message_id}-2.xml", told.message_id, after_all, now)
+    paid = [each for each in (*outcomes, *after_all) if each.status == SETTLED]
+    balance = account._replace(closing=account.opening - sum(int(each.order.amount) for each in paid))
+    write_statement(folder / f"camt053-{balance.account}-{balance.sequence}.xml", balance, paid, now)
+
+
 def main() -> None:
     """Read one order file; write what became of it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("orders", type=Path, help="a pain.001 file")
     parser.add_argument("--out", type=Path, required=True, help="the folder for pain.002 and camt.053")
-    parser.add_argument("--fail-share", type=float, default=0.01, help="how many are rejected (0 to 1)")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--behaviour", type=Behaviour.model_validate_json, default=Behaviour(), help="how it errs, as JSON"
+    )
     parser.add_argument("--account", default="000111222", help="the payer's account")
     parser.add_argument("--sequence", type=int, default=1, help="the statement's number")
     parser.add_argument("--opening", type=int, default=10**12, help="riel on the account before")
     asked = parser.parse_args()
-    told, now = read(asked.orders), datetime.now(UTC)
-    outcomes = list(pay(told.orders, asked.fail_share, asked.seed))
-    paid = sum(int(each.order.amount) for each in outcomes if each.status == SETTLED)
-    balance = Balance(asked.account, asked.sequence, asked.opening, asked.opening - paid)
-    asked.out.mkdir(parents=True, exist_ok=True)
-    write_report(asked.out / f"pain002-{told.message_id}.xml", told.message_id, outcomes, now)
-    write_statement(asked.out / f"camt053-{asked.account}-{asked.sequence}.xml", balance, outcomes, now)
+    account = Balance(asked.account, asked.sequence, asked.opening, asked.opening)
+    answer(read(asked.orders), asked.out, account, asked.behaviour, datetime.now(UTC))
 
 
 if __name__ == "__main__":

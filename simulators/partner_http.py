@@ -1,18 +1,17 @@
 """A payment partner over HTTP, G2P Connect disburse 1.0.0: `python -m simulators.partner_http`.
 
-Takes `/disburse`, answers `/disburse/sync/txn/status`, and calls back. It pays each reference once, keeps its
-own books, and shares nothing with payments but the public interface.
+Takes `/disburse` and `/disburse/txn/status` and calls back, and answers `/disburse/sync/txn/status`. It pays
+each reference once, keeps its own books, and shares nothing with payments but the public interface.
 """
 
 import asyncio
 import base64
 import hashlib
 import json
-import random
 import re
 import sqlite3
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,13 +21,19 @@ from nacl.exceptions import BadSignatureError
 from nacl.signing import SigningKey, VerifyKey
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from contracts.payment import ReportStatus
+from simulators.partner_behaviour import AMOUNT_OFF_RIEL, Behaviour
+
 FIELDS = re.compile(r'(\w+)="([^"]*)"')
 HOLDS_S = 300
 Body = Mapping[str, object]
 
 
 class Settings(BaseSettings):
-    """`TONLE_…` environment variables; `secrets` is the folder with the keys (JWK files)."""
+    """`TONLE_…` environment variables; `secrets` is the folder with the keys (JWK files).
+
+    `partner_behaviour` is a `Behaviour` in JSON.
+    """
 
     model_config = SettingsConfigDict(env_prefix="TONLE_", extra="ignore")
 
@@ -37,36 +42,33 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = 0
     partner: str = "truemoney"
-    partner_seed: int = 0
-    partner_fail_share: float = 0.01
-    partner_drop_share: float = 0.0
+    partner_behaviour: Behaviour = Behaviour()
 
 
 class Books:
-    """What it was ordered, each reference once."""
+    """What it was ordered, each reference once. What became of one is a matter of time and behaviour."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, behaviour: Behaviour) -> None:
+        self._behaviour = behaviour
         self._db = sqlite3.connect(path, isolation_level=None)
         self._db.execute(
             "create table if not exists payment (reference text primary key, transaction_id text, "
-            "amount text, status text, reason text, at text)"
+            "amount text, status text, reason text, at real)"
         )
 
-    def take(self, transaction_id: str, orders: Sequence[Mapping[str, str]], settings: Settings) -> None:
+    def take(self, transaction_id: str, orders: Sequence[Mapping[str, str]]) -> None:
         """Pay what is new; what was ordered before is left as it ended."""
         for order in orders:
             reference = order["reference_id"]
-            drawn = random.Random(f"{settings.partner_seed}/{reference}").random()  # noqa: S311 - a simulation
-            reason = None
+            ended, _ = self._behaviour.ends(reference)
+            reason = None if ended is ReportStatus.SETTLED else "rjct.payee_fa.invalid"
             if order["currency_code"] != "KHR" or not order["amount"].endswith(".00"):
                 reason = "rjct.amount.invalid"
-            elif drawn < settings.partner_fail_share:
-                reason = "rjct.payee_fa.invalid"
             self._db.execute(
                 "insert or ignore into payment values (?, ?, ?, ?, ?, ?)",
                 (
                     *(reference, transaction_id, order["amount"], "rjct" if reason else "succ", reason),
-                    datetime.now(UTC).isoformat(),
+                    time.time(),
                 ),
             )
 
@@ -74,12 +76,25 @@ class Books:
         """Of a transaction (none where it is unknown), or of references."""
         if isinstance(about, str):
             rows = self._db.execute("select * from payment where transaction_id = ?", (about,)).fetchall()
-            return [_status(row) for row in rows]
+            return [self._status(row) for row in rows]
         found = []
         for reference in about:
             row = self._db.execute("select * from payment where reference = ?", (reference,)).fetchone()
-            found.append(_status(row) if row else _unknown(reference, "rjct_srch_reference_id.not_found"))
+            heard_of = row and not self._behaviour.forgets(reference)
+            unheard_of = _unknown(reference, "rjct_srch_reference_id.not_found")
+            found.append(self._status(row) if heard_of else unheard_of)
         return found
+
+    def _status(self, row: tuple[str, str, str, str, str | None, float]) -> dict[str, object]:
+        reference, _, amount, status, reason, at = row
+        since_s = time.time() - at - self._behaviour.settle_after_s
+        if since_s < 0:
+            status, reason = "pdng", None
+        elif since_s >= self._behaviour.relent_after_s and self._behaviour.relents(reference):
+            status, reason = "succ", None
+        found = {"reference_id": reference, "timestamp": datetime.now(UTC).isoformat(), "status": status}
+        found |= {"amount": amount, "currency_code": "KHR"}
+        return {**found, "status_reason_code": reason} if reason else {**found}
 
     def summary(self) -> dict[str, int]:
         """Counts by status."""
@@ -94,7 +109,7 @@ class Partner:
     """The interface over the books."""
 
     def __init__(self, settings: Settings, books: Books) -> None:
-        self._settings, self._books = settings, books
+        self._name, self._books, self._behaviour = settings.partner, books, settings.partner_behaviour
         name = settings.partner
         self._ours = SigningKey(_key(settings.secrets / f"{name}-sign.jwk", "d"))
         self._theirs = VerifyKey(_key(settings.secrets / "payments.pub.jwk", "x"))
@@ -104,53 +119,88 @@ class Partner:
     async def disburse(self, request: web.Request) -> web.Response:
         """Take orders; a share of calls is taken and then answered by nothing useful, once each."""
         body = await request.json()
-        if not self._is_theirs(body):
-            return _acknowledged("ERR", "err.signature.invalid", status=401)
-        message = body["message"]
+        if refusal := self._refuses(body):
+            return refusal
+        message, behaviour = body["message"], self._behaviour
         name = message["transaction_id"]
-        settings = self._settings
-        self._books.take(name, message["disbursements"], settings)
-        drawn = random.Random(f"drop/{settings.partner_seed}/{name}").random()  # noqa: S311 - a simulation
-        if drawn < settings.partner_drop_share and name not in self._dropped:
+        if behaviour.picks(behaviour.refuse, f"refuse/{name}"):
+            return _acknowledged("ERR", "err.request.bad")
+        self._books.take(name, message["disbursements"])
+        if behaviour.picks(behaviour.drop, f"drop/{name}") and name not in self._dropped:
             self._dropped.add(name)
             return web.Response(status=504)
-        task = asyncio.create_task(self._call_back(body["header"]["sender_uri"], name))
-        self._calling.add(task)
-        task.add_done_callback(self._calling.discard)
+        url = body["header"]["sender_uri"]
+        delays = {0.0, behaviour.settle_after_s}
+        if behaviour.relent:
+            delays.add(behaviour.settle_after_s + behaviour.relent_after_s)
+        for delay_s in sorted(delays):
+            self._later(self._tell(url, name, delay_s))
+        return _acknowledged("ACK")
+
+    async def ask(self, request: web.Request) -> web.Response:
+        """Take a question, and call back what became of a transaction or of references."""
+        body = await request.json()
+        if refusal := self._refuses(body):
+            return refusal
+        self._later(self._call_back(body["header"]["sender_uri"], self._answer(body["message"])))
         return _acknowledged("ACK")
 
     async def status(self, request: web.Request) -> web.Response:
-        """Say what became of a transaction or of references."""
+        """Say at once what became of a transaction or of references."""
         body = await request.json()
-        if not self._is_theirs(body):
-            return _acknowledged("ERR", "err.signature.invalid", status=401)
-        asked = body["message"]["txnstatus_request"]
-        name = body["message"]["transaction_id"]
-        statuses = self._books.statuses(asked["attribute_value"])
-        if not statuses:
-            statuses = [_unknown(name, "rjct.srch_transaction_id.not_found")]
-        said = {
-            "transaction_id": name,
-            "correlation_id": name,
-            "txnstatus_response": {
-                "txn_type": "on-disburse",
-                "txn_status": {"transaction_id": name, "disbursements_status": statuses},
-            },
-        }
-        return web.json_response(self._signed("on-disburse", said))
+        return self._refuses(body) or web.json_response(self._answer(body["message"]))
 
     async def summary(self, _: web.Request) -> web.Response:
         """Sums of the books."""
         return web.json_response(self._books.summary())
 
-    async def _call_back(self, url: str, id: str) -> None:
-        said = {"transaction_id": id, "disbursements_status": self._books.statuses(id)}
+    def _refuses(self, body: Body) -> web.Response | None:
+        if self._behaviour.is_down(time.time()):
+            return web.Response(status=503)
+        return None if self._is_theirs(body) else _acknowledged("ERR", "err.signature.invalid", status=401)
+
+    def _answer(self, asked: Mapping[str, Mapping[str, str | Sequence[str]]]) -> dict[str, object]:
+        name = str(asked["transaction_id"])
+        about = asked["txnstatus_request"]["attribute_value"]
+        statuses = self._books.statuses(about)
+        if not statuses:
+            statuses = [_unknown(name, "rjct.srch_transaction_id.not_found")]
+        said = {"transaction_id": name, "disbursements_status": statuses}
+        answer = {"txn_type": "on-disburse", "txn_status": said}
+        message = {"transaction_id": name, "correlation_id": name, "txnstatus_response": answer}
+        return self._signed("on-disburse", message)
+
+    def _later(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._calling.add(task)
+        task.add_done_callback(self._calling.discard)
+
+    async def _tell(self, url: str, name: str, delay_s: float) -> None:
+        """Call back what became of a transaction by then, as it behaves."""
+        await asyncio.sleep(delay_s)
+        statuses = self._garbled(self._books.statuses(name))
+        said = {"transaction_id": name, "disbursements_status": statuses}
+        await self._call_back(url, self._signed("on-disburse", said))
+
+    def _garbled(self, statuses: list[dict[str, object]]) -> list[dict[str, object]]:
+        behaviour = self._behaviour
+        found: list[dict[str, object]] = []
+        for each in behaviour.garbled(statuses, lambda each: f"{each['reference_id']}/{each['status']}"):
+            reference = str(each["reference_id"])
+            if behaviour.picks(behaviour.wrong_amount, f"amount/{reference}"):
+                off = f"{int(float(str(each['amount']))) + AMOUNT_OFF_RIEL}.00"
+                found.append({**each, "amount": off})
+            if behaviour.picks(behaviour.unknown, f"unknown/{reference}"):
+                found.append({**each, "reference_id": reference[::-1]})
+            found.append(each)
+        return found
+
+    async def _call_back(self, url: str, body: Body) -> None:
+        content = json.dumps(body).encode()
+        content = self._behaviour.breaks_off(content, hashlib.blake2b(content).hexdigest())
         for attempt in range(5):
             try:
-                async with (
-                    ClientSession() as http,
-                    http.post(url, json=self._signed("on-disburse", said)) as done,
-                ):
+                async with ClientSession() as http, http.post(url, data=content) as done:
                     if done.status < 500:
                         return
             except ClientError:
@@ -165,11 +215,11 @@ class Partner:
             "message_ts": datetime.now(UTC).isoformat(),
             "action": action,
             "status": "succ",
-            "sender_id": self._settings.partner,
+            "sender_id": self._name,
         }
         signature = self._ours.sign(_to_sign(header, message, now, now + HOLDS_S)).signature
         text = base64.b64encode(signature).decode()
-        head = f'namespace="g2p", kidId="{self._settings.partner}|1|ed25519", algorithm="ed25519"'
+        head = f'namespace="g2p", kidId="{self._name}|1|ed25519", algorithm="ed25519"'
         times = f'created="{now}", expires="{now + HOLDS_S}", headers="(created) (expires) digest"'
         return {
             "signature": f'Signature: {head}, {times}, signature="{text}"',
@@ -198,24 +248,13 @@ def web_app(partner: Partner) -> web.Application:
     app.add_routes(
         [
             web.post("/disburse", partner.disburse),
+            web.post("/disburse/txn/status", partner.ask),
             web.post("/disburse/sync/txn/status", partner.status),
             web.get("/summary", partner.summary),
             web.get("/health/ready", ready),
         ]
     )
     return app
-
-
-def _status(row: Sequence[str | None]) -> dict[str, object]:
-    reference, _, amount, status, reason, at = row
-    found = {
-        "reference_id": reference,
-        "timestamp": at,
-        "status": status,
-        "amount": amount,
-        "currency_code": "KHR",
-    }
-    return {**found, "status_reason_code": reason} if reason else {**found}
 
 
 def _unknown(reference: str, reason: str) -> dict[str, object]:
@@ -250,7 +289,8 @@ def key_of(text: str) -> bytes:
 
 async def main(settings: Settings) -> None:
     """Run until cancelled."""
-    with closing(Books(settings.data_dir / f"partner-{settings.partner}.sqlite")) as books:
+    path = settings.data_dir / f"partner-{settings.partner}.sqlite"
+    with closing(Books(path, settings.partner_behaviour)) as books:
         runner = web.AppRunner(web_app(Partner(settings, books)), access_log=None)
         await runner.setup()
         await web.TCPSite(runner, settings.host, settings.port).start()

@@ -1,5 +1,6 @@
 """What partners call: G2P Connect callbacks, signed by the partner instead of a bearer token."""
 
+import hashlib
 import json
 from datetime import UTC, datetime
 
@@ -8,12 +9,18 @@ from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 
 from postbox import outbox
+from services.payments import store_files
 from services.payments.api_partners import office_of, service_of
 from services.payments.partners import calls, g2p
 from services.payments.partners.calls import Heard
 from services.payments.partners.g2p import Header, Said, Statuses, StatusMessage
+from services.payments.partners.options import Line
+from services.payments.store_files import Refused
 
 BODY_BYTES_MOST = 16 * 1024 * 1024
+KEPT_BYTES = 64 * 1024
+"""How much is kept of one that was refused."""
+BAD = "err.request.bad"
 LANE = "api:callbacks"
 router = APIRouter(tags=["partner callbacks"])
 _REFUSED: dict[int | str, dict[str, object]] = {
@@ -35,47 +42,55 @@ async def on_status(request: Request, partner: str) -> JSONResponse:
 
 
 async def _heard(request: Request, partner: str, action: str) -> JSONResponse:
-    """Booked like any report, or refused whole with the draft's code: then nothing has moved."""
+    """Booked like any report, or refused whole with the draft's code and kept: then nothing has moved."""
     service, office, now = service_of(request), office_of(request), datetime.now(UTC)
     line = office.exchange.lines.get(partner)
     if line is None:
         return _answer("ERR", "err.receiver_id.invalid", 404)
     raw = await _body(request)
-    if raw is None:
-        return _answer("ERR", "err.request.bad", 400)
-    try:
-        body = json.loads(raw)
-        if not isinstance(body, dict):
-            return _answer("ERR", "err.request.bad", 400)
-        if why := line.why_not_signed(body, now):
-            return _answer("ERR", why, 401)
-        header, said = _read(body, action)
-    except (ValidationError, ValueError):
-        return _answer("ERR", "err.request.bad", 400)
+    digest = hashlib.sha256(raw).hexdigest()
+    said, why = _judged(raw, action, line, now)
     async with service.db.acquire() as db, db.transaction():
-        heard = Heard(partner, header.message_id, said)
+        if why is not None:
+            await store_files.keep_refused(db, Refused(partner, digest, action, why, raw[:KEPT_BYTES], now))
+            return _answer("ERR", why, 401 if why.startswith("err.signature") else 400)
+        heard = Heard(partner, digest, said)
         records = await calls.book(office, db, heard, service.new_traceparent())
         await outbox.write(db, LANE, records)
     await service.publisher.publish(LANE)
     return _answer("ACK", None, 200)
 
 
-async def _body(request: Request) -> bytes | None:
-    """The body; None where it is larger than any callback may be, and the rest is not read."""
+def _judged(raw: bytes, action: str, line: Line, now: datetime) -> tuple[list[Said], str | None]:
+    """What is said, or the draft's code for why it is refused."""
+    if len(raw) > BODY_BYTES_MOST:
+        return [], BAD
+    try:
+        body = json.loads(raw)
+        if not isinstance(body, dict):
+            return [], BAD
+        why = line.why_not_signed(body, now)
+        return ([], why) if why else (_read(body, action), None)
+    except (ValidationError, ValueError, RecursionError):
+        return [], BAD
+
+
+async def _body(request: Request) -> bytes:
+    """The body; of one that is larger than any callback may be, the rest is not read."""
     body = bytearray()
     async for part in request.stream():
         body += part
         if len(body) > BODY_BYTES_MOST:
-            return None
+            break
     return bytes(body)
 
 
-def _read(body: dict[str, object], action: str) -> tuple[Header, list[Said]]:
-    header = Header.model_validate(body.get("header"))
+def _read(body: dict[str, object], action: str) -> list[Said]:
+    Header.model_validate(body.get("header"))
     message = body.get("message")
     if action == "on-disburse":
-        return header, g2p.said(Statuses.model_validate(message))
-    return header, g2p.said(StatusMessage.model_validate(message).txnstatus_response.txn_status)
+        return g2p.said(Statuses.model_validate(message))
+    return g2p.said(StatusMessage.model_validate(message).txnstatus_response.txn_status)
 
 
 def _answer(word: str, code: str | None, status: int) -> JSONResponse:

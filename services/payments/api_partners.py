@@ -25,6 +25,8 @@ from services.payments.partners.options import FilePartner
 from services.payments.store_files import Loaded
 
 FILE_BYTES_MOST = 2 * 1024**3
+UNREADABLE = "unreadable"
+"""The message of a file that is none we know."""
 router = APIRouter(tags=["partners"])
 Reader = Annotated[Caller, Depends(allowed("read"))]
 Loader = Annotated[Caller, Depends(allowed("partner.load"))]
@@ -77,8 +79,11 @@ async def list_partners(request: Request, _: Reader) -> list[dict[str, object]]:
 
 @router.post("/partners/{partner}/pause")
 async def pause_partner(request: Request, partner: str, caller: Loader, why: Why) -> dict[str, object]:
-    """Tell a bank or a partner on HTTP nothing more until it is resumed; others proceed."""
-    _served(office_of(request), partner)
+    """Tell a partner nothing more until it is resumed: what it would pay waits, and others proceed.
+
+    What a partner on Kafka was told before stays on its topic.
+    """
+    _known(office_of(request), partner)
     async with service_of(request).db.acquire() as db:
         await store_outgoing.pause(db, partner, why.reason, caller.name, datetime.now(UTC))
     return {"partner": partner, "paused": why.reason, "paused_by": caller.name}
@@ -87,10 +92,11 @@ async def pause_partner(request: Request, partner: str, caller: Loader, why: Why
 @router.post("/partners/{partner}/resume")
 async def resume_partner(request: Request, partner: str, _: Loader) -> dict[str, object]:
     """Tell a partner again what waits for it."""
-    _served(office_of(request), partner)
+    _known(office_of(request), partner)
     async with service_of(request).db.acquire() as db:
         await store_outgoing.resume(db, partner, of_person=True)
-    service_of(request).wake(calls.CALLS)
+    for job in (calls.CALLS, orders.ORDERS):
+        service_of(request).wake(job)
     return {"partner": partner, "paused": None}
 
 
@@ -122,8 +128,7 @@ async def load_file(request: Request, response: Response, partner: str, caller: 
     A file is known by its bytes: loaded again it changes nothing, and the answer (200) is what became of it.
     """
     service, office = service_of(request), office_of(request)
-    if partner not in office.partners:
-        raise Problem(404, f"There is no partner {partner}", f"Take one of: {', '.join(office.partners)}.")
+    _known(office, partner)
     draft = office.exchange.folder / "loaded" / f".{uuid4().hex}.part"
     try:
         size, sha256 = await _spool(request, draft)
@@ -137,6 +142,9 @@ async def load_file(request: Request, response: Response, partner: str, caller: 
                 response.status_code = 200
             found = await store_files.find_file(db, partner, sha256)
     except FileRefused as error:
+        async with service.db.acquire() as db, db.transaction():
+            unread = Loaded(partner, sha256, UNREADABLE, size, caller.name, datetime.now(UTC))
+            await store_files.add_refused(db, unread, error.reason, error.remedy)
         raise Problem(422, "The file can't be taken", f"{error.reason}. {error.remedy}") from None
     finally:
         draft.unlink(missing_ok=True)
@@ -152,6 +160,15 @@ async def list_files(
     """The latest files of partners, the newest first."""
     async with service_of(request).db.acquire() as db:
         return [each._asdict() for each in await store_files.files(db, partner, most)]
+
+
+@router.get("/partners/refused")
+async def list_refused(
+    request: Request, _: Loader, partner: str | None = None, most: Most = 50
+) -> list[dict[str, object]]:
+    """The latest calls back of partners that were refused whole, as they came; nothing of them was booked."""
+    async with service_of(request).db.acquire() as db:
+        return [each._asdict() for each in await store_files.refused(db, partner, most)]
 
 
 @router.get("/partners/{partner}/files/{sha256}")
@@ -227,9 +244,9 @@ def _kind(office: Office, name: str) -> str:
     return "http" if name in office.exchange.lines else "kafka"
 
 
-def _served(office: Office, partner: str) -> None:
-    if _kind(office, partner) == "kafka":
-        raise Problem(404, f"{partner} is told by no files and no calls", "Only these can be paused here.")
+def _known(office: Office, partner: str) -> None:
+    if partner not in office.partners:
+        raise Problem(404, f"There is no partner {partner}", f"Take one of: {', '.join(office.partners)}.")
 
 
 def _bank(office: Office, partner: str) -> FilePartner:

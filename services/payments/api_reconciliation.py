@@ -13,9 +13,9 @@ from postbox.callers import Caller, allowed
 from postbox.message import Connection
 from postbox.problems import Problem
 from services.payments import reconciliation, store_reconciliation
-from services.payments.api_partners import service_of
+from services.payments.api_partners import office_of, service_of
 from services.payments.events import PHNOM_PENH
-from services.payments.reconciliation import STEPS, Difference, Kind, Statement, Terms
+from services.payments.reconciliation import STEPS, Difference, Kind, Limits, Statement, Terms
 
 router = APIRouter(tags=["reconciliation"])
 Reader = Annotated[Caller, Depends(allowed("read"))]
@@ -55,7 +55,7 @@ async def reconcile(request: Request, _: Reader, asked: Annotated[Asked, Query()
     ):
         sums = await store_reconciliation.sums(db, asked.partner, asked.since)
         closed = await store_reconciliation.closed(db)
-        async for each in _differences(db, asked.partner, today):
+        async for each in _differences(db, asked.partner, today, office_of(request).limits):
             if (each.kind, each.partner, each.subject, each.riel) in closed:
                 counts["closed"] += 1
                 continue
@@ -83,7 +83,9 @@ async def close(request: Request, caller: Loader, closing: Closing) -> dict[str,
     return {"closed": closing.subject, "by": caller.name}
 
 
-async def _differences(db: Connection, partner: str | None, today: date) -> AsyncIterator[Difference]:
+async def _differences(
+    db: Connection, partner: str | None, today: date, limits: Limits
+) -> AsyncIterator[Difference]:
     covered = await store_reconciliation.covered(db)
     right = []
     for batch in await store_reconciliation.batches(db):
@@ -101,7 +103,7 @@ async def _differences(db: Connection, partner: str | None, today: date) -> Asyn
         yield reconciliation.of_loose(Kind.SET_ASIDE, row)
     async for kind, settlement in store_reconciliation.settlements(db, partner):
         yield reconciliation.of_loose(kind, settlement)
-    terms = Terms(today, covered)
+    terms = Terms(today, covered, limits)
     async for payment in store_reconciliation.evidence(db, partner, right):
         for difference in reconciliation.of_payment(payment, terms):
             yield difference

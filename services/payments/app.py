@@ -51,6 +51,7 @@ def office_of(settings: PaymentsSettings) -> handlers.Office:
         Exchange.of(settings.data_dir / "partners", settings.partners, sign_with),
         settings.approvers,
         settings.screen,
+        settings.limits,
     )
 
 

@@ -14,7 +14,7 @@ class Waiting(StrEnum):
     """Why an eligible decision is not paid yet; `programme-hash`: made under other terms than approved.
 
     `hold`: a parked message holds its household back; `held`: a person does. `payroll`: on no list that is
-    released; `changed`: not as it stands on that list.
+    released; `changed`: not as it stands on that list. `partner-paused`: who would pay is told nothing.
     """
 
     APPROVAL = "approval"
@@ -28,6 +28,7 @@ class Waiting(StrEnum):
     HOLD = "hold"
     HELD = "held"
     FORGOTTEN = "forgotten"
+    PARTNER_PAUSED = "partner-paused"
 
 
 class Judged(Protocol):

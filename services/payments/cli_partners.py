@@ -16,8 +16,19 @@ AsJson = Annotated[bool, typer.Option("--json", help="Answer with JSON.")]
 Partner = Annotated[str, typer.Argument(help="Its name, from `tonle partners list`.")]
 Only = Annotated[str | None, typer.Option("--partner", help="Of this partner alone.")]
 Most = Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")]
-_FILE = ("partner", "message", "state", "rows_total", "rows_booked", "rows_known", "rows_parked", "loaded_by")
+_FILE = (
+    "partner",
+    "message",
+    "state",
+    "rows_total",
+    "rows_booked",
+    "rows_known",
+    "rows_parked",
+    "loaded_by",
+    "reason",
+)
 _ROW = ("partner", "position", "payment_id", "status", "amount", "why")
+_REFUSED = ("partner", "action", "why", "times", "first_at", "last_at", "digest")
 _OUT = ("message_id", "kind", "payments", "riel", "state", "file")
 
 
@@ -29,6 +40,7 @@ def mount(app: typer.Typer) -> None:
     partners.command("files")(files)
     partners.command("out")(out)
     partners.command("rows")(rows)
+    partners.command("refused")(refused)
     partners.command("pause")(pause)
     partners.command("resume")(resume)
     partners.command("retry")(retry)
@@ -99,14 +111,18 @@ def out(
 def pause(
     partner: Partner, reason: Annotated[str, typer.Option(help="Why; shown by `tonle partners list`.")]
 ) -> None:
-    """Tell a bank or a partner on HTTP nothing more; what it is due waits, and other partners proceed."""
+    """Tell a partner nothing more: what it would pay waits, and other partners proceed.
+
+    Cash goes to others that serve the place meanwhile. What a partner on Kafka was told before stays on its
+    topic, and what is in a bank's file in the file.
+    """
     with terminal.client("payments") as http:
         done = http.post(f"/partners/{quote(partner)}/pause", json={"reason": reason})
         terminal.emit(terminal.checked(done).json(), as_json=False)
 
 
 def resume(partner: Partner) -> None:
-    """Tell a partner again what waits for it. One that was only down is resumed by itself."""
+    """Tell a partner again what waits for it. One that was only down, or silent, is resumed by itself."""
     with terminal.client("payments") as http:
         terminal.emit(terminal.checked(http.post(f"/partners/{quote(partner)}/resume")).json(), as_json=False)
 
@@ -117,6 +133,18 @@ def rows(partner: Only = None, most: Most = 100, as_json: AsJson = False) -> Non
         asked = _asked(partner, most)
         found = terminal.checked(http.get("/partners/rows", params=asked)).json()
     terminal.emit(found if as_json else [{name: each[name] for name in _ROW} for each in found], as_json)
+
+
+def refused(partner: Only = None, most: Most = 50, as_json: AsJson = False) -> None:
+    """List calls back that were refused whole (forged, expired, no message at all); with --json as they came.
+
+    Nothing of them was booked. Who calls may be anybody: ask the partner on another way whether it did. It
+    needs a token that may load in TONLE_TOKEN.
+    """
+    with terminal.client("payments") as http:
+        asked = _asked(partner, most)
+        found = terminal.checked(http.get("/partners/refused", params=asked)).json()
+    terminal.emit(found if as_json else [{name: each[name] for name in _REFUSED} for each in found], as_json)
 
 
 def retry(partner: Only = None, as_json: AsJson = False) -> None:

@@ -4,7 +4,7 @@ An entitlement key is (programme, period, household, purpose). Before issue a ne
 afterwards it is recorded as a correction. Any order of decisions and exits ends in the same entitlements.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -90,7 +90,8 @@ class Desk:
 
     `open_payee` gives None for a destroyed key; `route` names the partner for a payee and commune;
     `recover_percent` of a payment may be withheld for what was overpaid before; `is_held` says whether people
-    hold a household; `digest` names a payee under a key, and says nothing to who has not that key.
+    hold a household; `digest` names a payee under a key, and says nothing to who has not that key. Partners
+    that are `paused` are told nothing, and what they would pay waits.
     """
 
     budgets: Mapping[str, Budget]
@@ -99,6 +100,7 @@ class Desk:
     recover_percent: int
     is_held: Callable[[str, Payee], bool]
     digest: Callable[[str, Payee], str]
+    paused: Collection[str] = frozenset()
 
     def carry(self, household: Household, key: Key, budget: Budget, due: int) -> int:
         """Riel carried into a payment of what is `due`: owed from before, or below zero withheld."""
@@ -128,6 +130,8 @@ class Desk:
             return Waiting.APPROVAL
         if self.is_held(household.household_id, payee):
             return Waiting.HELD
+        if self.paused and self.route(payee, household.commune) in self.paused:
+            return Waiting.PARTNER_PAUSED
         judged = terms or budget.cycle.terms
         extra = self.carry(household, key, budget, due)
         if listed is not None:

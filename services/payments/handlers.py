@@ -40,6 +40,7 @@ from services.payments.partners import routing
 from services.payments.partners.options import Exchange, Partner
 from services.payments.partners.served import Told
 from services.payments.payroll import Thresholds
+from services.payments.reconciliation import Limits
 from services.payments.screening import Screen
 from services.payments.screening_desk import screen, told
 from services.payments.states import Patience
@@ -69,6 +70,7 @@ class Office:
     exchange: Exchange
     thresholds: Thresholds
     screen: Screen | None
+    limits: Limits
 
     def voice(self, now: datetime) -> Voice:
         """Speaks at `now`, of one batch."""
@@ -84,7 +86,8 @@ class Office:
 
         route = partial(routing.route, self.exchange.doors, self.exchange.closed)
         digest = partial(digest_of, keys)
-        return Desk(budgets, opener(keys), route, self.recover_percent, is_held, digest)
+        paused = self.exchange.paused
+        return Desk(budgets, opener(keys), route, self.recover_percent, is_held, digest, paused)
 
     def digest(self, text: str) -> str:
         """What is kept of an account or a name: always the same, and nothing without the master key."""

@@ -27,7 +27,7 @@ from services.payments.attempts import Tried
 from services.payments.budget import Budget
 from services.payments.cycles import Cycle
 from services.payments.handlers import Office, opener, write
-from services.payments.partners import calls, intake, orders
+from services.payments.partners import calls, intake, orders, pausing
 from services.payments.payroll import Digest, Line
 from vault import keyring
 
@@ -227,4 +227,7 @@ async def _ask(
         if unanswered is not account:
             asked.append(unanswered)
     await store_reports.save(db, asked, now, office.patience)
+    inquiries = [inquiry.payment for each in asked for inquiry in each.inquiries]
+    open_ones = {each.partner for each in inquiries if each.inquiries >= pausing.UNANSWERED}
+    await pausing.pause_silent(db, office.exchange, open_ones, now)
     return office.voice(now).of_accounts(asked)

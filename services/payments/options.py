@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from services.payments import screening
 from services.payments.attempts import Retrying
 from services.payments.payroll import Thresholds
+from services.payments.reconciliation import Limits
 from services.payments.screening import Screen
 
 
@@ -18,6 +19,7 @@ class PolicyOptions(BaseModel):
     `approvers`: riel from which two, and three, people approve a payroll.
     `screening_list`: a CSV file of names nobody is paid under unless a person has looked (columns id, name,
     aliases); `screening_score`: how alike a name must be, 100 being the same. It needs the extra `screening`.
+    `late_…_days`: after so many days in Phnom Penh reconciliation says that a step is late.
     """
 
     reissue_after_s: float = Field(default=86_400, gt=0)
@@ -26,6 +28,14 @@ class PolicyOptions(BaseModel):
     approvers: Thresholds = Thresholds(two=1_000_000_000, three=40_000_000_000)
     screening_list: Path | None = None
     screening_score: int = Field(default=90, ge=50, le=100)
+    late_acknowledgement_days: int = Field(default=1, ge=0)
+    late_settlement_days: int = Field(default=31, ge=0)
+    late_statement_days: int = Field(default=2, ge=0)
+
+    @property
+    def limits(self) -> Limits:
+        """How many days each step may take."""
+        return Limits(self.late_acknowledgement_days, self.late_settlement_days, self.late_statement_days)
 
     @property
     def screen(self) -> Screen | None:

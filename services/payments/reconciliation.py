@@ -4,7 +4,6 @@ Pure. Days are Phnom Penh's, amounts whole riel.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 from typing import NamedTuple
@@ -113,15 +112,20 @@ class Difference(NamedTuple):
     note: str
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """Until when each step may take, in days, and the last day that a partner's statements cover."""
+class Limits(NamedTuple):
+    """How many days each step may take: a first report, a settlement after that, and a statement about it."""
 
-    today: date
-    covered: dict[str, date]
     acknowledge_days: int = 1
     settle_days: int = 31
     statement_days: int = 2
+
+
+class Terms(NamedTuple):
+    """What is late today: by these limits, and by the last day that a partner's statements cover."""
+
+    today: date
+    covered: dict[str, date]
+    limits: Limits
 
 
 _ENDED = frozenset({"failed", "expired", "cancelled"})
@@ -185,17 +189,17 @@ def of_loose(kind: Kind, each: Loose) -> Difference:
 
 def _late(each: Evidence, terms: Terms) -> tuple[Kind, date, str] | None:
     if each.state in ("issued", "unknown") and each.acknowledged_on is None and each.settled_on is None:
-        due = each.issued_on + timedelta(days=terms.acknowledge_days)
+        due = each.issued_on + timedelta(days=terms.limits.acknowledge_days)
         return (Kind.UNACKNOWLEDGED, each.issued_on, "no report at all") if terms.today > due else None
     if each.state in ("issued", "unknown", "accepted"):
         since = each.acknowledged_on or each.issued_on
-        if terms.today > since + timedelta(days=terms.settle_days):
+        if terms.today > since + timedelta(days=terms.limits.settle_days):
             return Kind.LATE, since, "accepted, but neither settled nor failed"
         return None
     settled_on, covered = each.settled_on, terms.covered.get(each.partner)
     if each.state not in _SETTLED or settled_on is None or covered is None or each.in_batch or each.debits:
         return None
-    if covered >= settled_on + timedelta(days=terms.statement_days):
+    if covered >= settled_on + timedelta(days=terms.limits.statement_days):
         return Kind.LATE, settled_on, "reported settled, but on no statement"
     return None
 

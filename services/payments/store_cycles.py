@@ -48,7 +48,8 @@ class Turn:
         if self.cycle.state is not CycleState.APPROVED:
             return []
         counted = [Waiting.COUNT_CAP] if self.cycle.payments < self.cycle.terms.cap_payments else []
-        return [Waiting.APPROVAL, Waiting.ENVELOPE, Waiting.PAYROLL, Waiting.CHANGED, *counted]
+        stands = [Waiting.APPROVAL, Waiting.ENVELOPE, Waiting.PAYROLL, Waiting.CHANGED]
+        return [*stands, Waiting.PARTNER_PAUSED, *counted]
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +202,15 @@ async def try_again(db: Connection, cycle_id: str) -> Turn:
     row = await db.fetchrow(_CYCLES + "where cycle_id = $1", cycle_id)
     assert row is not None
     return Turn(_cycle(row), row["issue_after"])
+
+
+async def try_paused(db: Connection, now: datetime) -> None:
+    """A partner is told again: what waited for one is tried again, new attempts too."""
+    await db.execute(
+        "update cycle set issue_after = '' where issue_after is null and cycle_id in "
+        "(select cycle_id from decision where waiting = 'partner-paused')"
+    )
+    await db.execute("update reissue set due_at = $1 where waiting = 'partner-paused' and due_at > $1", now)
 
 
 async def is_through(db: Connection, cycle_id: str) -> bool:

@@ -7,6 +7,8 @@ from typing import NamedTuple
 from postbox.message import Connection
 from services.payments.partners.iso20022.camt import Line, Statement
 
+REFUSED_MOST = 1_000
+"""How many calls back that were refused are kept of one partner."""
 _PARKED = """
 select partner, sha256, position, payment_id, status, amount, reference, reason_code, occurred_at, why, flawed
 from partner_row
@@ -71,6 +73,30 @@ class Row(NamedTuple):
     flawed: bool
 
 
+class Refused(NamedTuple):
+    """A call back that was refused whole, and why; `body` is its beginning."""
+
+    partner: str
+    digest: str
+    action: str
+    why: str
+    body: bytes
+    at: datetime
+
+
+class RefusedShown(NamedTuple):
+    """One as it is listed; `times`: how often the same bytes came."""
+
+    partner: str
+    digest: str
+    action: str
+    why: str
+    times: int
+    first_at: datetime
+    last_at: datetime
+    body: str
+
+
 async def add_file(db: Connection, file: Loaded) -> bool:
     """Note a file; False where its bytes are known from this partner."""
     row = await db.fetchval(
@@ -79,6 +105,14 @@ async def add_file(db: Connection, file: Loaded) -> bool:
         *file,
     )
     return row is not None
+
+
+async def add_refused(db: Connection, file: Loaded, reason: str, remedy: str) -> None:
+    """Note a file that was not even taken in."""
+    if await add_file(db, file):
+        found = await find_file(db, file.partner, file.sha256)
+        assert found is not None
+        await end(db, found, (reason, remedy), file.loaded_at)
 
 
 async def find_file(db: Connection, partner: str, sha256: str) -> File | None:
@@ -213,6 +247,33 @@ async def still_parked(db: Connection, tried: Sequence[Row], now: datetime, by: 
         )
         resolved += done == "UPDATE 1"
     return len(tried) - resolved
+
+
+async def keep_refused(db: Connection, call: Refused) -> None:
+    """Keep a call back that was refused; one that comes again is counted, and the oldest make room."""
+    await db.execute(
+        "insert into refused_callback (partner, digest, action, why, body, first_at, last_at) "
+        "values ($1, $2, $3, $4, $5, $6, $6) on conflict (partner, digest) "
+        "do update set times = refused_callback.times + 1, last_at = excluded.last_at, why = excluded.why",
+        *call,
+    )
+    await db.execute(
+        "delete from refused_callback where partner = $1 and last_at < (select last_at from refused_callback "
+        "where partner = $1 order by last_at desc offset $2 limit 1)",
+        call.partner,
+        REFUSED_MOST - 1,
+    )
+
+
+async def refused(db: Connection, partner: str | None, most: int) -> list[RefusedShown]:
+    """The latest calls back that were refused, the newest first."""
+    rows = await db.fetch(
+        "select partner, digest, action, why, times, first_at, last_at, body from refused_callback "
+        "where $1::text is null or partner = $1 order by last_at desc limit $2",
+        partner,
+        most,
+    )
+    return [RefusedShown(**{**row, "body": row["body"].decode(errors="replace")}) for row in rows]
 
 
 async def add_statement(db: Connection, file: File, each: Statement) -> bool:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from postbox.message import Connection
 
 PAY, ASK = "pay", "ask"
+_WAITING = "household_id, instruction_id, partner, payment_id, kind, amount, null::bytea, flaw"
 
 
 class Waiting(NamedTuple):
@@ -153,6 +154,14 @@ async def resume(db: Connection, partner: str, *, of_person: bool) -> None:
     )
 
 
+async def heard_at(db: Connection, topic: str) -> datetime | None:
+    """When something of this topic (its name without a prefix) was last booked or parked."""
+    found: datetime | None = await db.fetchval(
+        "select max(updated_at) from position where topic like '%' || $1 and next_offset > 0", topic
+    )
+    return found
+
+
 async def told(db: Connection, message_id: str, now: datetime) -> None:
     """A message was made: what it said of persons is forgotten here."""
     await db.execute(
@@ -165,18 +174,37 @@ async def told(db: Connection, message_id: str, now: datetime) -> None:
     )
 
 
-async def unwritable(db: Connection, partner: str, most: int) -> list[Waiting]:
-    """What can't be told at all, locked; to be noted with `given_up`."""
+async def unsent(db: Connection, partner: str, most: int) -> list[Waiting]:
+    """What can't be told at all, and requests to cancel that wait, locked; to be noted with `given_up`."""
     rows = await db.fetch(
-        "select household_id, instruction_id, partner, payment_id, kind, amount, null::bytea, "
-        "flaw from outgoing "
-        "where partner = $1 and message_id is null and flaw is not null order by household_id, "
-        "instruction_id "
-        "limit $2 for update skip locked",
+        f"select {_WAITING} from outgoing "  # noqa: S608 - a constant
+        "where partner = $1 and message_id is null and (flaw is not null or kind = 'cancel') "
+        "order by household_id, instruction_id limit $2 for update skip locked",
         partner,
         most,
     )
     return [Waiting(*row) for row in rows]
+
+
+async def untold(db: Connection, *, partner: str, payment_ids: Sequence[str]) -> list[Waiting]:
+    """Orders to pay these that are in no message yet, locked."""
+    rows = await db.fetch(
+        f"select {_WAITING} from outgoing "  # noqa: S608 - a constant
+        "where payment_id = any($2) and partner = $1 and kind = 'pay' and message_id is null "
+        "order by household_id, instruction_id for update",
+        partner,
+        payment_ids,
+    )
+    return [Waiting(*row) for row in rows]
+
+
+async def ask_about(db: Connection, cancels: Sequence[Waiting], now: datetime) -> None:
+    """Have the partner asked about payments that it can't be asked to cancel."""
+    inquiries = [
+        each._replace(instruction_id=f"{each.instruction_id}/asked", kind="inquire", flaw=None)
+        for each in cancels
+    ]
+    await add(db, inquiries, now)
 
 
 async def given_up(db: Connection, waiting: Sequence[Waiting]) -> None:

@@ -28,6 +28,9 @@ union all
 select at, 'partner asked to cancel', payment_id, 0, reason, ''
     from cancellation where household_id = $1
 union all
+select queued_at, 'partner can not cancel', payment_id, 0, flaw, ''
+    from outgoing where household_id = $1 and kind = 'cancel' and flaw is not null
+union all
 select coalesce(released_at, placed_at),
     case when released_at is null then 'held' else 'released' end, hold_id,
     0, coalesce(release_reason, reason), '' from payment_hold where household_id = $1

@@ -18,7 +18,7 @@ SERVICES = COMPOSE["services"]
 STAYING = sorted(name for name in SERVICES if name != "prepare")
 OURS = sorted(name for name in SERVICES if "build" in SERVICES[name])
 PROGRAMS = {
-    "simulators": {"simulators.gateway", "simulators.partner"},
+    "simulators": {"simulators.gateway", "simulators.partner", "simulators.partner_http"},
     "cli": {"tonle.cli", "tonle.stack.containers"}.union(*COMMANDS.values()),
 }
 """What is run in the images that hold no service."""
@@ -42,7 +42,7 @@ def made(tmp_path: Path) -> secrets.Secrets:
 
 
 def test_every_service_and_partner_of_the_flow_is_composed() -> None:
-    partners = {f"partner-{name}" for name in topics.PARTNERS}
+    partners = {f"partner-{name}" for name in (*topics.PARTNERS, *topics.CALLED)}
     assert {*topics.SERVICES, *partners, "gateway", "kafka", "postgres", "prepare"} == set(SERVICES)
 
 
@@ -84,7 +84,11 @@ def test_no_secret_is_in_a_variable(name: str) -> None:
 def test_a_container_is_given_every_secret_it_names_and_no_other(name: str) -> None:
     given = set(SERVICES[name].get("secrets", []))
     named = set(re.findall(r"/run/secrets/([\w.-]+)", yaml.safe_dump(SERVICES[name], width=1_000)))
-    folder_of_its_own = {"prepare": ("postgres-", "kafka-"), "partner-wing": "wing-"}
+    folder_of_its_own = {
+        "prepare": ("postgres-", "kafka-"),
+        "partner-wing": "wing-",
+        "partner-truemoney": "truemoney-",
+    }
     assert named <= given
     own = given - named - {"payments.pub.jwk"}
     assert all(secret.startswith(folder_of_its_own.get(name, "none")) for secret in own)
@@ -153,7 +157,7 @@ def test_our_images_do_not_run_as_root() -> None:
 def test_an_image_is_built_for_the_service_it_is_named_by(name: str) -> None:
     built = SERVICES[name]["build"]["args"]["SERVICE"]
     assert default(SERVICES[name]["image"]).split(":")[0] == f"tonle/{built}"
-    assert name in (*topics.SERVICES, "prepare", "gateway", "partner-wing")
+    assert name in (*topics.SERVICES, "prepare", "gateway", "partner-wing", "partner-truemoney")
     assert name == built or built in install.OTHERS
 
 

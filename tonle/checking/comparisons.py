@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from tonle.checking.facts import Facts
-from tonle.stack.topics import BANKS
+from tonle.stack.topics import SERVED
 
 Kind = Literal["lost", "doubled", "differs"]
 _STATES, _CORRECTIONS = "payment.updated.v1: states", "payment.updated.v1: corrections"
@@ -148,7 +148,7 @@ _DERIVED = {
 def derive(facts: Facts, partners: Sequence[str]) -> None:
     """Sources that are made of others; what is said to and by all partners becomes one source each."""
     for name, kind in (("partner instructions", "instruction"), ("partner reports", "report")):
-        who = (*partners, *BANKS) if kind == "instruction" else partners
+        who = (*partners, *SERVED) if kind == "instruction" else partners
         each = (f'select household, key, value from "partner.{partner}.{kind}.v1"' for partner in who)  # noqa: S608
         facts.derive(name, " union all ".join(each))
     for name, told in (

@@ -20,7 +20,7 @@ from contracts.sms import SmsSent, SmsUpdated
 from contracts.topics import Topic
 from postbox.broker import Broker, stop
 from tonle.checking.facts import Facts, Told
-from tonle.stack.topics import BANKS
+from tonle.stack.topics import SERVED
 
 POLL_MS = 1000
 RECORDS_AT_ONCE = 5000
@@ -120,10 +120,10 @@ _LINES: dict[str, Callable[..., Iterator[Line]]] = {
 
 
 def partner_topics(partners: Sequence[str]) -> list[Topic]:
-    """The two topics between us and each partner, and what banks are told."""
-    banks = (topics.partner_instruction(bank, "payments") for bank in BANKS)
+    """The two topics between us and each partner, and what is carried to others by us."""
+    served = (topics.partner_instruction(name, "payments") for name in SERVED)
     return [
-        *banks,
+        *served,
         *(topic(name) for name in partners for topic in (topics.partner_instruction, topics.partner_report)),
     ]
 

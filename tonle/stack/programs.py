@@ -10,9 +10,10 @@ from typing import Literal
 
 from tonle.stack import access
 from tonle.stack.secrets import Secrets
-from tonle.stack.topics import BANKS, MINISTRIES, PARTNERS, SERVICES
+from tonle.stack.topics import BANKS, CALLED, MINISTRIES, PARTNERS, SERVICES
 
 GATEWAY_USER = "tonle"
+WITH_CALLED = "TONLE_HTTP_PARTNER"  # where it is set, a partner on HTTP runs, too
 SMS_SENDER = "Tonle"  # says nothing of the household to whoever shares the phone
 
 
@@ -49,6 +50,10 @@ def programs() -> tuple[Program, ...]:
         *(
             Program(f"partner-{name}", "simulator", _python("simulators.partner"), _partner(name), None)
             for name in PARTNERS
+        ),
+        *(
+            Program(f"partner-{name}", "simulator", _python("simulators.partner_http"), _partner(name))
+            for name in (CALLED if os.environ.get(WITH_CALLED) else ())
         ),
     )
     services = tuple(
@@ -110,6 +115,7 @@ def _payments(place: Place) -> dict[str, str]:
         for name in PARTNERS
     }
     partners |= {name: _bank(place, name) for name in BANKS}
+    partners |= {name: _called(place, name) for name in CALLED if f"partner-{name}" in place.urls}
     return {
         "TONLE_PARTNERS": json.dumps(partners),
         "TONLE_SIGNING_KEY_FILE": str(place.secrets.jwk("payments")),
@@ -124,6 +130,19 @@ def _bank(place: Place, name: str) -> dict[str, str]:
         "debtor_name": "National Social Assistance Fund",
         "debtor_account": "000111222",
         "debtor_bank": "NBC",
+    }
+
+
+def _called(place: Place, name: str) -> dict[str, str]:
+    """A partner that is told over HTTP, and calls back."""
+    return {
+        "kind": "http",
+        "url": place.urls[f"partner-{name}"],
+        "open_with": str(place.secrets.jwk(f"{name}-encrypt")),
+        "verify_with": str(place.secrets.public_jwk(f"{name}-sign")),
+        "receiver_id": name,
+        "payer": "account:000111222@nbc",
+        "callback_url": f"{place.urls['payments']}/partners/{name}/g2p",
     }
 
 
@@ -169,7 +188,7 @@ def _partner(name: str) -> Callable[[Place], Mapping[str, str]]:
     def environment(place: Place) -> Mapping[str, str]:
         return {
             **_everywhere(place),
-            **_broker(place, access.partner(name)),
+            **(_broker(place, access.partner(name)) if name in PARTNERS else {}),
             "TONLE_PARTNER": name,
             "TONLE_SECRETS": str(place.secrets.folder),
         }

@@ -12,7 +12,7 @@ from joserfc.jwk import OKPKey
 
 from postbox.broker import Broker
 from tonle.stack import access
-from tonle.stack.topics import BANKS, MINISTRIES
+from tonle.stack.topics import CALLED, MINISTRIES, SERVED
 
 Curve = Literal["Ed25519", "X25519"]
 
@@ -100,8 +100,10 @@ def ensure(folder: Path, *, roles: Sequence[str], partners: Sequence[str]) -> Se
     for partner in partners:
         _key_pair(found, f"{partner}-sign", "Ed25519")
         _key_pair(found, f"{partner}-encrypt", "X25519")
-    for bank in BANKS:
-        _key_pair(found, f"{bank}-encrypt", "X25519")
+    for name in SERVED:
+        _key_pair(found, f"{name}-encrypt", "X25519")
+    for name in CALLED:
+        _key_pair(found, f"{name}-sign", "Ed25519")
     _key_pair(found, "eligibility", "Ed25519")
     for name in MINISTRIES:
         _key_pair(found, access.ministry(name), "X25519")

@@ -13,7 +13,9 @@ from tonle.stack.errors import StackError
 
 SERVICES = ("registration", "eligibility", "payments", "notifications")
 PARTNERS = ("wing",)
-BANKS = ("acleda",)  # partners told by files: payments reads their topic for them
+BANKS = ("acleda",)  # partners told by files
+CALLED = ("truemoney",)  # partners told over HTTP
+SERVED = BANKS + CALLED  # payments reads their topic for them
 MINISTRIES = ("health", "labour", "planning")
 MESSAGE_BYTES_MAX = 1024 * 1024
 DEAD_LETTER_BYTES_MAX = 4 * MESSAGE_BYTES_MAX  # a dead letter is the message and its reasons
@@ -22,10 +24,10 @@ _ALREADY_EXISTS = 36
 
 
 def flow(partners: Sequence[str] = PARTNERS) -> list[Topic]:
-    """Every topic with a contract, those of each partner and bank included."""
+    """Every topic with a contract, those of each partner included."""
     between = (topics.partner_instruction, topics.partner_report)
-    banks = (topics.partner_instruction(bank, "payments") for bank in BANKS)
-    return [*topics.TOPICS, *(topic(partner) for partner in partners for topic in between), *banks]
+    served = (topics.partner_instruction(name, "payments") for name in SERVED)
+    return [*topics.TOPICS, *(topic(partner) for partner in partners for topic in between), *served]
 
 
 def plan(*, prefix: str, partitions: int, partners: Sequence[str] = PARTNERS) -> list[NewTopic]:

@@ -1,12 +1,13 @@
 """The job that calls partners over HTTP: the intent is committed, the call made, its outcome recorded."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import httpx
 
-from contracts.payment import InstructionKind, ReportStatus
+from contracts.payment import ReportStatus
 from contracts.wire import Record
 from postbox import outbox
 from postbox.message import Connection
@@ -20,6 +21,7 @@ from services.payments.partners.served import ServedPartner
 from services.payments.store_files import Row
 from services.payments.store_outgoing import PAY, Message
 
+TWICE = "payment: named twice in this message"
 CALLS = "calls"
 """The job's name."""
 LANE = "job:calls"
@@ -31,7 +33,7 @@ class Refused(Exception):
 
 
 class Heard(NamedTuple):
-    """What a partner says in one answer or callback; `call_id` is its message's id."""
+    """What a partner says in one answer or callback; `call_id` names it where a row of it is set aside."""
 
     partner: str
     call_id: str
@@ -100,17 +102,18 @@ class Calls:
             found.append(Order(each.payment_id, each.amount, pay_to))
         body = g2p.disburse(message.message_id, found, line.sides, now)
         answer = await http.post("/disburse", json=line.signed(body, now))
-        answer.raise_for_status()
-        if refusal := g2p.Acknowledgement.model_validate(answer.json()).refusal:
+        try:
+            _taken(answer)
+        except Refused:
             async with service.db.acquire() as db:
                 await store_outgoing.not_taken(db, message.message_id)
-            raise Refused(refusal)
+            raise
 
     async def _is_there(
         self, service: Service, http: httpx.AsyncClient, message: Message, line: Line, now: datetime
     ) -> bool:
         """Whether a transaction whose call ended in doubt was taken; what it says of it is booked."""
-        said = await _asked(http, message.message_id, message.message_id, line, now)
+        said = await _asked(http, message, line, now)
         there = any(each.status is not ReportStatus.NOT_FOUND for each in said)
         if there:
             await self._book(service, message, said)
@@ -119,13 +122,12 @@ class Calls:
     async def _ask(
         self, service: Service, http: httpx.AsyncClient, message: Message, line: Line, now: datetime
     ) -> None:
-        """Ask about payments that nobody reported on. The interface can't cancel: such an order ends here."""
+        """Ask about payments that nobody reported on; the answer is called back."""
         async with service.db.acquire() as db:
             waiting = await store_outgoing.held_in(db, message.message_id)
-        ids = [each.payment_id for each in waiting if each.kind == InstructionKind.INQUIRE]
-        if ids:
-            said = await _asked(http, message.message_id, ids, line, now)
-            await self._book(service, message, said)
+        ids = [each.payment_id for each in waiting]
+        body = line.signed(g2p.ask(message.message_id, ids, line.sides, now), now)
+        _taken(await http.post("/disburse/txn/status", json=body))
 
     async def _book(self, service: Service, message: Message, said: Sequence[Said]) -> None:
         heard = Heard(message.partner, message.message_id, said)
@@ -147,6 +149,8 @@ class Calls:
 
 async def book(office: Office, db: Connection, heard: Heard, traceparent: str) -> Sequence[Record]:
     """Book what a call or callback says, on the path of all reports; returns what is to be published."""
+    named = Counter(each.payment_id for each in heard.said)
+    whys = [each.flaw or (TWICE if named[each.payment_id] > 1 else "") for each in heard.said]
     found = [
         Row(
             partner=heard.partner,
@@ -158,19 +162,25 @@ async def book(office: Office, db: Connection, heard: Heard, traceparent: str) -
             reference=None,
             reason_code=each.reason,
             occurred_at=each.at,
-            why=each.flaw or "",
-            flawed=each.flaw is not None,
+            why=why,
+            flawed=bool(why),
         )
-        for number, each in enumerate(heard.said, 1)
+        for number, (each, why) in enumerate(zip(heard.said, whys, strict=True), 1)
     ]
     _, records = await rows.book(office, db, found, datetime.now(UTC), traceparent)
     return records
 
 
-async def _asked(
-    http: httpx.AsyncClient, id: str, about: str | Sequence[str], line: Line, now: datetime
-) -> list[Said]:
-    body = line.signed(g2p.ask(id, about, line.sides, now), now)
+def _taken(answer: httpx.Response) -> None:
+    """Raises `Refused` where the partner took nothing of a call."""
+    answer.raise_for_status()
+    if refusal := g2p.Acknowledgement.model_validate(answer.json()).refusal:
+        raise Refused(refusal)
+
+
+async def _asked(http: httpx.AsyncClient, message: Message, line: Line, now: datetime) -> list[Said]:
+    """What became of a transaction, said at once."""
+    body = line.signed(g2p.ask(message.message_id, message.message_id, line.sides, now), now)
     answer = await http.post("/disburse/sync/txn/status", json=body)
     answer.raise_for_status()
     said = answer.json()

@@ -22,6 +22,8 @@ VERSION, PURPOSE = "1.0.0", "social transfer"
 HOLDS_S = 300
 """How long a signature of ours holds."""
 NOT_FOUND = frozenset({"rjct_srch_reference_id.not_found", "rjct.srch_transaction_id.not_found"})
+NO_CANCELLING = "cancelling-not-offered"
+"""The draft has no call that takes an order back."""
 DUPLICATE = "rjct.reference_id.duplicate"
 _STATUSES = {
     "rcvd": ReportStatus.ACCEPTED,
@@ -163,7 +165,7 @@ def disburse(
 def ask(
     transaction_id: str, about: str | Sequence[str], sides: Sides, now: datetime
 ) -> dict[str, dict[str, object]]:
-    """The body of `/disburse/sync/txn/status`: about a transaction, or about references of any."""
+    """The body of `/disburse/txn/status` and its `sync` sister: about a transaction, or references of any."""
     kind = "transaction_id" if isinstance(about, str) else "reference_id_list"
     request = {
         "reference_id": transaction_id,
@@ -172,6 +174,7 @@ def ask(
         "attribute_value": about if isinstance(about, str) else list(about),
     }
     header = _header("on-disburse", transaction_id, 1, sides, now)
+    header["sender_uri"] = f"{sides.callback_url}/txn/on-status"
     return {"header": header, "message": {"transaction_id": transaction_id, "txnstatus_request": request}}
 
 

@@ -40,11 +40,16 @@ class Pays(BaseModel):
 
 
 class PartnerKeys(Pays):
-    """A partner on Kafka. Public keys as JWK files: X25519 to encrypt to, Ed25519 to verify with."""
+    """A partner on Kafka. Public keys as JWK files: X25519 to encrypt to, Ed25519 to verify with.
+
+    It is paused by itself where it leaves a question open and has reported nothing for `silent_s` seconds
+    (None: never), until it reports again.
+    """
 
     kind: Literal["kafka"] = "kafka"
     encrypt_to: Path
     verify_with: Path
+    silent_s: float | None = Field(default=None, gt=0)
 
 
 class FilePartner(Pays):
@@ -125,14 +130,18 @@ class Exchange:
     """Whom each partner pays, and those that read no topic: `banks` are told by files, `lines` by calls.
 
     Files lie in `folder`: `<bank>/out` for whoever carries them there, `loaded` while they are taken in.
-    `closed` is kept by the job `orders`: partners that are down, paused, or have a day's work waiting.
+    `listeners`: those on Kafka, and after how many seconds of silence each is paused. `closed` and `paused`
+    are kept by the job `orders`: partners that are down, paused, or have a day's work waiting; and those on
+    Kafka that are paused.
     """
 
     folder: Path
     doors: Sequence[Door]
     banks: Mapping[str, FilePartner]
     lines: Mapping[str, Line]
+    listeners: Mapping[str, float | None]
     closed: set[str] = field(default_factory=set)
+    paused: set[str] = field(default_factory=set)
 
     @property
     def capacities(self) -> dict[str, int]:
@@ -146,7 +155,9 @@ class Exchange:
         banks = {name: each for name, each in options.items() if isinstance(each, FilePartner)}
         calls = {name: each for name, each in options.items() if isinstance(each, HttpPartner)}
         doors = [_door(name, each, number) for number, (name, each) in enumerate(options.items())]
-        return cls(folder, doors, banks, {name: _line(each, sign_with) for name, each in calls.items()})
+        lines = {name: _line(each, sign_with) for name, each in calls.items()}
+        listeners = {name: each.silent_s for name, each in options.items() if isinstance(each, PartnerKeys)}
+        return cls(folder, doors, banks, lines, listeners)
 
 
 def partners_of(options: Mapping[str, PartnerOptions], sign_with: OKPKey) -> dict[str, Partner]:
@@ -163,8 +174,14 @@ def _partner(name: str, options: PartnerOptions, sign_with: OKPKey) -> Partner:
             verify_with=read_key(options.verify_with, "Ed25519"),
         )
     opens_with = read_key(options.open_with, "X25519")
-    flaw = g2p.flaw if isinstance(options, HttpPartner) else pain001.flaw
-    return ServedPartner(name, sign_with=sign_with, opens_with=opens_with, flaw=flaw)
+    by_call = isinstance(options, HttpPartner)
+    return ServedPartner(
+        name,
+        sign_with=sign_with,
+        opens_with=opens_with,
+        flaw=g2p.flaw if by_call else pain001.flaw,
+        no_cancelling=g2p.NO_CANCELLING if by_call else None,
+    )
 
 
 def _door(name: str, options: PartnerOptions, number: int) -> Door:

@@ -9,24 +9,22 @@ from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import BinaryIO
 
-from postbox import outbox
 from postbox.message import Connection
 from postbox.service import Service
 from services.payments import store_outgoing
 from services.payments.events import PHNOM_PENH
 from services.payments.handlers import Office
-from services.payments.partners import rows
+from services.payments.partners import unsent
 from services.payments.partners.iso20022 import pain001
 from services.payments.partners.iso20022.amounts import compact
 from services.payments.partners.iso20022.pain001 import Bulk, Credit
 from services.payments.partners.options import FilePartner
+from services.payments.partners.pausing import Watch
 from services.payments.partners.served import ServedPartner
 from services.payments.store_outgoing import ASK, PAY, Message, Waiting
 
 ORDERS = "orders"
 """The job's name; wake it to write files now."""
-UNWRITABLE_AT_ONCE = 500
-LANE = "job:orders"
 
 
 class Orders:
@@ -35,14 +33,17 @@ class Orders:
     def __init__(self, office: Office) -> None:
         self._office = office
         self._exchange = office.exchange
+        self._watch = Watch(office.exchange)
         self._last: dict[str, datetime] = {}
 
     async def run(self, service: Service) -> bool:
         """Write what was put into a message, and put what waits into one where it is time."""
-        await self._look(service)
+        async with service.db.acquire() as db:
+            await self._watch.look(db, datetime.now(UTC))
+        for name in (*self._exchange.banks, *self._exchange.lines):
+            await unsent.end(self._office, service, name, datetime.now(UTC))
         for name, options in self._exchange.banks.items():
             now = datetime.now(UTC)
-            await self._give_up(service, name, now)
             async with service.db.acquire() as db:
                 if name in await store_outgoing.pauses(db):
                     continue
@@ -52,28 +53,6 @@ class Orders:
                 while message := await store_outgoing.next_message(db, name):
                     await self._write(db, message, options)
         return False
-
-    async def _look(self, service: Service) -> None:
-        """Which partners cash is not routed to for now."""
-        async with service.db.acquire() as db:
-            closed = set(await store_outgoing.pauses(db))
-            for name, a_day in self._exchange.capacities.items():
-                if await store_outgoing.waits_more(db, name, a_day):
-                    closed.add(name)
-        self._exchange.closed.clear()
-        self._exchange.closed.update(closed)
-
-    async def _give_up(self, service: Service, name: str, now: datetime) -> None:
-        """What can't be written was never sent: its payments failed, and their money is free again."""
-        async with service.db.acquire() as db, db.transaction():
-            found = await store_outgoing.unwritable(db, name, UNWRITABLE_AT_ONCE)
-            if not found:
-                return
-            failed = [rows.failed(each) for each in found]
-            _, records = await rows.book(self._office, db, failed, now, service.new_traceparent())
-            await store_outgoing.given_up(db, found)
-            await outbox.write(db, LANE, records)
-        await service.publisher.publish(LANE)
 
     async def _write(self, db: Connection, message: Message, options: FilePartner) -> None:
         """Write a file and say so; a crash in between writes the same bytes again."""

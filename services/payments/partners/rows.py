@@ -11,7 +11,7 @@ from postbox.message import Batch, Connection
 from services.payments import handlers, store_files, store_outgoing
 from services.payments.handlers import Office
 from services.payments.store_files import Row, Tally
-from services.payments.store_outgoing import Paid, Waiting
+from services.payments.store_outgoing import Paid
 
 UNKNOWN = "payment: no such payment"
 OTHERS = "payment: another partner's"
@@ -37,23 +37,6 @@ async def book(
     parked += [good[each.index]._replace(why=each.reason) for each in batch.parked]
     await store_files.park(db, parked, now)
     return Tally(len(good) - batch.known - len(batch.parked), batch.known, len(parked)), records
-
-
-def failed(waiting: Waiting) -> Row:
-    """What was never sent, since nobody can be paid so, as a row."""
-    return Row(
-        partner=waiting.partner,
-        sha256=f"unwritable-{waiting.instruction_id}",
-        position=1,
-        payment_id=waiting.payment_id,
-        status=ReportStatus.FAILED,
-        amount=waiting.amount,
-        reference=None,
-        reason_code=waiting.flaw,
-        occurred_at=None,
-        why="",
-        flawed=False,
-    )
 
 
 def _judged(row: Row, paid: dict[str, Paid], held: set[str]) -> Row:

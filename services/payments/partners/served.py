@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from joserfc.jwk import OKPKey
 
-from contracts.payment import PaymentInstruction, PayTo
+from contracts.payment import InstructionKind, PaymentInstruction, PayTo
 from contracts.topics import Topic, partner_instruction
 from contracts.wire import Headers, WireError, envelope, load
 from services.payments.partners.kafka import Mailing
@@ -19,7 +19,7 @@ from vault.jose import NotForUs, NotSigned, Opener, Signer, Verifier
 class Told:
     """An instruction for such a partner; `token` is it, sealed to us, until it has been carried on.
 
-    `flaw`: why nobody can be paid so.
+    `flaw`: why it can't be told: nobody can be paid so, or nothing be cancelled.
     """
 
     data: PaymentInstruction
@@ -33,10 +33,16 @@ class ServedPartner:
     """The keys of one such partner: `opens_with` is ours, too, since nobody else opens what it is told."""
 
     def __init__(
-        self, name: str, *, sign_with: OKPKey, opens_with: OKPKey, flaw: Callable[[PayTo], str | None]
+        self,
+        name: str,
+        *,
+        sign_with: OKPKey,
+        opens_with: OKPKey,
+        flaw: Callable[[PayTo], str | None],
+        no_cancelling: str | None = None,
     ) -> None:
-        """`flaw` says as a code why somebody can't be paid in this partner's way."""
-        self.flaw = flaw
+        """`flaw` says as a code why somebody can't be paid so, `no_cancelling` why nothing is cancelled."""
+        self._flaw, self._no_cancelling = flaw, no_cancelling
         self.name = name
         self.instructions: Topic = partner_instruction(name)
         self.signer = Signer(sign_with)
@@ -64,5 +70,7 @@ class ServedPartner:
         if value is None:
             raise WireError("value: null")
         told = envelope(self.read(value), topic, key, headers)
-        flaw = self.flaw(told.data.pay_to) if told.data.pay_to else None
+        flaw = self._flaw(told.data.pay_to) if told.data.pay_to else None
+        if told.data.kind is InstructionKind.CANCEL:
+            flaw = self._no_cancelling
         return Told(told.data, told.key, told.traceparent, value, flaw)

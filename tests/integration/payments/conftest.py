@@ -320,6 +320,23 @@ def partner_keys(secrets: Secrets) -> Mapping[str, object]:
     }
 
 
+async def add_partners(
+    scene: Scene, secrets: Secrets, make: MakeSettings, partners: Mapping[str, object], port: int = 0
+) -> None:
+    """Have payments talk to these beside Wing; `make` is the fixture `service_settings`."""
+    keys = dict(partner_keys(secrets))
+    keys["partners"] = {**keys["partners"], **partners}  # type: ignore[dict-item]
+    scene.settings = await make(
+        PaymentsSettings,
+        "payments",
+        [keyring.MIGRATIONS, MIGRATIONS],
+        park_retry_s=0.05,
+        relay_older_than_s=0.2,
+        database=scene.settings.database,
+        **{**keys, "port": port},
+    )
+
+
 def events(records: Sequence[ConsumerRecord]) -> list[tuple[int, dict[str, object]]]:
     """(sequence, data) of JSON events, by sequence."""
     return sorted(

@@ -11,7 +11,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from services.payments import cli, cli_payrolls
+from services.payments import cli, cli_partners, cli_payrolls, cli_reconcile
 from tests.integration.payments.conftest import CYCLE, HASH, PROGRAMME, PURPOSE, Scene, family
 from tests.integration.payments.payroll_scenes import payroll_cycle
 from tonle import terminal
@@ -35,8 +35,8 @@ TERMS = ("--envelope", "1000000", "--cap-household", "400000", "--cap-payments",
 def tonle(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Tonle:
     """`await tonle("Sokha", "cycles", "list")`: run a command with a person's token."""
     app = typer.Typer()
-    cli.mount(app)
-    cli_payrolls.mount(app)
+    for each in (cli, cli_payrolls, cli_partners, cli_reconcile):
+        each.mount(app)
     programmes = httpx.MockTransport(lambda _: httpx.Response(200, json=PROGRAMMES))
 
     async def run(who: str, *arguments: str) -> Result:

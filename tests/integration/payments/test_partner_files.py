@@ -12,16 +12,14 @@ import pytest_asyncio
 from lxml import etree
 
 from contracts.household import Account
-from services.payments.app import MIGRATIONS, PaymentsSettings
 from services.payments.partners import intake
 from services.payments.partners.iso20022.reading import PAIN_001, schema_of
 from simulators import bank
 from simulators.bank import Balance, Order, Outcome
 from tests.conftest import MakeSettings
-from tests.integration.payments.conftest import Family, Scene, family, partner_keys
+from tests.integration.payments.conftest import Family, Scene, add_partners, family
 from tests.waiting import until
 from tonle.stack.secrets import Secrets
-from vault import keyring
 
 pytestmark = pytest.mark.stack
 AMOUNT, ENVELOPE = 176_000, 10_000_000
@@ -35,29 +33,21 @@ def banked(household_id: str, number: str = "0123456789") -> Family:
     return replace(of, payee=of.payee.model_copy(update={"account": account}))
 
 
+def bank_of(secrets: Secrets) -> dict[str, object]:
+    """The settings of a bank."""
+    return {
+        "kind": "files",
+        "open_with": secrets.jwk("acleda-encrypt"),
+        "debtor_name": "National Social Assistance Fund",
+        "debtor_account": "000111222",
+        "debtor_bank": "NBC",
+    }
+
+
 @pytest_asyncio.fixture
 async def at_bank(scene: Scene, secrets: Secrets, service_settings: MakeSettings) -> AsyncIterator[Scene]:
     """A scene whose second partner is a bank that is told by files."""
-    keys = dict(partner_keys(secrets))
-    keys["partners"] = {
-        **keys["partners"],  # type: ignore[dict-item]
-        "acleda": {
-            "kind": "files",
-            "open_with": secrets.jwk("acleda-encrypt"),
-            "debtor_name": "National Social Assistance Fund",
-            "debtor_account": "000111222",
-            "debtor_bank": "NBC",
-        },
-    }
-    scene.settings = await service_settings(
-        PaymentsSettings,
-        "payments",
-        [keyring.MIGRATIONS, MIGRATIONS],
-        park_retry_s=0.05,
-        relay_older_than_s=0.2,
-        database=scene.settings.database,
-        **keys,
-    )
+    await add_partners(scene, secrets, service_settings, {"acleda": bank_of(secrets)})
     yield scene
 
 
@@ -167,6 +157,45 @@ async def test_a_file_goes_on_where_a_stopped_service_left_it(
         assert (found["state"], found["rows_booked"], found["rows_parked"]) == ("done", 5, 0)
         assert done <= 5
         assert await at_bank.db.fetchval("select count(*) from transfer where kind = 'settle'") == 5
+
+
+async def test_a_file_rejected_whole_fails_each_of_its_payments_once_and_goes_on_after_a_stop(
+    at_bank: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "CHUNK_ROWS", 1)
+    at_bank.settings.reissue_after_s = 10_000
+    async with at_bank.running():
+        await issue(at_bank, *(banked(f"h-{number}") for number in range(4)))
+        (order,) = await out(at_bank)
+        report = tmp_path / "a.xml"
+        bank.refuse(report, bank.read(order).message_id, NOW)
+        (await send(at_bank, report)).raise_for_status()
+        await until(lambda: at_bank.db.fetchval("select rows_done > 0 from partner_file"))
+    async with at_bank.running():
+        found = await load(at_bank, report)
+        assert (found["state"], found["rows_booked"], found["rows_total"]) == ("done", 4, 4)
+        assert set((await at_bank.states()).values()) == {"failed"}
+        assert await at_bank.db.fetchval("select string_agg(distinct reason, ',') from payment") == "FF01"
+        balances = await at_bank.balances()
+        assert (balances["in-transit"], balances["envelope"]) == (0, ENVELOPE)
+        again = tmp_path / "b.xml"
+        again.write_bytes(report.read_bytes() + b"\n")
+        assert (await load(at_bank, again))["rows_known"] == 4
+        bank.refuse(tmp_path / "c.xml", "nobody-s", NOW)
+        await load(at_bank, tmp_path / "c.xml")
+        assert await why(at_bank) == [intake.NO_FILE]
+
+
+async def test_a_word_on_the_file_is_for_those_alone_that_have_no_row(at_bank: Scene, tmp_path: Path) -> None:
+    async with at_bank.running():
+        await issue(at_bank, banked("h-1"), banked("h-2"))
+        (order,) = await out(at_bank)
+        told = bank.read(order)
+        settled = [Outcome(told.orders[0], "ACSC")]
+        bank.write_report(tmp_path / "a.xml", told.message_id, settled, NOW, group=("GrpSts=RJCT",))
+        found = await load(at_bank, tmp_path / "a.xml")
+        assert (found["rows_booked"], found["rows_parked"]) == (2, 0)
+        assert sorted((await at_bank.states()).values()) == ["failed", "settled"]
 
 
 async def test_a_file_loaded_twice_changes_nothing(at_bank: Scene, tmp_path: Path) -> None:

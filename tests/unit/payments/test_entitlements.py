@@ -339,6 +339,13 @@ def test_a_household_held_by_a_person_waits() -> None:
     assert (household.changes, waiting(household)) == ((), {PROGRAMME: Waiting.HELD})
 
 
+def test_what_a_paused_partner_would_pay_waits_for_it() -> None:
+    household = scored(decided(1, 1, 176_000), at=replace(desk(), paused={"wing"}))
+    assert (household.changes, waiting(household)) == ((), {PROGRAMME: Waiting.PARTNER_PAUSED})
+    other = scored(decided(1, 1, 176_000), at=replace(desk(), paused={"acleda"}))
+    assert [each.payment.partner for each in other.changes] == ["wing"]
+
+
 def test_a_payee_is_kept_as_long_as_something_is_due() -> None:
     waits = scored(decided(1, 1, 176_000), at=desk(SUBMITTED))
     issued = scored(decided(1, 1, 176_000))

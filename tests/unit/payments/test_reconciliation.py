@@ -1,6 +1,5 @@
 """What does not agree about a payment or a statement, as tables; and what agrees is never a difference."""
 
-from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -8,11 +7,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.payments import reconciliation
-from services.payments.reconciliation import STEPS, Batch, Difference, Evidence, Kind, Statement, Terms
+from services.payments.reconciliation import (
+    STEPS,
+    Batch,
+    Difference,
+    Evidence,
+    Kind,
+    Limits,
+    Statement,
+    Terms,
+)
 
 TODAY = date(2026, 11, 29)
 ISSUED = date(2026, 11, 1)
-TERMS = Terms(TODAY, {"acleda": TODAY})
+TERMS = Terms(TODAY, {"acleda": TODAY}, Limits())
 RIGHT = Evidence("acleda", "p-1", 100, "settled", ISSUED, ISSUED, ISSUED, 1, 100, 0, 0, False)
 OPEN = RIGHT._replace(state="issued", acknowledged_on=None, settled_on=None, debits=0, debited=0)
 CASES: dict[str, tuple[Evidence, list[Kind]]] = {
@@ -50,7 +58,13 @@ def test_a_payment_differs_only_where_its_sides_do(name: str) -> None:
 def test_nothing_is_late_before_a_statement_covers_its_day() -> None:
     unseen = RIGHT._replace(debits=0, debited=0)
     for covered in ({}, {"acleda": ISSUED + timedelta(days=1)}, {"wing": TODAY}):
-        assert list(reconciliation.of_payment(unseen, replace(TERMS, covered=covered))) == []
+        assert list(reconciliation.of_payment(unseen, TERMS._replace(covered=covered))) == []
+
+
+@pytest.mark.parametrize(("limits", "late"), [(Limits(), True), (Limits(acknowledge_days=100), False)])
+def test_how_long_a_step_may_take_is_a_setting(limits: Limits, late: bool) -> None:
+    found = list(reconciliation.of_payment(OPEN, TERMS._replace(limits=limits)))
+    assert bool(found) is late
 
 
 @given(

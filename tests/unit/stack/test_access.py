@@ -57,9 +57,11 @@ def names(user: str, operation: str) -> set[str]:
                 "payment.updated.v1",
                 "partner.wing.instruction.v1",
                 "partner.acleda.instruction.v1",
+                "partner.truemoney.instruction.v1",
             },
             {
                 "partner.acleda.instruction.v1",
+                "partner.truemoney.instruction.v1",
                 "household.exited.v1",
                 "household.key.v1",
                 "eligibility.scored.v1",

@@ -103,6 +103,7 @@ def test_every_program_gets_its_settings_from_the_environment_alone(tmp_path: Pa
     assert all(
         {"TONLE_KAFKA", "TONLE_TOPIC_PREFIX", "TONLE_DATA_DIR"} <= names.keys() for names in told.values()
     )
+    assert "partner-truemoney" not in told
     assert json.loads(told["payments"]["TONLE_PARTNERS"]).keys() == {"wing", "acleda"}
     gateway_password = told["gateway"]["TONLE_GATEWAY_PASSWORD_FILE"]
     assert gateway_password == told["notifications"]["TONLE_GATEWAY_PASSWORD_FILE"]
@@ -110,3 +111,24 @@ def test_every_program_gets_its_settings_from_the_environment_alone(tmp_path: Pa
     assert not any("TONLE_DATABASE" in told[name] for name in ("gateway", "partner-wing"))
     assert told["partner-wing"]["TONLE_KAFKA_PASSWORD_FILE"].endswith("kafka-partner-wing.password")
     assert told["payments"]["PGPASSFILE"].endswith("payments.pgpass")
+
+
+def test_a_partner_on_http_runs_where_it_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TONLE_HTTP_PARTNER", "1")
+    urls = {
+        "gateway": "http://127.0.0.1:2",
+        "payments": "http://127.0.0.1:3",
+        "partner-truemoney": "http://127.0.0.1:4",
+    }
+    dsn = dict.fromkeys(topics.SERVICES, "postgresql://…")
+    place = Place("127.0.0.1:1", "p.", tmp_path, secrets.Secrets(tmp_path), dsn, urls)
+    told = {program.name: program.environment(place) for program in programs()}
+    partner = json.loads(told["payments"]["TONLE_PARTNERS"])["truemoney"]
+    assert (partner["url"], partner["callback_url"]) == (
+        "http://127.0.0.1:4",
+        "http://127.0.0.1:3/partners/truemoney/g2p",
+    )
+    assert told["partner-truemoney"]["TONLE_PARTNER"] == "truemoney"
+    assert "TONLE_KAFKA_USER" not in told["partner-truemoney"]

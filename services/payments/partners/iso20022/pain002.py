@@ -48,7 +48,7 @@ class Said(NamedTuple):
 
 
 class Whole(NamedTuple):
-    """What a bank says at once of a file of ours, `message_id`: of each payment in it that it does not name."""
+    """What a bank says at once of a file of ours, `message_id`: of all in it that it names in no row."""
 
     message_id: str
     status: ReportStatus | None
