@@ -31,19 +31,25 @@ PART_BYTES, AT_ONCE, LOOK_S = 1024 * 1024, 1_000, 0.5
 NATIONAL = 700_000
 _FILL = """
 insert into cycle (cycle_id, programme, programme_hash, purpose, period, reference_date, cap_household,
-    cap_payments, state, version, prepared_by, decided_by, funded, committed, payments)
+    cap_payments, state, version, prepared_by, decided_by, funded, donor)
 values ('{cycle}', 'bench', 'h', 'bench', '2026-11', '2026-11-01', 1000000, 10000000, 'approved', 3,
-    '{{a}}', 'b', {riel} * {count}::bigint, {riel} * {count}::bigint, {count});
+    '{{a}}', 'b', {riel} * {count}::bigint, 'wfp');
+insert into fund (cycle_id, number, donor, amount, proposed_by, approved_by, at)
+values ('{cycle}', 3, 'wfp', {riel} * {count}::bigint, '{{a}}', 'b', now());
+insert into envelope (cycle_id, cap_payments) values ('{cycle}', 10000000);
+insert into sub_envelope (cycle_id, fund, allotted, committed, allotted_payments, payments)
+values ('{cycle}', 3, {riel} * {count}::bigint, {riel} * {count}::bigint, {count}, {count});
 insert into household (household_id, scored, revision, exit_revision, commune, decision_id, correlation_id,
     traceparent, sequence)
 select 'h-' || n, 1, 1, 0, '120101', 'd', 'c', '{trace}', 1 from generate_series(1, {count}) n;
 insert into payment (household_id, payment_id, programme, period, purpose, attempt, cycle_id, amount,
     entitled, partner, commune, revision, decision_id, correlation_id, traceparent, state, issued_at,
-    updated_at)
+    updated_at, fund)
 select 'h-' || n, md5(n::text)::uuid, 'bench', '2026-11', 'bench', 1, '{cycle}', {riel}, {riel}, '{bank}',
-    '120101', 1, 'd', 'c', '{trace}', 'issued', now(), now() from generate_series(1, {count}) n;
-insert into transfer (household_id, subject, kind, cycle_id, debit, credit, amount, at)
-select household_id, payment_id, 'issue', cycle_id, 'in-transit', 'envelope', amount, issued_at from payment;
+    '120101', 1, 'd', 'c', '{trace}', 'issued', now(), now(), 3 from generate_series(1, {count}) n;
+insert into transfer (household_id, subject, kind, cycle_id, debit, credit, amount, at, fund)
+select household_id, payment_id, 'issue', cycle_id, 'in-transit', 'envelope', amount, issued_at, fund
+from payment;
 insert into outgoing (household_id, instruction_id, partner, payment_id, kind, amount, queued_at, message_id)
 select household_id, 'i-' || payment_id, partner, payment_id, 'pay', amount, issued_at, 'm-1' from payment;
 create table floor_payment as select payment_id, household_id, state from payment;

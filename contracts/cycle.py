@@ -49,7 +49,7 @@ class CycleChanged(Contract):
 
 
 class EnvelopeChanged(Contract):
-    """The money a cycle may commit: its total after this change, in riel."""
+    """The money a cycle may commit: its total after this change, in riel; `donor` gives what was added."""
 
     envelope_id: str
     cycle_id: str
@@ -57,3 +57,4 @@ class EnvelopeChanged(Contract):
     funded: Riel
     actor: str
     reason: str | None = None
+    donor: str | None = None

@@ -18,7 +18,17 @@ from postbox.callers import Caller, allowed
 from postbox.problems import Problem
 from postbox.service import Service
 from postbox.telemetry import trace_id
-from services.payments import approval, cycles, events, jobs, ledger, store, store_cycles, store_views
+from services.payments import (
+    approval,
+    cycles,
+    events,
+    jobs,
+    ledger,
+    store,
+    store_cycles,
+    store_envelopes,
+    store_views,
+)
 from services.payments.budget import Waiting
 from services.payments.cycles import Cycle, NotPossible, Terms
 from services.payments.states import State
@@ -29,10 +39,12 @@ Reader = Annotated[Caller, Depends(allowed("read"))]
 Preparer = Annotated[Caller, Depends(allowed("cycle.prepare"))]
 Approver = Annotated[Caller, Depends(allowed("cycle.approve"))]
 Text = Annotated[str, Field(min_length=1, max_length=400)]
+Donor = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+DEFAULT_DONOR = "royal-government"
 
 
 class NewCycle(BaseModel):
-    """What two people are to agree to; `envelope` and `cap_household` in riel."""
+    """What two people are to agree to; `envelope` (which `donor` gives) and `cap_household` in riel."""
 
     programme: Annotated[str, Field(min_length=1, max_length=80)]
     programme_hash: Annotated[str, Field(min_length=1, max_length=128)]
@@ -43,6 +55,7 @@ class NewCycle(BaseModel):
     cap_household: Annotated[Riel, Field(gt=0)]
     cap_payments: Annotated[int, Field(gt=0, le=100_000_000)]
     approval: Literal["standing", "payroll"] = "standing"
+    donor: Donor = DEFAULT_DONOR
 
 
 class Why(BaseModel):
@@ -58,9 +71,10 @@ class No(BaseModel):
 
 
 class Fund(BaseModel):
-    """The new total of the envelope in riel, and why."""
+    """The new total of the envelope in riel, who gives what is added, and why."""
 
     envelope: Annotated[Riel, Field(gt=0)]
+    donor: Donor = DEFAULT_DONOR
     reason: Text | None = None
 
 
@@ -70,13 +84,15 @@ async def open_cycle(request: Request, new: NewCycle, caller: Preparer) -> dict[
 
     What waits in the programme's other cycles stays there, and is paid from their envelopes.
     """
-    terms = Terms(**new.model_dump(exclude={"envelope", "approval"}), approval=ApprovalKind(new.approval))
+    terms = Terms(
+        **new.model_dump(exclude={"envelope", "approval", "donor"}), approval=ApprovalKind(new.approval)
+    )
     return await cycle_step(
         request,
         terms.cycle_id,
         caller,
         "open",
-        lambda current: cycles.open_cycle(current, terms, new.envelope, caller.name),
+        lambda current: cycles.open_cycle(current, terms, new.envelope, new.donor, caller.name),
     )
 
 
@@ -96,7 +112,7 @@ async def fund_cycle(request: Request, cycle_id: str, asked: Fund, caller: Prepa
         cycle_id,
         caller,
         "fund",
-        lambda each: approval.propose(_there(each), asked.envelope, caller.name, asked.reason),
+        lambda each: approval.propose(_there(each), asked.envelope, asked.donor, caller.name, asked.reason),
     )
 
 
@@ -143,14 +159,16 @@ async def list_cycles(request: Request, _: Reader) -> list[dict[str, object]]:
 
 @router.get("/cycles/{cycle_id}")
 async def show_cycle(request: Request, cycle_id: str, _: Reader) -> dict[str, object]:
-    """One cycle with its steps, and what waits in it."""
+    """One cycle with its funds in the order in which they are drawn, its steps, and what waits in it."""
     async with request.app.state.service.db.acquire() as db:
         cycle = _there(await store_cycles.find(db, cycle_id))
         steps = await store_cycles.steps(db, cycle_id)
+        funds = await store_envelopes.funds(db, cycle_id)
         waiting = await store_views.waiting(db, cycle_id)
     return {
         **_shown(cycle),
         "waiting": [each._asdict() for each in waiting],
+        "funds": [each._asdict() for each in funds],
         "steps": [asdict(each) for each in steps],
     }
 
@@ -239,8 +257,7 @@ async def cycle_step(
     national(caller)
     now = datetime.now(UTC)
     async with service.db.acquire() as db, db.transaction():
-        budget = (await store_cycles.lock(db, [cycle_id])).get(cycle_id)
-        current = budget.cycle if budget else None
+        current = await store_cycles.lock(db, cycle_id)
         try:
             after = decide(current)
         except NotPossible as no:
@@ -249,6 +266,8 @@ async def cycle_step(
             funded = after.funded - (current.funded if current else 0)
             await store_cycles.save(db, after, step=step, actor=caller.name, at=now)
             if funded:
+                prepared_by = current.prepared_by if current else ()
+                await store_envelopes.fund(db, after, funded, prepared_by, now)
                 await store.insert_transfers(db, [ledger.funded(cycle_id, after.version, funded)], now)
             request_id = str(uuid4())
             cause = Cause(request_id, request_id, service.new_traceparent())

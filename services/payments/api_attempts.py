@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from postbox.callers import Caller, allowed
 from postbox.problems import Problem
 from postbox.service import Service
-from services.payments import store_attempts, store_cycles
+from services.payments import ledger, store, store_attempts, store_envelopes
 from services.payments.jobs import REISSUE
 from services.payments.states import DifferenceKind
 from services.payments.store_attempts import Differing
@@ -84,20 +84,23 @@ async def resolve(
     service, now = _service(request, caller), datetime.now(UTC)
     kind = DifferenceKind.SETTLED_LATE if decided.resolution == "covered" else None
     async with service.db.acquire() as db, db.transaction():
-        cycle_ids = await store_attempts.cycles_of(db, household_id, payment_id)
-        budgets = await store_cycles.lock(db, cycle_ids)
+        budget = None
+        if decided.resolution == "covered":
+            budget = await store_envelopes.to_cover(db, household_id, payment_id)
         payment = await store_attempts.payment(db, household_id, payment_id)
         found = await store_attempts.open_difference(db, payment_id, kind) if payment else None
         if payment is None or found is None:
             raise Problem(404, "No such difference is open", "List them: tonle payments differences.")
-        if decided.resolution == "covered":
-            if budgets[payment.cycle_id].cycle.room < payment.amount:
+        if budget is not None:
+            if budget.room < payment.amount:
                 raise Problem(
                     409,
                     f"The envelope of {payment.cycle_id} has no room for {payment.amount} riel",
                     f"Raise it first: tonle cycles fund {payment.cycle_id}.",
                 )
-            await store_attempts.cover(db, payment, now)
+            funds = await store_envelopes.spend(db, [budget], [payment], covers=True)
+            transfer = ledger.covered(payment, funds[payment_id])
+            await store.insert_transfers(db, [transfer], now)
         await store_attempts.resolve(
             db, found, decided.resolution, by=caller.name, why=decided.reason, at=now
         )

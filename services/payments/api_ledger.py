@@ -21,6 +21,15 @@ async def balances(
         return [each._asdict() for each in await store_ledger.balances(db, at, cycle)]
 
 
+@router.get("/ledger/funds")
+async def funds(
+    request: Request, _: Reader, at: AwareDatetime | None = None, cycle: str | None = None
+) -> list[dict[str, object]]:
+    """What became of each donor's riel, by programme and period, as it stood `at` an instant."""
+    async with request.app.state.service.db.acquire() as db:
+        return [each._asdict() for each in await store_ledger.funds(db, at, cycle)]
+
+
 @router.get("/ledger/entries/{household_id}")
 async def entries(request: Request, household_id: str, _: Reader) -> list[dict[str, object]]:
     """What was moved for a household's payments, the oldest first."""

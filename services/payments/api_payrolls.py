@@ -34,7 +34,7 @@ async def freeze_payroll(request: Request, cycle_id: str, caller: Preparer) -> d
     national(caller)
     service, now = _service(request), datetime.now(UTC)
     async with service.db.acquire() as db, db.transaction():
-        await store_cycles.lock(db, [cycle_id])
+        await store_cycles.lock(db, cycle_id)
         cycle, _ = await answered(request, db, cycle_id)
         known = await store_payrolls.of_cycle(db, cycle_id)
         try:
@@ -104,16 +104,16 @@ async def issue_cycle(request: Request, cycle_id: str, caller: Preparer) -> dict
     national(caller)
     service, now = _service(request), datetime.now(UTC)
     async with service.db.acquire() as db, db.transaction():
-        budget = (await store_cycles.lock(db, [cycle_id])).get(cycle_id)
-        if budget is None:
+        cycle = await store_cycles.lock(db, cycle_id)
+        if cycle is None:
             raise Problem(404, "There is no such cycle", "List the cycles, or open this one.")
         for each in await store_payrolls.of_cycle(db, cycle_id):
             if each.state in (PayrollState.FREEZING, PayrollState.FROZEN, PayrollState.APPROVED):
-                await _release(db, budget.cycle, each, now)
+                await _release(db, cycle, each, now)
         turn = await store_cycles.try_again(db, cycle_id)
         to_issue = await store_cycles.count_waiting(db, turn)
     service.wake(jobs.ISSUE)
-    return {**_progress(budget.cycle, through=False), "to_issue": to_issue}
+    return {**_progress(cycle, through=False), "to_issue": to_issue}
 
 
 @router.get("/cycles/{cycle_id}/progress")
@@ -147,7 +147,7 @@ async def _decide(
     national(caller)
     now = datetime.now(UTC)
     async with _service(request).db.acquire() as db, db.transaction():
-        await store_cycles.lock(db, at[:1])
+        await store_cycles.lock(db, at[0])
         cycle, found = await _find(db, *at)
         try:
             after = payroll.decide(found, verdict, said.digest, by=caller.name, room=cycle.room)

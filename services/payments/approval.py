@@ -20,8 +20,10 @@ def submit(cycle: Cycle, by: str) -> Cycle:
     return replace(cycle, state=CycleState.SUBMITTED, version=cycle.version + 1, prepared_by=prepared_by)
 
 
-def propose(cycle: Cycle, envelope: int, by: str, reason: str | None) -> Cycle:
-    """Ask for a larger envelope (its new total, riel); nothing moves until another person approves.
+def propose(cycle: Cycle, envelope: int, donor: str, by: str, reason: str | None) -> Cycle:
+    """Ask for a larger envelope (its new total, riel), of which `donor` gives what is added.
+
+    Nothing moves until another person approves.
 
     Raises `NotPossible` for a cycle that is not approved or an envelope that is not larger.
     """
@@ -33,7 +35,13 @@ def propose(cycle: Cycle, envelope: int, by: str, reason: str | None) -> Cycle:
             "Name the new total, which must be larger; an envelope is never lowered below what it promised.",
         )
     return replace(
-        cycle, version=cycle.version + 1, prepared_by=(by,), decided_by=None, proposed=envelope, reason=reason
+        cycle,
+        version=cycle.version + 1,
+        prepared_by=(by,),
+        decided_by=None,
+        proposed=envelope,
+        donor=donor,
+        reason=reason,
     )
 
 

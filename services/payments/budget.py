@@ -1,12 +1,13 @@
 """What a cycle lets pass: its approval, its programme's hash, its caps and its envelope."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from contracts.cycle import ApprovalKind, CycleState
 from services.payments.cycles import Cycle
+from services.payments.ledger import Paid
 from services.payments.payroll import Line
 
 
@@ -42,17 +43,49 @@ class Judged(Protocol):
     def purpose(self) -> str: ...
 
 
-class Budget:
-    """One cycle's room while its row is locked; what is taken here is written before the lock is let go.
+class Part(NamedTuple):
+    """A sub-envelope under lock: which, of which fund, and the riel and payments that may be taken."""
 
+    fund: int
+    number: int
+    room: int
+    payments: int
+
+
+class Draw(NamedTuple):
+    """`amount` riel of a payment are taken from a sub-envelope, and so from its fund."""
+
+    household_id: str
+    payment_id: str
+    cycle_id: str
+    fund: int
+    number: int
+    amount: int
+
+
+class Budget:
+    """One cycle's room while sub-envelopes are locked; what is taken is written before they are let go.
+
+    `parts` in the order in which they are drawn, payments of the first; None where nothing is spent, and what
+    the cycle has counts.
     `released`: what is approved of these households, by their id, where the cycle pays from lists.
     """
 
-    def __init__(self, cycle: Cycle) -> None:
+    def __init__(self, cycle: Cycle, parts: Sequence[Part] | None = None) -> None:
         self.cycle = cycle
+        self.parts = parts or ()
         self.released: Mapping[str, Line] = MappingProxyType({})
         self.committed = 0
         self.count = 0
+        self._room, self._payments = cycle.room, cycle.terms.cap_payments - cycle.payments
+        if parts is not None:
+            self._room = sum(each.room for each in parts)
+            self._payments = parts[0].payments if parts else 0
+
+    @property
+    def room(self) -> int:
+        """Riel that can still be taken."""
+        return self._room - self.committed
 
     @property
     def pays_from_lists(self) -> bool:
@@ -71,6 +104,24 @@ class Budget:
             self.count += 1
         return waiting
 
+    def draw(self, payments: Iterable[Paid]) -> list[Draw]:
+        """Which sub-envelopes pay what was taken: one after the other, so that no remainder is left over.
+
+        A payment that the rest of one does not cover is paid by several.
+        """
+        draws: list[Draw] = []
+        left = [(each, each.room) for each in reversed(self.parts) if each.room > 0]
+        for payment in payments:
+            due = payment.amount
+            while due > 0:
+                part, room = left.pop()
+                amount = min(due, room)
+                draws.append(_draw(payment, part, amount))
+                due -= amount
+                if room > amount:
+                    left.append((part, room - amount))
+        return draws
+
     def _refuses(self, judged: Judged, amount: int, claim: Line | None) -> Waiting | None:
         cycle, terms = self.cycle, self.cycle.terms
         if cycle.state is not CycleState.APPROVED:
@@ -84,6 +135,10 @@ class Budget:
                 return Waiting.CHANGED if line else Waiting.PAYROLL
         if amount > terms.cap_household:
             return Waiting.HOUSEHOLD_CAP
-        if cycle.payments + self.count >= terms.cap_payments:
+        if self.count >= self._payments:
             return Waiting.COUNT_CAP
-        return Waiting.ENVELOPE if amount > cycle.room - self.committed else None
+        return Waiting.ENVELOPE if amount > self.room else None
+
+
+def _draw(payment: Paid, part: Part, amount: int) -> Draw:
+    return Draw(payment.household_id, payment.payment_id, payment.cycle_id, part.fund, part.number, amount)

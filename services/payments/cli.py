@@ -13,9 +13,11 @@ ACTIONS = {"prepare": "cycle.prepare", "approve": "cycle.approve", "load": "part
 OFFICER = ("prepare", "approve")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Answer with JSON.")]
+Donor = Annotated[str, typer.Option(help="Who gives it: lower-case letters, digits and hyphens, like `wfp`.")]
 CycleId = Annotated[str, typer.Argument(metavar="CYCLE", help="Its id, from `tonle cycles list`.")]
 Reason = Annotated[str | None, typer.Option(help="Why; kept with the step.")]
 Name = Annotated[str, typer.Argument(help="Who it is; shown as the one who acted.")]
+DEFAULT_DONOR = "royal-government"
 _SHOWN = ("cycle_id", "state", "prepared_by", "decided_by", "proposed", "funded", "room", "payments")
 
 
@@ -47,6 +49,7 @@ def open_cycle(
         datetime | None,
         typer.Option(formats=["%Y-%m-%d"], help="The day on which ages and cards are judged."),
     ] = None,
+    donor: Donor = DEFAULT_DONOR,
     approval: Annotated[
         str, typer.Option(help="`standing`: paid as decisions come; `payroll`: from approved lists only.")
     ] = "standing",
@@ -69,6 +72,7 @@ def open_cycle(
         "envelope": envelope,
         "cap_household": cap_household,
         "cap_payments": cap_payments,
+        "donor": donor,
         "approval": approval,
     }
     _send("/cycles", terms, as_json)
@@ -88,11 +92,11 @@ def show_cycle(cycle: CycleId, as_json: AsJson = False) -> None:
     if as_json:
         terminal.emit(found, as_json)
         return
-    steps, waiting = found.pop("steps"), found.pop("waiting")
+    below = {title: found.pop(title.lower()) for title in ("Waiting", "Funds", "Steps")}
     terminal.emit(found, as_json)
-    for title, rows in (("Waiting:", waiting), ("Steps:", steps)):
+    for title, rows in below.items():
         if rows:
-            typer.echo(f"\n{title}")
+            typer.echo(f"\n{title}:")
             terminal.emit(rows, as_json)
 
 
@@ -126,11 +130,16 @@ def close(cycle: CycleId, reason: Reason = None, as_json: AsJson = False) -> Non
 def fund(
     cycle: CycleId,
     envelope: Annotated[int, typer.Option(help="The envelope's new total, in riel.")],
+    donor: Donor = DEFAULT_DONOR,
     reason: Reason = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ask for a larger envelope; another person approves it with `tonle cycles approve`."""
-    _send(f"/cycles/{quote(cycle)}/fund", {"envelope": envelope, "reason": reason}, as_json)
+    """Ask for a larger envelope; another person approves it with `tonle cycles approve`.
+
+    What is added is a fund of its donor, drawn after those before it: see `tonle ledger funds`.
+    """
+    asked = {"envelope": envelope, "donor": donor, "reason": reason}
+    _send(f"/cycles/{quote(cycle)}/fund", asked, as_json)
 
 
 def add_officer(

@@ -39,7 +39,8 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Cycle:
-    """A cycle as it stands. `proposed` riel await a second person; `funded` riel were approved.
+    """A cycle as it stands. `proposed` riel await a second person; `funded` riel were approved. `donor` gives
+    (or gave) what was proposed last.
 
     `prepared_by` are those who opened, submitted or proposed what is to be decided; `payments` counts those
     issued and not released; `opening` is the version that eligibility answers. `asks_standing`: it is
@@ -60,6 +61,7 @@ class Cycle:
     payments: int = 0
     opening: int = 1
     asks_standing: bool = False
+    donor: str = ""
 
     @property
     def cycle_id(self) -> str:
@@ -71,17 +73,14 @@ class Cycle:
         return self.funded - self.committed + self.released
 
 
-def open_cycle(current: Cycle | None, terms: Terms, envelope: int, by: str) -> Cycle:
-    """A cycle with its terms and the envelope asked for, in riel.
+def open_cycle(current: Cycle | None, terms: Terms, envelope: int, donor: str, by: str) -> Cycle:
+    """A cycle with its terms and the envelope asked for, in riel, that a donor gives.
 
     One that was only opened, or refused, is opened again with the new terms; asking for the same again
     changes nothing. Raises `NotPossible`.
     """
-    if current is not None and (current.terms, current.proposed, current.prepared_by) == (
-        terms,
-        envelope,
-        (by,),
-    ):
+    asked = terms, envelope, donor, (by,)
+    if current and (current.terms, current.proposed, current.donor, current.prepared_by) == asked:
         return current
     if current is not None and current.state not in (CycleState.OPENED, CycleState.REFUSED):
         raise NotPossible(
@@ -98,6 +97,7 @@ def open_cycle(current: Cycle | None, terms: Terms, envelope: int, by: str) -> C
         prepared_by=(by,),
         proposed=envelope,
         opening=_opening(current, terms) or version,
+        donor=donor,
     )
 
 

@@ -198,6 +198,7 @@ def of_cycle(before: Cycle | None, after: Cycle, actor: str, now: datetime, caus
             funded=after.funded,
             actor=actor,
             reason=after.reason,
+            donor=after.donor,
         )
         records.append(tell(ENVELOPE_CHANGED, envelope))
     return records

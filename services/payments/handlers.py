@@ -9,6 +9,7 @@ from contracts.eligibility import (
     SEALED_TOGETHER,
     EligibilityCompleted,
     EligibilityScored,
+    Outcome,
     ProgrammeDecision,
     SensitiveDecisions,
 )
@@ -26,6 +27,7 @@ from services.payments import (
     store_answers,
     store_attempts,
     store_cycles,
+    store_envelopes,
     store_holds,
     store_outgoing,
     store_reports,
@@ -33,7 +35,7 @@ from services.payments import (
 )
 from services.payments.attempts import Retrying
 from services.payments.budget import Budget
-from services.payments.entitlements import Desk, Household, SealedPayee
+from services.payments.entitlements import Desk, Household, Issued, SealedPayee
 from services.payments.events import Voice
 from services.payments.holds import Held, account_of
 from services.payments.partners import routing
@@ -106,15 +108,30 @@ async def score(
     said = [decision for each in batch.messages for decision in each.data.decisions]
     cycles = {each.cycle_id: each.period for each in said if each.cycle_id and each.period}
     if any(each.data.sensitive for each in batch.messages):
-        # Which of them each household is in stands sealed: all are locked before its own row is.
+        # Which of them each household is in stands sealed: all are shared before its own row is locked.
         cycles |= await store_cycles.periods_of(db, SEALED_TOGETHER)
-    budgets = await store_cycles.lock(db, cycles)
+    budgets = await store_envelopes.budgets(db, _payments_most(batch.messages, cycles))
     households = await store.load(db, batch.keys, cycles.values())
     desk = office.desk(keys, budgets, await store_holds.held(db, batch.keys))
     changed = batch.fold(households, partial(_score, desk, keys))
     await write(office, db, changed, budgets.values(), batch.now)
     await store_attempts.hurry(db, [each.household_id for each in changed], batch.now)
     return [*holds, *office.voice(batch.now).of_households(changed, keys)]
+
+
+def _payments_most(
+    messages: Iterable[Received[EligibilityScored]], cycle_ids: Iterable[str]
+) -> dict[str, int]:
+    """How many payments these decisions may lead to, by cycle."""
+    counted = dict.fromkeys(cycle_ids, 0)
+    for each in messages:
+        for decision in each.data.decisions:
+            if decision.cycle_id in counted and decision.outcome is Outcome.ELIGIBLE:
+                counted[decision.cycle_id] += 1
+        if each.data.sensitive:
+            together = (each for each in counted if each.startswith(f"{SEALED_TOGETHER}-"))
+            counted |= {cycle_id: counted[cycle_id] + 1 for cycle_id in together}
+    return counted
 
 
 def _score(
@@ -139,16 +156,17 @@ async def leave(office: Office, batch: Batch[Received[HouseholdExited]], db: Con
 
 
 async def report(office: Office, batch: Batch[Received[PaymentReport]], db: Connection) -> Sequence[Record]:
-    """Book what a partner says; what frees money frees it under the cycle's lock."""
+    """Book what a partner says; what frees money frees it in the cycle's envelope, kept open before."""
     payment_ids = [each.data.payment_id for each in batch.messages]
     if any(each.data.status in _MAY_FREE for each in batch.messages):
-        await store_cycles.lock(db, await store_reports.cycles_of(db, batch.keys, payment_ids))
+        cycle_ids = await store_reports.cycles_of(db, batch.keys, payment_ids)
+        await store_envelopes.keep_open(db, cycle_ids)
     report_ids = [each.data.report_id for each in batch.messages]
     accounts = await store_reports.load(db, batch.keys, payment_ids, report_ids)
     changed = batch.fold(accounts, states.book)
     transfers = await store_reports.save(db, changed, batch.now, office.patience)
     await store_attempts.note(db, changed, batch.now, office.retrying.after)
-    await store_cycles.free(db, transfers)
+    await store_envelopes.free(db, transfers)
     return office.voice(batch.now).of_accounts(changed)
 
 
@@ -193,8 +211,9 @@ async def write(
     now: datetime,
 ) -> None:
     """Save what was decided and what it spent."""
-    await store.save(db, households, now, office.patience)
-    await store_cycles.spend(db, budgets)
+    issued = [change.payment for each in households for change in each.changes if isinstance(change, Issued)]
+    funds = await store_envelopes.spend(db, budgets, issued)
+    await store.save(db, households, funds, now, office.patience)
 
 
 def digest_of(keys: Keys, key_id: str, payee: Payee) -> str:

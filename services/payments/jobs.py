@@ -1,5 +1,6 @@
 """Work beside the stream: issue what waited or failed, ask silent partners. A chunk is a transaction."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -18,6 +19,7 @@ from services.payments import (
     store,
     store_attempts,
     store_cycles,
+    store_envelopes,
     store_holds,
     store_payrolls,
     store_reports,
@@ -155,7 +157,7 @@ async def _issue(
     holds = await _screen(office, db, household_ids, now)
     # Holds, cycles, households: the order in which the stream locks them, too.
     held = await parking.held(db, household_ids)
-    budgets = await store_cycles.lock(db, [cycle_id])
+    budgets = await store_envelopes.budgets(db, {cycle_id: len(household_ids)})
     for budget in budgets.values():
         if budget.pays_from_lists:
             budget.released = await store_payrolls.released(db, cycle_id, household_ids)
@@ -189,7 +191,7 @@ async def _again(
     household_ids = sorted({household_id for household_id, _, _ in due})
     holds = await _screen(office, db, household_ids, now)
     held = await parking.held(db, household_ids)
-    budgets = await store_cycles.lock(db, [cycle_id for _, cycle_id, _ in due])
+    budgets = await store_envelopes.budgets(db, Counter(cycle_id for _, cycle_id, _ in due))
     households = await store.load(db, household_ids, [period for _, _, period in due])
     wanted = await store_attempts.wanted(db, household_ids, now)
     key_ids = [each.payee.key_id for each in households.values() if each.payee]

@@ -4,7 +4,7 @@ A transfer is one row with one positive amount, so its two postings sum to zero 
 never edited: what comes back is a transfer of its own.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
 
@@ -59,11 +59,13 @@ class Paid(Protocol):
     def state(self) -> str: ...
     @property
     def late(self) -> bool: ...
+    @property
+    def fund(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """`amount` riel (above zero) into `debit`, out of `credit`. (subject, kind) happens once."""
+    """`amount` riel (above zero) of a fund into `debit`, out of `credit`. (subject, kind) happens once."""
 
     cycle_id: str
     household_id: str
@@ -72,6 +74,7 @@ class Transfer:
     debit: Account
     credit: Account
     amount: int
+    fund: int
 
     @property
     def frees(self) -> bool:
@@ -80,18 +83,18 @@ class Transfer:
 
 
 def funded(cycle_id: str, version: int, amount: int) -> Transfer:
-    """Riel approved for a cycle by one decision (the cycle's version)."""
-    return _transfer(Kind.FUND, cycle_id, "", f"{cycle_id}/{version}", amount)
+    """Riel approved for a cycle by one decision: the cycle's version, and the fund's number."""
+    return _transfer(Kind.FUND, (cycle_id, "", f"{cycle_id}/{version}"), amount, version)
 
 
 def issued(payment: Paid) -> Transfer:
     """A payment's amount leaves the envelope."""
-    return _transfer(Kind.ISSUE, payment.cycle_id, payment.household_id, payment.payment_id, payment.amount)
+    return _of(Kind.ISSUE, payment)
 
 
-def covered(payment: Paid) -> Transfer:
-    """The envelope pays what is owed to a partner for a payment that settled late."""
-    return _transfer(Kind.COVER, payment.cycle_id, payment.household_id, payment.payment_id, payment.amount)
+def covered(payment: Paid, fund: int) -> Transfer:
+    """A fund of the envelope pays what is owed to a partner for a payment that settled late."""
+    return replace(_of(Kind.COVER, payment), fund=fund)
 
 
 def moved(before: Paid, after: Paid) -> Transfer | None:
@@ -110,9 +113,13 @@ def moved(before: Paid, after: Paid) -> Transfer | None:
         kind = Kind.RELEASE
     else:
         return None
-    return _transfer(kind, after.cycle_id, after.household_id, after.payment_id, after.amount)
+    return _of(kind, after)
 
 
-def _transfer(kind: Kind, cycle_id: str, household_id: str, subject: str, amount: int) -> Transfer:
-    debit, credit = LEGS[kind]
-    return Transfer(cycle_id, household_id, subject, kind, debit, credit, amount)
+def _of(kind: Kind, payment: Paid) -> Transfer:
+    about = payment.cycle_id, payment.household_id, payment.payment_id
+    return _transfer(kind, about, payment.amount, payment.fund)
+
+
+def _transfer(kind: Kind, about: tuple[str, str, str], amount: int, fund: int) -> Transfer:
+    return Transfer(*about, kind, *LEGS[kind], amount, fund)

@@ -62,7 +62,8 @@ class Payment(NamedTuple):
     """One attempt of an entitlement key. `amount` holds `carried` riel of earlier corrections.
 
     `entitled` is what is due of the key alone, by the latest decision: amount - carried + its corrections.
-    `late`: settled after its money had been taken back, so that it is owed to the partner.
+    `late`: settled after its money had been taken back, so that it is owed to the partner. `fund`: which of
+    the cycle's funds pays it; what of it others pay is kept beside it.
     """
 
     payment_id: str
@@ -88,6 +89,7 @@ class Payment(NamedTuple):
     late: bool = False
     carried: int = 0
     cancels: int = 0
+    fund: int = 0
 
     @property
     def key(self) -> Key:

@@ -1,6 +1,6 @@
 """SQL about households, their decisions and what is issued: loaded under lock, one statement a table."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 import asyncpg
@@ -28,12 +28,12 @@ _DECISION_COLUMNS = (
 _PAYMENT_COLUMNS = (
     *("payment_id", "household_id", "programme", "period", "purpose", "attempt", "cycle_id", "amount"),
     *("entitled", "partner", "commune", "revision", "decision_id", "correlation_id", "traceparent", "state"),
-    *("carried", "due_at", "issued_at", "updated_at"),
+    *("carried", "fund", "due_at", "issued_at", "updated_at"),
 )
 PAYMENTS = """
 select payment_id, household_id, programme, period, purpose, attempt, cycle_id, amount, entitled, partner,
     commune, revision, decision_id, correlation_id, traceparent, state, reason, partner_reference, inquiries,
-    due_at, late, carried, cancels
+    due_at, late, carried, cancels, fund
 from payment
 """
 _STATE = 15
@@ -58,15 +58,23 @@ async def load(
     return found | {each: found[each]._replace(written_off=riel) for each, riel in written_off.items()}
 
 
-async def save(db: Connection, households: Sequence[Household], now: datetime, patience: Patience) -> None:
-    """Write households (sorted, each once) with what changed of their payments."""
+async def save(
+    db: Connection,
+    households: Sequence[Household],
+    funds: Mapping[str, int],
+    now: datetime,
+    patience: Patience,
+) -> None:
+    """Write households (sorted, each once) with what changed of their payments; `funds` by payment id."""
     new = [each for each in households if each.is_new]
     known = [each for each in households if not each.is_new]
     if new:
         await _insert_households(db, new)
     if known:
         await _update_households(db, known)
-    await _insert_payments(db, households, now, patience)
+    issued = [change.payment for each in households for change in each.changes if isinstance(change, Issued)]
+    paid = [each._replace(fund=funds[each.payment_id]) for each in issued]
+    await _insert_payments(db, paid, now, patience)
     await _save_corrections(db, households, now)
     changes = [change for each in households for change in each.changes]
     await cancel(db, [each for each in changes if isinstance(each, Cancelling)], now)
@@ -77,11 +85,14 @@ async def insert_transfers(db: Connection, transfers: Sequence[Transfer], now: d
     if transfers:
         await db.copy_records_to_table(
             "transfer",
-            columns=("household_id", "subject", "kind", "cycle_id", "debit", "credit", "amount", "at"),
+            columns=(
+                *("household_id", "subject", "kind", "cycle_id", "debit", "credit", "amount", "fund"),
+                "at",
+            ),
             records=[
                 (
                     *(each.household_id, each.subject, each.kind, each.cycle_id),
-                    *(each.debit, each.credit, each.amount, now),
+                    *(each.debit, each.credit, each.amount, each.fund, now),
                 )
                 for each in transfers
             ],
@@ -268,9 +279,8 @@ def _decision_rows(households: Sequence[Household]) -> Iterator[tuple[object, ..
 
 
 async def _insert_payments(
-    db: Connection, households: Sequence[Household], now: datetime, patience: Patience
+    db: Connection, issued: Sequence[Payment], now: datetime, patience: Patience
 ) -> None:
-    issued = [change.payment for each in households for change in each.changes if isinstance(change, Issued)]
     if not issued:
         return
     awaited = [(due(each, now, patience), each) for each in issued]
@@ -282,7 +292,7 @@ async def _insert_payments(
                 *(each.payment_id, each.household_id, each.programme, each.period, each.purpose),
                 *(each.attempt, each.cycle_id, each.amount, each.entitled, each.partner, each.commune),
                 *(each.revision, each.decision_id, each.correlation_id, each.traceparent, each.state),
-                *(each.carried, due_at, now, now),
+                *(each.carried, each.fund, due_at, now, now),
             )
             for due_at, each in awaited
         ],

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from postbox.message import Connection
-from services.payments import ledger, store
+from services.payments import store
 from services.payments.attempts import Retrying, Tried, Wanted
 from services.payments.states import ENDED, Account, DifferenceKind, Payment
 
@@ -193,22 +193,6 @@ async def resolve(
         "where household_id = $1 and payment_id = $2 and report_id = $3",
         *(found.household_id, found.payment_id, found.report_id, resolution, by, why, at),
     )
-
-
-async def cover(db: Connection, payment: Payment, now: datetime) -> None:
-    """The (locked) cycle's envelope pays for a late settlement; it must have room."""
-    await store.insert_transfers(db, [ledger.covered(payment)], now)
-    await db.execute(
-        "update cycle set committed = committed + $2 where cycle_id = $1", payment.cycle_id, payment.amount
-    )
-
-
-async def cycles_of(db: Connection, household_id: str, payment_id: str) -> list[str]:
-    """The cycle of a payment, to be locked before its household; none where there is no such payment."""
-    rows = await db.fetch(
-        "select cycle_id from payment where household_id = $1 and payment_id = $2", household_id, payment_id
-    )
-    return [row["cycle_id"] for row in rows]
 
 
 async def payment(db: Connection, household_id: str, payment_id: str) -> Payment | None:

@@ -1,9 +1,11 @@
-"""SQL about cycles, their steps, money and what waits in them.
+"""SQL about cycles, their steps and what waits in them.
 
-Cycles are locked before households, both in sorted order, so that no two batches wait for each other.
+Cycles are locked before their money (`store_envelopes`) and that before households, each in sorted order, so
+that no two batches wait for each other. They are locks of the lock manager: whoever takes a step with a cycle
+has its turn, however many issue in it side by side.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -11,16 +13,16 @@ import asyncpg
 
 from contracts.cycle import ApprovalKind, CycleState
 from postbox.message import Connection
-from services.payments.budget import Budget, Waiting
+from services.payments.budget import Waiting
 from services.payments.cycles import Cycle, Terms
-from services.payments.ledger import Transfer
 
 _CYCLES = """
 select programme, programme_hash, purpose, period, reference_date, cap_household, cap_payments,
     approval, state, version, prepared_by, decided_by, reason, proposed, funded, committed, released,
-    payments, opening, asks_standing, issue_after
-from cycle
+    payments, opening, asks_standing, donor, issue_after
+from cycle join spent using (cycle_id)
 """
+_LOCK = "hashtextextended(cycle_id, 0)) from unnest($1::text[]) cycle_id"
 _TERMS = 7
 # Where a cycle pays from lists, only what stands on a released one is tried; once it closed, everything.
 _TRIED = """
@@ -63,14 +65,17 @@ class Step:
     at: datetime
 
 
-async def lock(db: Connection, cycle_ids: Iterable[str]) -> dict[str, Budget]:
-    """The cycles named, locked until the transaction ends, as budgets to spend from."""
+async def lock(db: Connection, cycle_id: str) -> Cycle | None:
+    """The cycle named, after all who issue in it, and nobody else's until the transaction ends."""
+    await db.execute(f"select pg_advisory_xact_lock({_LOCK}", [cycle_id])
+    return await find(db, cycle_id)
+
+
+async def share(db: Connection, cycle_ids: Iterable[str]) -> list[Cycle]:
+    """The cycles named, which nobody takes a step with until the transaction ends; others may issue, too."""
     wanted = sorted(set(cycle_ids))
-    if not wanted:
-        return {}
-    rows = await db.fetch(_CYCLES + "where cycle_id = any($1) order by cycle_id for update", wanted)
-    cycles = [_cycle(row) for row in rows]
-    return {cycle.cycle_id: Budget(cycle) for cycle in cycles}
+    await db.execute(f"select pg_advisory_xact_lock_shared({_LOCK}", wanted)
+    return [_cycle(row) for row in await db.fetch(_CYCLES + "where cycle_id = any($1)", wanted)]
 
 
 async def periods_of(db: Connection, programme: str) -> dict[str, str]:
@@ -97,26 +102,26 @@ async def save(db: Connection, cycle: Cycle, *, step: str, actor: str, at: datet
         """
         insert into cycle (cycle_id, programme, programme_hash, purpose, period, reference_date,
             cap_household, cap_payments, state, version, prepared_by, decided_by, reason, proposed, funded,
-            issue_after, opened_at, opening, approval, asks_standing)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, '', $16, $17, $18, $19)
+            issue_after, opened_at, opening, approval, asks_standing, donor)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, '', $16, $17, $18, $19, $20)
         on conflict (cycle_id) do update set programme_hash = excluded.programme_hash,
             purpose = excluded.purpose, reference_date = excluded.reference_date,
             cap_household = excluded.cap_household, cap_payments = excluded.cap_payments,
             state = excluded.state, version = excluded.version, prepared_by = excluded.prepared_by,
             decided_by = excluded.decided_by, reason = excluded.reason, proposed = excluded.proposed,
             funded = excluded.funded, issue_after = excluded.issue_after, opening = excluded.opening,
-            approval = excluded.approval, asks_standing = excluded.asks_standing
+            approval = excluded.approval, asks_standing = excluded.asks_standing, donor = excluded.donor
         """,
         *(cycle.cycle_id, terms.programme, terms.programme_hash, terms.purpose, terms.period),
         *(terms.reference_date, terms.cap_household, terms.cap_payments, cycle.state, cycle.version),
         *(cycle.prepared_by, cycle.decided_by, cycle.reason, cycle.proposed, cycle.funded, at),
-        *(cycle.opening, terms.approval, cycle.asks_standing),
+        *(cycle.opening, terms.approval, cycle.asks_standing, cycle.donor),
     )
     await db.execute(
         "insert into cycle_step (cycle_id, version, step, state, actor, prepared_by, funded, proposed, "
-        "reason, at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        "reason, at, donor) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         *(cycle.cycle_id, cycle.version, step, cycle.state, actor, cycle.prepared_by),
-        *(cycle.funded, cycle.proposed, cycle.reason, at),
+        *(cycle.funded, cycle.proposed, cycle.reason, at, cycle.donor),
     )
 
 
@@ -127,37 +132,6 @@ async def steps(db: Connection, cycle_id: str) -> list[Step]:
         cycle_id,
     )
     return [Step(*row) for row in rows]
-
-
-async def spend(db: Connection, budgets: Iterable[Budget]) -> None:
-    """Write what a batch committed: one update of each cycle it issued in."""
-    spent = [budget for budget in budgets if budget.count]
-    if spent:
-        await db.execute(
-            "update cycle c set committed = c.committed + t.riel, payments = c.payments + t.count "
-            "from unnest($1::text[], $2::bigint[], $3::bigint[]) as t(cycle_id, riel, count) "
-            "where c.cycle_id = t.cycle_id",
-            [budget.cycle.cycle_id for budget in spent],
-            [budget.committed for budget in spent],
-            [budget.count for budget in spent],
-        )
-
-
-async def free(db: Connection, transfers: Sequence[Transfer]) -> None:
-    """Give room back to the (locked) cycles; what waits for room is tried again."""
-    freed = [transfer for transfer in transfers if transfer.frees]
-    if freed:
-        await db.execute(
-            """
-            update cycle c set released = c.released + t.riel, payments = c.payments - t.count,
-                issue_after = ''
-            from (select cycle_id, sum(amount)::bigint as riel, count(*) as count
-                  from unnest($1::text[], $2::bigint[]) as u(cycle_id, amount) group by cycle_id) t
-            where c.cycle_id = t.cycle_id
-            """,
-            [transfer.cycle_id for transfer in freed],
-            [transfer.amount for transfer in freed],
-        )
 
 
 async def next_turn(db: Connection) -> Turn | None:
@@ -233,5 +207,5 @@ def _cycle(row: asyncpg.Record) -> Cycle:
         CycleState(row["state"]),
         row["version"],
         tuple(row["prepared_by"]),
-        *row[_TERMS + 4 : _TERMS + 13],
+        *row[_TERMS + 4 : _TERMS + 14],
     )

@@ -25,4 +25,5 @@ def funded(cycle_id: str) -> EnvelopeChanged:
         funded=24_000_000_000,
         actor="officer-1",
         reason="first tranche",
+        donor="wfp",
     )

@@ -51,7 +51,7 @@ select (select count(*) from payment where household_id not in (table held)
     + (select count(*) from reissue where household_id not in (table held) and waiting <> 'attempts')
     + (select count(*) from outbox where published_at is null)
 """
-EXCEEDED = "select count(*) from cycle where committed - released > funded"
+EXCEEDED = "select count(*) from cycle join spent using (cycle_id) where committed - released > funded"
 UNBALANCED = "select count(*) from (select subject from posting group by subject having sum(amount) <> 0) s"
 
 
@@ -185,7 +185,7 @@ async def check(scene: Scene, book: Path) -> None:
     assert balances["paid"] == RIEL * len(paid)
     assert balances.get("owed", 0) == -RIEL * len(late)
     assert balances["in-transit"] == RIEL * len(forgotten)
-    assert await scene.db.fetchval("select committed - released from cycle where cycle_id = $1", CYCLE) == (
+    assert await scene.db.fetchval("select committed - released from spent where cycle_id = $1", CYCLE) == (
         RIEL * (len(paid - late) + len(forgotten))
     )
 

@@ -198,7 +198,7 @@ def _paid_twice(world: World, counts: _Counts) -> None:
 
 
 async def _within_envelope(world: World, counts: _Counts) -> None:
-    """The outbox has what each transaction committed and freed, in the order of the cycle's lock."""
+    """The outbox has what each transaction committed and freed, after what it found committed and freed."""
     db = await world.connect("payments")
     rows = await db.fetch("select created_at, outbox_messages(id) as packed from outbox order by id")
     await db.close()

@@ -91,16 +91,14 @@ async def test_an_sms_the_gateway_took_twice_is_doubled(run: Run) -> None:
 async def test_an_envelope_that_was_overdrawn_breaks_a_rule(run: Run) -> None:
     dsn = run.stack.state.postgres.dsn[SUPERUSER].rpartition("/")[0] + "/payments"
     db = await asyncpg.connect(dsn)
-    funded = await db.fetchval("select funded from cycle")
-    await db.execute("alter table cycle drop constraint within_envelope")
-    await db.execute("update cycle set funded = 100")
+    rule = "constraint within_envelope"
+    await db.execute(f"alter table sub_envelope drop {rule}")
+    await db.execute("update sub_envelope set committed = committed + 10 ^ 15")
     try:
         audit = await check.audit(run.stack.state)
     finally:
-        await db.execute("update cycle set funded = $1", funded)
-        await db.execute(
-            "alter table cycle add constraint within_envelope check (committed - released <= funded)"
-        )
+        await db.execute("update sub_envelope set committed = committed - 10 ^ 15")
+        await db.execute(f"alter table sub_envelope add {rule} check (committed - released <= allotted)")
         await db.close()
     assert "committed minus released stays within the envelope" in audit.broken
     assert not audit.passed

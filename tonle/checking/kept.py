@@ -165,19 +165,33 @@ RULES = (
     Rule(
         "committed minus released stays within the envelope",
         "payments",
-        "select cycle_id || ': ' || committed - released || ' of ' || funded || ' riel' from cycle"
-        " where committed - released > funded",
+        "select cycle_id || ': ' || committed - released || ' of ' || funded || ' riel'"
+        " from cycle join spent using (cycle_id) where committed - released > funded",
     ),
     Rule(
         "each cycle's totals are the sums of its postings",
         "payments",
-        "select c.cycle_id || ': totals differ from postings' from cycle c left join ("
+        "select c.cycle_id || ': totals differ from postings'"
+        " from cycle c join spent s using (cycle_id) left join ("
         " select cycle_id, sum(amount) filter (where kind = 'fund') as funded,"
         " sum(amount) filter (where kind in ('issue', 'cover')) as committed,"
         " sum(amount) filter (where kind in ('release', 'return')) as released"
         " from transfer group by cycle_id) t using (cycle_id)"
-        " where (c.funded, c.committed, c.released)"
+        " where (c.funded, s.committed, s.released)"
         " <> (coalesce(t.funded, 0), coalesce(t.committed, 0), coalesce(t.released, 0))",
+    ),
+    Rule(
+        "each donor's riel are within what it gave, and those its postings moved",
+        "payments",
+        "select f.cycle_id || ' fund ' || f.number || ': ' || coalesce(s.used, 0) || ' riel of ' || f.amount"
+        " || ', ' || coalesce(t.used, 0) || ' by its postings' from fund f left join ("
+        " select cycle_id, fund, sum(committed - released) as used from sub_envelope group by 1, 2) s"
+        " on s.cycle_id = f.cycle_id and s.fund = f.number left join ("
+        " select cycle_id, fund,"
+        " sum(case when kind in ('issue', 'cover') then amount else -amount end) as used"
+        " from fund_transfer where kind in ('issue', 'cover', 'release', 'return') group by 1, 2) t"
+        " on t.cycle_id = f.cycle_id and t.fund = f.number"
+        " where coalesce(s.used, 0) > f.amount or coalesce(s.used, 0) <> coalesce(t.used, 0)",
     ),
     Rule(
         "each payment was posted with its amount",

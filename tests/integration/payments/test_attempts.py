@@ -133,7 +133,7 @@ async def test_a_settlement_after_it_failed_is_booked_as_owed_and_covered_by_a_p
         "owed": 0,
         "paid": AMOUNT,
     }
-    assert await scene.db.fetchval("select committed - released from cycle") == AMOUNT
+    assert await scene.db.fetchval("select committed - released from spent") == AMOUNT
 
 
 async def test_a_settlement_after_a_new_attempt_is_late_and_ends_all_attempts(scene: Scene) -> None:
@@ -165,7 +165,9 @@ async def test_a_settlement_after_a_new_attempt_is_late_and_ends_all_attempts(sc
 async def test_the_database_refuses_a_second_live_attempt(scene: Scene) -> None:
     async with scene.running():
         await issue(scene, "h-1")
-    columns = "programme, period, purpose, attempt, cycle_id, amount, entitled, partner, commune, revision"
+    columns = (
+        "programme, period, purpose, attempt, cycle_id, amount, entitled, partner, commune, revision, fund"
+    )
     rest = "decision_id, correlation_id, traceparent, state, issued_at, updated_at"
     values = columns.replace("attempt", "2")
     copy = f"insert into payment (household_id, payment_id, {columns}, {rest}) "

@@ -289,11 +289,24 @@ async def test_money_rows_are_never_edited(scene: Scene) -> None:
     async with scene.running():
         await scene.open_cycle()
         await scene.approve()
-    for table in ("transfer", "cycle_step"):
-        for change in (f"update {table} set cycle_id = 'x'", f"delete from {table}", f"truncate {table}"):
+    for table in ("transfer", "cycle_step", "split", "fund"):
+        for change in (
+            f"update {table} set cycle_id = 'x'",
+            f"delete from {table}",
+            f"truncate {table} cascade",
+        ):
             with pytest.raises(asyncpg.RestrictViolationError, match="never changed"):
                 await scene.db.execute(change)
-    with pytest.raises(asyncpg.CheckViolationError, match="within_envelope"):
-        await scene.db.execute("update cycle set committed = 10000100")
+    added = "insert into sub_envelope (cycle_id, fund"
+    for column, value, rule in (
+        ("committed", "100", "within_envelope"),
+        ("allotted", "amount + 100", "within_fund"),
+        ("payments", "1", "within_payments"),
+        ("allotted_payments", "1001", "within_count_cap"),
+    ):
+        with pytest.raises(asyncpg.CheckViolationError, match=rule):
+            await scene.db.execute(f"{added}, {column}) select cycle_id, number, {value} from fund")
+    with pytest.raises(asyncpg.RestrictViolationError, match="sum of its funds"):
+        await scene.db.execute("update cycle set funded = funded + 100")
     with pytest.raises(asyncpg.CheckViolationError, match="preparer_does_not_decide"):
         await scene.db.execute("update cycle set decided_by = 'Sokha'")

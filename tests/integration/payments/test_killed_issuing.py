@@ -44,11 +44,11 @@ async def test_killed_while_freezing_and_twice_while_issuing_everybody_is_paid_o
         payroll = (await scene.call("GET", f"/cycles/{CYCLE}/payrolls/1")).json()
         await decided(scene, payroll, "Dara")
         (await scene.call("POST", f"/cycles/{CYCLE}/issue", by="Sokha")).raise_for_status()
-        await killed_once(scene, second, "select payments >= 500 from cycle")
-    stopped_at = [await scene.db.fetchval("select payments from cycle")]
+        await killed_once(scene, second, "select payments >= 500 from spent")
+    stopped_at = [await scene.db.fetchval("select payments from spent")]
     async with process(scene) as third:
-        await killed_once(scene, third, f"select payments > {stopped_at[0]} from cycle")
-    stopped_at.append(await scene.db.fetchval("select payments from cycle"))
+        await killed_once(scene, third, f"select payments > {stopped_at[0]} from spent")
+    stopped_at.append(await scene.db.fetchval("select payments from spent"))
     assert 500 <= stopped_at[0] < stopped_at[1] < HOUSEHOLDS
     async with process(scene):
         await until(lambda: scene.db.fetchval("select issue_after is null from cycle"))

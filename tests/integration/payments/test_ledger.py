@@ -10,7 +10,7 @@ from tests.integration.payments.conftest import CYCLE, Scene
 from tests.integration.payments.test_reports import AMOUNT, ENVELOPE, issue
 
 pytestmark = pytest.mark.stack
-_INSERT = "insert into transfer (household_id, subject, kind, cycle_id, debit, credit, amount, at) "
+_INSERT = "insert into transfer (household_id, subject, kind, cycle_id, debit, credit, amount, at, fund) "
 
 
 async def test_balances_are_known_for_any_past_instant(scene: Scene) -> None:
@@ -51,7 +51,9 @@ async def test_no_statement_makes_postings_that_do_not_sum_to_zero(scene: Scene)
             for credit in accounts:
                 values = ("h-1", f"{debit}/{credit}", kind.value, CYCLE, debit, credit, 100)
                 try:
-                    await scene.db.execute(f"{_INSERT} values ($1, $2, $3, $4, $5, $6, $7, now())", *values)
+                    await scene.db.execute(
+                        f"{_INSERT} values ($1, $2, $3, $4, $5, $6, $7, now(), 1)", *values
+                    )
                     written += 1
                 except asyncpg.CheckViolationError:
                     continue
@@ -62,5 +64,5 @@ async def test_no_statement_makes_postings_that_do_not_sum_to_zero(scene: Scene)
     for amount in (0, -100):
         with pytest.raises(asyncpg.CheckViolationError):
             await scene.db.execute(
-                f"{_INSERT} values ('h-1', 'x', 'issue', 'c', 'in-transit', 'envelope', {amount}, now())"
+                f"{_INSERT} values ('h-1', 'x', 'issue', 'c', 'in-transit', 'envelope', {amount}, now(), 1)"
             )

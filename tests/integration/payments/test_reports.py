@@ -81,7 +81,7 @@ async def test_what_failed_makes_room_for_who_waits_and_is_sent_again_only_when_
         await scene.send([scene.scored(families[0], AMOUNT, sequence=2, revision=2)])
         await until(lambda: scene.db.fetchval("select waiting = 'envelope' from reissue"))
         await scene.settled_down(waiting={}, parked=[])
-    row = await scene.db.fetchrow("select committed, released, payments from cycle")
+    row = await scene.db.fetchrow("select committed, released, payments from spent")
     assert row is not None
     assert tuple(row) == (3 * AMOUNT, AMOUNT, 2)
     assert len(await scene.instructions()) == 3

@@ -15,7 +15,7 @@ TERMS = Terms("covid-19-cash-transfer", "hash-1", "social-transfer", "2023-06", 
 
 
 def opened(envelope: int = 1_000_000) -> Cycle:
-    return cycles.open_cycle(None, TERMS, envelope, "Sokha")
+    return cycles.open_cycle(None, TERMS, envelope, "wfp", "Sokha")
 
 
 def approved(envelope: int = 1_000_000) -> Cycle:
@@ -40,7 +40,7 @@ def test_who_opened_or_submitted_it_can_neither_approve_nor_refuse(who: str) -> 
 
 
 def test_a_larger_envelope_needs_two_people_of_its_own() -> None:
-    asked = approval.propose(approved(), 2_000_000, "Dara", "more households")
+    asked = approval.propose(approved(), 2_000_000, "wfp", "Dara", "more households")
     assert (asked.state, asked.funded, asked.proposed) == (CycleState.APPROVED, 1_000_000, 2_000_000)
     with pytest.raises(SamePerson):
         approval.approve(asked, "Dara", None)
@@ -55,9 +55,9 @@ def test_a_larger_envelope_needs_two_people_of_its_own() -> None:
         ("nothing of cycle", lambda: approval.approve(opened(), "Dara", None)),
         ("nothing of cycle", lambda: approval.approve(approved(), "Dara", None)),
         ("is approved", lambda: approval.submit(approved(), "Sokha")),
-        ("is opened", lambda: approval.propose(opened(), 5_000_000, "Sokha", None)),
-        ("holds 1000000 riel", lambda: approval.propose(approved(), 1_000_000, "Sokha", None)),
-        ("is approved already", lambda: cycles.open_cycle(approved(), TERMS, 1, "Sokha")),
+        ("is opened", lambda: approval.propose(opened(), 5_000_000, "wfp", "Sokha", None)),
+        ("holds 1000000 riel", lambda: approval.propose(approved(), 1_000_000, "wfp", "Sokha", None)),
+        ("is approved already", lambda: cycles.open_cycle(approved(), TERMS, 1, "wfp", "Sokha")),
         ("envelope is empty", lambda: opened(0)),
         ("is closed already", lambda: cycles.close(cycles.close(approved(), None), None)),
         ("nothing of cycle", lambda: approval.approve(cycles.close(opened(), None), "Dara", None)),
@@ -72,14 +72,14 @@ def test_a_step_out_of_order_is_refused_with_what_to_do(why: str, step: object) 
 
 def test_a_refused_cycle_is_opened_again_with_other_terms() -> None:
     refused = approval.refuse(approval.submit(opened(), "Sokha"), "Dara", "too large")
-    again = cycles.open_cycle(refused, TERMS, 500_000, "Vanna")
+    again = cycles.open_cycle(refused, TERMS, 500_000, "wfp", "Vanna")
     assert (again.state, again.version, again.proposed) == (CycleState.OPENED, 4, 500_000)
     assert (again.prepared_by, again.decided_by) == (("Vanna",), None)
 
 
 def test_asking_for_the_same_cycle_again_changes_nothing() -> None:
     first = opened()
-    assert cycles.open_cycle(first, TERMS, 1_000_000, "Sokha") is first
+    assert cycles.open_cycle(first, TERMS, 1_000_000, "wfp", "Sokha") is first
 
 
 def decision(

@@ -163,6 +163,6 @@ def test_letting_late_joiners_in_is_decided_by_another_person() -> None:
 def test_two_proposals_do_not_await_one_decision() -> None:
     asked = approval.let_in(CYCLE, "Sokha", "few are left")
     with pytest.raises(NotPossible, match="another change"):
-        approval.propose(asked, 2_000_000, "Dara", None)
+        approval.propose(asked, 2_000_000, "wfp", "Dara", None)
     with pytest.raises(NotPossible, match="another change"):
-        approval.let_in(approval.propose(CYCLE, 2_000_000, "Sokha", None), "Dara", "late")
+        approval.let_in(approval.propose(CYCLE, 2_000_000, "wfp", "Sokha", None), "Dara", "late")
