@@ -1,5 +1,6 @@
 """The FastStream batch subscriber: raw records, every default that would lose or double one set otherwise."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,13 +17,18 @@ from faststream.security import SASLScram256
 from postbox.broker import Broker
 
 HINT_EVERY_S = 1.0
+MANY_RECORDS = 32
+GATHER_EVERY_S = 0.05
 Records = tuple[ConsumerRecord, ...]
 Handle = Callable[[Sequence[ConsumerRecord], AIOKafkaConsumer], Awaitable[None]]
 
 
 @dataclass(frozen=True)
 class Polling:
-    """How a service reads: group, batch size in records, and time-outs in milliseconds."""
+    """How a service reads: group, batch size in records, and time-outs in milliseconds.
+
+    A batch of `MANY_RECORDS` or more waits up to `gather_ms` for those that are on their way.
+    """
 
     broker: Broker
     client_id: str
@@ -31,6 +37,7 @@ class Polling:
     batch_timeout_ms: int
     session_timeout_ms: int
     max_poll_interval_ms: int
+    gather_ms: int = 0
 
 
 class Listener:
@@ -38,6 +45,7 @@ class Listener:
 
     def __init__(self, topics: Sequence[str], polling: Polling, handle: Handle) -> None:
         self._handle = handle
+        self._polling = polling
         self._hinted = 0.0
         self._broker = KafkaBroker(
             polling.broker.address,
@@ -84,12 +92,25 @@ class Listener:
         consumer = self._subscriber.consumer
         if consumer is None:
             return
+        if len(records) >= MANY_RECORDS:
+            records = (*records, *await self._gather(consumer, self._polling.batch_records - len(records)))
         await self._handle(records, consumer)
         # Committed offsets only tell monitors, and a new owner, where to look first.
         if monotonic() - self._hinted >= HINT_EVERY_S:
             self._hinted = monotonic()
             with suppress(KafkaError):
                 await consumer.commit()
+
+    async def _gather(self, consumer: AIOKafkaConsumer, most: int) -> list[ConsumerRecord]:
+        """What comes while a busy service waits a little: many cost one batch little more than few."""
+        gathered: list[ConsumerRecord] = []
+        until = monotonic() + self._polling.gather_ms / 1000
+        with suppress(KafkaError):
+            while len(gathered) < most and (left := until - monotonic()) > 0:
+                await asyncio.sleep(min(left, GATHER_EVERY_S))
+                for found in (await consumer.getmany(max_records=most - len(gathered))).values():
+                    gathered.extend(found)
+        return gathered
 
 
 def _security(broker: Broker) -> SASLScram256 | None:

@@ -55,6 +55,7 @@ class ServiceSettings(BaseSettings):
     pool_size: int = 6
     batch_records: int = 1000
     batch_timeout_ms: int = 20
+    gather_ms: int = 0
     session_timeout_ms: int = 10_000
     max_poll_interval_ms: int = 300_000
     relay_older_than_s: float = 2.0
@@ -248,6 +249,7 @@ class Service:
             group_id=f"{settings.topic_prefix}{self.name}",
             batch_records=settings.batch_records,
             batch_timeout_ms=settings.batch_timeout_ms,
+            gather_ms=settings.gather_ms,
             session_timeout_ms=settings.session_timeout_ms,
             max_poll_interval_ms=settings.max_poll_interval_ms,
         )

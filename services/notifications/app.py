@@ -1,7 +1,6 @@
 """Notifications as a process: settings in, everything wired."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -28,6 +27,7 @@ from vault import keyring
 from vault.master import MasterKey
 
 FOLDER = Path(__file__).parent
+Wants = Callable[[bytes], bool] | None
 _now = partial(datetime.now, UTC)
 FORGET_EVERY_S, LONG_EVERY_S = 3600.0, 15.0
 MIGRATIONS: Sequence[Path] = (keyring.MIGRATIONS, FOLDER / "migrations")
@@ -37,6 +37,7 @@ class Settings(ServiceSettings, GatewayOptions, InboxOptions):
     """`TONLE_…` environment variables of notifications."""
 
     sms_senders: int = 2
+    gather_ms: int = 200
 
 
 def service(settings: Settings) -> Service:
@@ -55,11 +56,11 @@ def service(settings: Settings) -> Service:
         "notifications",
         settings,
         subscriptions=(
-            replace(_listen(topics.HOUSEHOLD_KEY, handlers.keep_keys), wants=handlers.OF_PAYEES),
+            _listen(topics.HOUSEHOLD_KEY, handlers.keep_keys, wants=handlers.OF_PAYEES),
             _listen(topics.HOUSEHOLD_REGISTERED, desk.hear_of_household, heard.HouseholdHeard),
-            _listen(topics.ELIGIBILITY_SCORED, desk.hear_of_standing, heard.ScoredHeard),
-            _listen(topics.PAYMENT_ISSUED, desk.hear_of_payment),
-            _listen(topics.PAYMENT_UPDATED, desk.tell_payment),
+            _listen(topics.ELIGIBILITY_SCORED, desk.hear_of_standing, heard.ScoredHeard, desk.is_wanted),
+            _listen(topics.PAYMENT_ISSUED, desk.hear_of_payment, heard.IssuedHeard),
+            _listen(topics.PAYMENT_UPDATED, desk.tell_payment, heard.UpdatedHeard),
             _listen(topics.MILESTONE_REACHED, desk.tell_milestone),
             _listen(topics.GRIEVANCE_OPENED, complaints.tell),
             _listen(topics.GRIEVANCE_UPDATED, complaints.tell),
@@ -81,9 +82,11 @@ def service(settings: Settings) -> Service:
     return built
 
 
-def _listen(topic: Topic, handler: Handler, heard_as: type[Contract] | None = None) -> Subscription:
+def _listen(
+    topic: Topic, handler: Handler, heard_as: type[Contract] | None = None, wants: Wants = None
+) -> Subscription:
     decode = partial(wire.decode, heard_as or topic.contract)
-    return Subscription(topic.name, decode, handler, topic.contract, compacted=topic.compacted)
+    return Subscription(topic.name, decode, handler, topic.contract, compacted=topic.compacted, wants=wants)
 
 
 def _sender(settings: Settings, gateway: Gateway, master: MasterKey, counters: Counters) -> Sender:

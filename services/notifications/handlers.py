@@ -6,12 +6,11 @@ from functools import partial
 
 from contracts.household import HouseholdKey, KeyPurpose, KeyState
 from contracts.milestone import MilestoneReached
-from contracts.payment import PaymentIssued, PaymentUpdated
 from contracts.wire import M, Received, Record, mentions
 from postbox import parking
 from postbox.message import Batch, Connection
 from services.notifications import store, store_contacts, store_messages, store_payments, telling
-from services.notifications.heard import HouseholdHeard, ScoredHeard
+from services.notifications.heard import HouseholdHeard, IssuedHeard, ScoredHeard, UpdatedHeard
 from services.notifications.numbers import number_hash
 from services.notifications.sms import NewSms
 from services.notifications.telling import Policy
@@ -55,6 +54,10 @@ class Desk:
         await store_contacts.keep_contacts(db, changed)
         return await self._add(batch, db, [new for each in changed for new in each.new])
 
+    def is_wanted(self, _: bytes) -> bool:
+        """Whether a decision is read: not where nobody is told how they stand."""
+        return self.policy.tells_standings
+
     async def hear_of_standing(self, batch: Batch[Received[ScoredHeard]], db: Connection) -> Sequence[Record]:
         """Tell a household when its standing changes."""
         known = await store_contacts.standings(db, batch.keys)
@@ -64,19 +67,17 @@ class Desk:
         await store_contacts.keep_standings(db, changed)
         return await self._add(batch, db, [new for each in changed for new in each.new])
 
-    async def hear_of_payment(
-        self, batch: Batch[Received[PaymentIssued]], db: Connection
-    ) -> Sequence[Record]:
+    async def hear_of_payment(self, batch: Batch[Received[IssuedHeard]], db: Connection) -> Sequence[Record]:
         """Keep what a payment is; it is told once its partner has accepted it."""
         known = await store_payments.load(db, {m.data.payment_id for m in batch.messages})
-        await store_payments.keep(db, batch.fold(known, telling.issue))
+        await store_payments.keep_issued(db, batch.fold(known, telling.issue))
         return ()
 
-    async def tell_payment(self, batch: Batch[Received[PaymentUpdated]], db: Connection) -> Sequence[Record]:
+    async def tell_payment(self, batch: Batch[Received[UpdatedHeard]], db: Connection) -> Sequence[Record]:
         """Tell what became of a payment: ready, paid, failed, expired."""
         known = await store_payments.load(db, {m.data.payment_id for m in batch.messages})
         changed = batch.fold(known, partial(telling.update, self.policy))
-        await store_payments.keep(db, changed)
+        await store_payments.keep_updated(db, changed)
         return await self._add(batch, db, [new for each in changed for new in each.new])
 
     async def tell_milestone(
@@ -92,5 +93,6 @@ class Desk:
         """Queue SMS; the jobs that send take them from there."""
         await store.add(db, new)
         if new:
-            batch.wakes.update(self.senders)
+            # One takes them all, in larger chunks; while there is more than it can carry the others help.
+            batch.wakes.update(self.senders[:1])
         return ()

@@ -1,8 +1,12 @@
 """What notifications reads of the others' events: less than they say, so that reading costs less."""
 
-from contracts.eligibility import Outcome
+from datetime import date
+
+from contracts.eligibility import Outcome, Period
 from contracts.household import Account, Channel, CommuneCode, ContactPreference, HouseholdId, Revision
 from contracts.model import Contract
+from contracts.money import Riel
+from contracts.payment import PaymentState
 from contracts.sealed import Sealed
 
 
@@ -34,6 +38,26 @@ class SensitiveHeard(Contract):
     """Of `SensitiveDecisions`: how each of them ended."""
 
     decisions: tuple[OutcomeHeard, ...]
+
+
+class IssuedHeard(Contract):
+    """Of `PaymentIssued`: what an SMS may say of it."""
+
+    payment_id: str
+    household_id: HouseholdId
+    programme: str
+    partner: str
+    period: Period
+    amount: Riel
+    withdraw_until: date
+
+
+class UpdatedHeard(Contract):
+    """Of `PaymentUpdated`: how it stands."""
+
+    payment_id: str
+    household_id: HouseholdId
+    state: PaymentState
 
 
 class Recipient(Contract):

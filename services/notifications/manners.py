@@ -76,8 +76,11 @@ class Manners:
         template, state, today = claimed.template, claimed.state, now.astimezone(PHNOM_PENH).date()
         if state is not None and is_overtaken(self.policy, template, state):
             return sms.OVERTAKEN
-        if template in (steps.ELIGIBLE, steps.REFUSED) and claimed.standing != template:
-            return sms.OVERTAKEN
+        if template in (steps.ELIGIBLE, steps.REFUSED):
+            if not self.policy.tells_standings:
+                return sms.STEP_OFF  # decisions are not read any more: it may be true no longer
+            if claimed.standing != template:
+                return sms.OVERTAKEN
         if template == steps.ELIGIBLE and claimed.has_payment:
             return sms.OVERTAKEN  # of the payment itself more is told, and at once
         true_for = steps.STEPS[template].true_for

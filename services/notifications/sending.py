@@ -103,7 +103,7 @@ class Sender:
         if lost:
             self.counters.outcomes.labels("unknown").inc(len(lost))
             log.warning("%d SMS of a stopped sender are unknown now", len(lost))
-            await service.publisher.publish(LANE, written=written)
+            service.courier.take([LANE], written)
         return bool(lost)
 
     async def _send_chunk(self, service: Service, stopping: asyncio.Event) -> bool:
@@ -213,7 +213,8 @@ class Sender:
                 log.warning("outcomes could not be written, trying again", exc_info=error)
                 await asyncio.sleep(wait)
         self.counters.count(results, finished)
-        await service.publisher.publish(LANE, written=written)
+        service.courier.take([LANE], written)
+        await service.courier.until_room()
 
     async def _announce(self, db: Connection, finished: Sequence[Finished]) -> Written:
         now = self.now()

@@ -6,49 +6,74 @@ from datetime import date
 from postbox.message import Connection
 from services.notifications.telling import Payment, Payments
 
-_COLUMNS = ", ".join(Payment._fields)
+_COLUMNS = Payment._fields[:-1]
 
 
 async def load(db: Connection, payment_ids: Collection[str]) -> dict[str, Payments]:
     """What is known of these payments, by household."""
     rows = await db.fetch(
-        f"select {_COLUMNS} from payment where payment_id = any($1::text[])",  # noqa: S608
+        f"select {', '.join(_COLUMNS)} from payment where payment_id = any($1::text[])",  # noqa: S608
         sorted(payment_ids),
     )
     found: dict[str, dict[str, Payment]] = {}
     for row in rows:
-        payment = Payment(*row)
+        payment = Payment._make((*row, False))
         found.setdefault(payment.household_id, {})[payment.payment_id] = payment
     return {household: Payments(household, payments) for household, payments in found.items()}
 
 
-async def keep(db: Connection, households: Sequence[Payments]) -> None:
-    """Write what changed, in one statement; what was told before, or of a later state, stays."""
-    rows = sorted(each.payments[payment] for each in households for payment in each.changed)
-    if not rows:
-        return
-    await db.execute(
-        f"""
-        insert into payment ({_COLUMNS})
-        select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[],
-            $7::date[], $8::text[], $9::int[], $10::text[], $11::text[], $12::text[])
-        on conflict (payment_id) do update set
-            programme = coalesce(payment.programme, excluded.programme),
-            partner = coalesce(payment.partner, excluded.partner),
-            period = coalesce(payment.period, excluded.period),
-            amount = coalesce(payment.amount, excluded.amount),
-            until = coalesce(payment.until, excluded.until),
-            state = case when excluded.sequence > payment.sequence then excluded.state else payment.state end,
-            event_id = case when excluded.sequence > payment.sequence
-                then excluded.event_id else payment.event_id end,
-            correlation_id = case when excluded.sequence > payment.sequence
-                then excluded.correlation_id else payment.correlation_id end,
-            traceparent = case when excluded.sequence > payment.sequence
-                then excluded.traceparent else payment.traceparent end,
-            sequence = greatest(payment.sequence, excluded.sequence)
-        """,  # noqa: S608
-        *(list(column) for column in zip(*rows, strict=True)),
-    )
+async def keep_issued(db: Connection, households: Sequence[Payments]) -> None:
+    """Write what payments are, in one statement; what is known of one already stays."""
+    rows = await _copy_new(db, households)
+    if rows:
+        await db.execute(
+            """
+            update payment p set programme = t.programme, partner = t.partner, period = t.period,
+                amount = t.amount, until = t.until
+            from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::date[])
+                as t(payment_id, programme, partner, period, amount, until)
+            where p.payment_id = t.payment_id and p.programme is null
+            """,
+            *_columns(rows, "payment_id", "programme", "partner", "period", "amount", "until"),
+        )
+
+
+async def keep_updated(db: Connection, households: Sequence[Payments]) -> None:
+    """Write how payments stand, in one statement; of one that is of a later state already it stays."""
+    rows = await _copy_new(db, households)
+    if rows:
+        await db.execute(
+            """
+            update payment p set state = t.state, sequence = t.sequence, event_id = t.event_id,
+                correlation_id = t.correlation_id, traceparent = t.traceparent, steps_off = t.steps_off
+            from unnest($1::text[], $2::text[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[])
+                as t(payment_id, state, sequence, event_id, correlation_id, traceparent, steps_off)
+            where p.payment_id = t.payment_id and p.sequence < t.sequence
+            """,
+            *_columns(
+                rows,
+                "payment_id",
+                "state",
+                "sequence",
+                "event_id",
+                "correlation_id",
+                "traceparent",
+                "steps_off",
+            ),
+        )
+
+
+async def _copy_new(db: Connection, households: Sequence[Payments]) -> list[Payment]:
+    """Copy payments nobody had heard of, which is cheaper; gives the changed ones that are known."""
+    changed = sorted(each.payments[payment] for each in households for payment in each.changed)
+    new = [each[:-1] for each in changed if each.is_new]
+    if new:
+        await db.copy_records_to_table("payment", columns=_COLUMNS, records=new)
+    return [each for each in changed if not each.is_new]
+
+
+def _columns(rows: Sequence[Payment], *names: str) -> list[list[object]]:
+    return [[getattr(row, name) for row in rows] for name in names]
 
 
 async def without_phone(
@@ -58,7 +83,7 @@ async def without_phone(
 
     They can be collected, or came to nothing since. Who wishes no contact, or is forgotten, is not there.
     """
-    columns = ", ".join(f"p.{each}" for each in Payment._fields)
+    columns = ", ".join(f"p.{each}" for each in _COLUMNS)
     rows = await db.fetch(
         f"""
         select {columns} from payment p join contact c using (household_id)
@@ -84,7 +109,7 @@ async def take_to_remind(db: Connection, today: date, until: date, most: int) ->
             order by until, payment_id limit $3 for update skip locked
         )
         update payment set reminded = true where payment_id in (select payment_id from due)
-        returning {_COLUMNS}
+        returning {", ".join(_COLUMNS)}
         """,  # noqa: S608
         today,
         until,

@@ -12,11 +12,18 @@ from contracts import topics, wire
 from contracts.eligibility import Outcome
 from contracts.household import Channel, ContactPreference
 from contracts.milestone import MilestoneKind, MilestoneReached
-from contracts.payment import PaymentIssued, PaymentState, PaymentUpdated
+from contracts.payment import PaymentState
 from contracts.wire import Received
 from postbox.errors import Park
 from services.notifications import sms, steps
-from services.notifications.heard import HouseholdHeard, Recipient, ScoredHeard, SensitiveHeard
+from services.notifications.heard import (
+    HouseholdHeard,
+    IssuedHeard,
+    Recipient,
+    ScoredHeard,
+    SensitiveHeard,
+    UpdatedHeard,
+)
 from services.notifications.sms import NewSms
 from vault.sealing import Keys
 
@@ -50,6 +57,11 @@ class Policy:
     from_files: bool
     settling: timedelta
 
+    @property
+    def tells_standings(self) -> bool:
+        """Whether anybody is told how they stand; else decisions need not be read."""
+        return not self.steps.isdisjoint((steps.ELIGIBLE, steps.REFUSED))
+
 
 class Contact(NamedTuple):
     """Whom a household's SMS go to, as last registered; `payee` stays sealed under `event_id`."""
@@ -78,7 +90,10 @@ class Standing(NamedTuple):
 
 
 class Payment(NamedTuple):
-    """A payment as far as it was told. `programme` is None until it is known what it is."""
+    """A payment as far as it was told. `programme` is None until it is known what it is.
+
+    `steps_off`: the templates of its steps that happened and are not told, with spaces between.
+    """
 
     payment_id: str
     household_id: str
@@ -92,6 +107,8 @@ class Payment(NamedTuple):
     event_id: str = ""
     correlation_id: str = ""
     traceparent: str = ""
+    steps_off: str = ""
+    is_new: bool = True
 
 
 class Payments(NamedTuple):
@@ -156,7 +173,7 @@ def stand(
     )
 
 
-def issue(known: Payments | None, event: Received[PaymentIssued]) -> Payments | None:
+def issue(known: Payments | None, event: Received[IssuedHeard]) -> Payments | None:
     """What a payment is; None where that was known."""
     said = event.data
     _check_key(event.key, said.household_id)
@@ -180,7 +197,7 @@ def issue(known: Payments | None, event: Received[PaymentIssued]) -> Payments | 
     return _with(known, payment)
 
 
-def update(policy: Policy, known: Payments | None, event: Received[PaymentUpdated]) -> Payments | None:
+def update(policy: Policy, known: Payments | None, event: Received[UpdatedHeard]) -> Payments | None:
     """How a payment stands, and the SMS of it; None for what is not newer, or says nothing of its state.
 
     What this batch had to say of it and is true no more is not sent.
@@ -190,23 +207,22 @@ def update(policy: Policy, known: Payments | None, event: Received[PaymentUpdate
     payment = _of(known, said.payment_id, said.household_id)
     if said.state in _NO_STATE or event.sequence <= payment.sequence:
         return None
+    template = _TOLD_OF.get(said.state)
     payment = payment._replace(
         state=said.state.value,
         sequence=event.sequence,
         event_id=event.id,
         correlation_id=event.correlation_id,
         traceparent=event.traceparent,
+        steps_off=_off(policy, payment.steps_off, template),
     )
     changed = _with(known, payment)
     earlier = tuple(_unless_overtaken(policy, each, payment) for each in changed.new)
-    template = _TOLD_OF.get(said.state)
-    if template is None:
+    # What was not told when it happened is not told when it happens again.
+    if template is None or template in payment.steps_off.split():
         return changed._replace(new=earlier)
     new = sms.new(event, template, said.household_id, about=said.payment_id)
-    new = new._replace(payment_id=said.payment_id)
-    if template not in policy.steps:
-        new = new._replace(state="none", reason=sms.STEP_OFF)
-    return changed._replace(new=(*earlier, new))
+    return changed._replace(new=(*earlier, new._replace(payment_id=said.payment_id)))
 
 
 def reach(policy: Policy, event: Received[MilestoneReached]) -> NewSms | None:
@@ -243,6 +259,12 @@ def is_overtaken(policy: Policy, template: str, state: str) -> bool:
     if template == steps.READY and state == PaymentState.SETTLED:
         return steps.PAID in policy.steps
     return template in (steps.READY, steps.REMINDER) and state not in TO_COLLECT
+
+
+def _off(policy: Policy, steps_off: str, template: str | None) -> str:
+    if template is None or template in policy.steps or template in steps_off.split():
+        return steps_off
+    return f"{steps_off} {template}".lstrip()
 
 
 def _unless_overtaken(policy: Policy, new: NewSms, payment: Payment) -> NewSms:

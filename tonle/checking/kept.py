@@ -130,7 +130,9 @@ KEPT = (
     ),
     Kept(
         "notifications: payments told",
-        "sms where payment_id is not null and template <> 'payment-reminder'",
+        "(select household_id, payment_id, template from sms"
+        " where payment_id is not null and template <> 'payment-reminder' union"
+        " select household_id, payment_id, string_to_table(nullif(steps_off, ''), ' ') from payment) step",
         "payment_id, template",
     ),
     Kept("notifications: payments", "payment where programme is not null", "payment_id"),

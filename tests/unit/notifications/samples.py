@@ -7,12 +7,12 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from contracts import topics, wire
 from contracts.eligibility import Outcome, ProgrammeDecision, SensitiveDecisions
 from contracts.household import Channel, Payee
-from contracts.payment import PaymentIssued, PaymentState, PaymentUpdated
+from contracts.payment import PaymentState
 from contracts.sealed import Sealed
 from contracts.topics import Topic
 from contracts.wire import M, Received
 from services.notifications import steps
-from services.notifications.heard import HouseholdHeard, OutcomeHeard, ScoredHeard
+from services.notifications.heard import HouseholdHeard, IssuedHeard, OutcomeHeard, ScoredHeard, UpdatedHeard
 from services.notifications.telling import SENSITIVE_TYPE, Policy
 from vault.sealing import Keys
 
@@ -69,33 +69,19 @@ def scored(
     )
 
 
-def issued(payment_id: str = "payment-1") -> Received[PaymentIssued]:
-    data = PaymentIssued(
+def issued(payment_id: str = "payment-1") -> Received[IssuedHeard]:
+    data = IssuedHeard(
         payment_id=payment_id,
         programme="covid-19-cash-transfer",
         period="2023-06",
         household_id="h-1",
-        purpose="social-transfer",
-        attempt=1,
-        cycle_id="c-1",
         amount=176_000,
         partner="wing",
-        commune="010203",
-        revision=1,
-        decision_id="d-1",
         withdraw_until=date(2023, 7, 1),
-        payee=Sealed(key_id="k-1", blob=bytes(32)),
     )
     return received(topics.PAYMENT_ISSUED, data)
 
 
-def updated(state: str, sequence: int, payment_id: str = "payment-1") -> Received[PaymentUpdated]:
-    data = PaymentUpdated(
-        payment_id=payment_id,
-        household_id="h-1",
-        cycle_id="c-1",
-        state=PaymentState(state),
-        amount=176_000,
-        partner="wing",
-    )
+def updated(state: str, sequence: int, payment_id: str = "payment-1") -> Received[UpdatedHeard]:
+    data = UpdatedHeard(payment_id=payment_id, household_id="h-1", state=PaymentState(state))
     return received(topics.PAYMENT_UPDATED, data, sequence)

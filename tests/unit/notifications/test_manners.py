@@ -1,5 +1,6 @@
 """What is decided when an SMS is sent: is it still true, whom does it go to, is it the time."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 
 from contracts import topics, wire
 from contracts.sms import SmsSent, SmsUpdated
-from services.notifications import options, sms, wording
+from services.notifications import options, sms, steps, wording
 from services.notifications.manners import Manners, QuietHours
 from services.notifications.sms import Claimed, Finished, Ready, Result, To
 from services.notifications.wording import Facts
@@ -206,3 +207,10 @@ def test_a_sent_sms_is_announced_as_sent_and_an_uncertain_one_as_unknown() -> No
 @pytest.mark.parametrize("state", ["queued", "waiting", "none"])
 def test_what_is_not_sent_is_not_announced(state: str) -> None:
     assert sms.announce(finished(state, "no-phone"), "kannel", AT) is None
+
+
+def test_a_standing_that_waits_is_not_told_once_decisions_are_passed_over() -> None:
+    ours = keys("k-1")
+    ready_alone = Manners(None, replace(ALL, steps=frozenset({steps.READY})))
+    waiting = claimed(ours, payee(), "eligible")
+    assert ready_alone.prepare(WORDS, ours, waiting, AT) == Result("s-1", "none", "step-off")

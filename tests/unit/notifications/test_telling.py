@@ -8,10 +8,10 @@ import pytest
 from contracts import topics
 from contracts.household import Channel
 from contracts.milestone import MilestoneReached
-from contracts.payment import PaymentIssued
 from contracts.wire import Received
 from postbox.errors import Park
 from services.notifications import sms, steps, telling
+from services.notifications.heard import IssuedHeard
 from services.notifications.sms import NewSms
 from services.notifications.telling import Contact, Payments
 from tests.unit.notifications.samples import (
@@ -49,7 +49,7 @@ def know(to: bytes, revision: int = 1, known: Contact | None = None, **named: ob
 def pay(*events: Received[Any], policy: telling.Policy = ALL) -> Payments:
     known: Payments | None = None
     for event in events:
-        if isinstance(event.data, PaymentIssued):
+        if isinstance(event.data, IssuedHeard):
             known = telling.issue(known, event) or known
         else:
             known = telling.update(policy, known, event) or known
@@ -197,11 +197,15 @@ def test_in_any_order_the_same_is_known_and_told() -> None:
     assert telling.update(ALL, forth, updated("accepted", 2)) is None
 
 
-def test_a_step_that_is_not_told_is_written_down_with_its_reason() -> None:
+def test_a_step_that_is_not_told_is_written_down_with_its_payment_and_not_told_later() -> None:
     policy = replace(ALL, steps=frozenset({steps.READY}))
-    told = pay(*STORY, policy=policy).new
+    known = pay(*STORY, policy=policy)
     # Where that it was paid is not told, that it was ready still is.
-    assert heard(told) == [("payment-ready", "queued", None), ("payment-paid", "none", "step-off")]
+    assert heard(known.new) == [("payment-ready", "queued", None)]
+    assert known.payments["payment-1"].steps_off == "payment-paid"
+    again = telling.update(ALL, known, updated("settled", 9))
+    assert again
+    assert [each.template for each in again.new] == ["payment-ready"]
 
 
 def test_an_event_under_another_household_s_key_is_parked() -> None:
