@@ -1,5 +1,6 @@
 """What is counted of SMS as metrics: what became of them, by operator; never whose they are."""
 
+from collections import Counter as Tally
 from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter
@@ -32,11 +33,15 @@ class Counters:
     def count(self, results: Iterable[Result], finished: Iterable[Finished]) -> None:
         """What became of claimed SMS, and of it what was written."""
         written = {each.sms_id for each in finished}
-        for result in results:
-            if result.sms_id not in written:
-                continue
-            self.outcomes.labels(result.state).inc()
-            if result.state == "sent" and result.segments:
-                self._segments.labels(result.operator or "other").inc(result.segments)
-            if result.state == "none" and result.reason:
-                self._reasons.labels(result.reason).inc()
+        ended = [result for result in results if result.sms_id in written]
+        for state, count in Tally(result.state for result in ended).items():
+            self.outcomes.labels(state).inc(count)
+        segments = Tally[str]()
+        for result in ended:
+            if result.state == "sent":
+                segments[result.operator or "other"] += result.segments or 0
+        for operator, count in segments.items():
+            self._segments.labels(operator).inc(count)
+        reasons = Tally(result.reason for result in ended if result.state == "none" and result.reason)
+        for reason, count in reasons.items():
+            self._reasons.labels(reason).inc(count)

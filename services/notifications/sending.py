@@ -131,7 +131,7 @@ class Sender:
                 else:
                     sent.append(await self._hand_over(service.tracing, each))
 
-        await asyncio.gather(*(work() for _ in range(self.limits.in_flight)))
+        await asyncio.gather(*(work() for _ in range(min(self.limits.in_flight, len(paced)))))
         await self._write(service, results + sent)
         if sent and not stopping.is_set() and all(each.state == "queued" for each in sent):
             raise GatewayUnavailable(sent[0].reason)

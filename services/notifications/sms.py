@@ -125,12 +125,14 @@ class Finished(NamedTuple):
     traceparent: str
 
 
-def new(event: Received[M], template: str, household_id: str, *, about: str) -> NewSms:
+def new(
+    event: Received[M], template: str, household_id: str, *, about: str, payment_id: str | None = None
+) -> NewSms:
     """The SMS that this event brings; `about` is the business key of what happened."""
     return NewSms(
         sms_id(about, template, household_id),
         household_id,
-        None,
+        payment_id,
         template,
         event.id,
         event.correlation_id,

@@ -221,8 +221,8 @@ def update(policy: Policy, known: Payments | None, event: Received[UpdatedHeard]
     # What was not told when it happened is not told when it happens again.
     if template is None or template in payment.steps_off.split():
         return changed._replace(new=earlier)
-    new = sms.new(event, template, said.household_id, about=said.payment_id)
-    return changed._replace(new=(*earlier, new._replace(payment_id=said.payment_id)))
+    new = sms.new(event, template, said.household_id, about=said.payment_id, payment_id=said.payment_id)
+    return changed._replace(new=(*earlier, new))
 
 
 def reach(policy: Policy, event: Received[MilestoneReached]) -> NewSms | None:

@@ -76,6 +76,17 @@ async def test_a_payment_whose_key_comes_later_is_told_then(scene: Scene, gatewa
     assert len(await gateway.inbox()) == 2
 
 
+async def test_that_a_payment_is_ready_may_be_heard_before_what_it_is(scene: Scene, gateway: Gateway) -> None:
+    await gateway.start()
+    await scene.household("h-1")
+    await scene.report("h-1")
+    async with scene.running():
+        await until(lambda: scene.db.fetchval("select exists (select from payment where programme is null)"))
+        await scene.issue("h-1")
+        await until(lambda: scene.ended(1))
+    assert await scene.db.fetchval("select (state, amount) = ('accepted', 176000) from payment")
+
+
 async def test_an_event_that_is_published_twice_is_told_once(scene: Scene, gateway: Gateway) -> None:
     await gateway.start()
     await scene.household("h-1")
