@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,6 +18,7 @@ from postbox.errors import BEHIND, handling_of, is_transient, reason_of
 from postbox.message import Batch, Connection, Event, Outgoing, Subscription
 from postbox.parking import Raw, Set
 from postbox.positions import Place, Position
+from postbox.reading import Message, read, set_aside, shares
 from postbox.telemetry import Metrics, Tracing
 
 log = logging.getLogger(__name__)
@@ -67,11 +68,22 @@ class Tools:
     limits: Limits
     wake: Callable[[str], None]
 
-    def dead_letters(self, letters: Sequence[tuple[Raw, str]]) -> list[Outgoing]:
-        """Records and reasons as dead letters of this service."""
+    def dead_letters(self, letters: Iterable[tuple[Raw, int, str]]) -> list[Outgoing]:
+        """Records, the number of the message in each, and reasons as dead letters of this service.
+
+        Messages of one record share a letter where they share the reason, too.
+        """
         now = datetime.now(UTC)
         topic = f"{self.service}.dead-letter.v1"
-        return [parking.dead_letter(topic, record, reason, now) for record, reason in letters]
+        found: dict[tuple[str, int, int, str], tuple[Raw, list[int]]] = {}
+        for record, item, reason in letters:
+            same = (record.topic, record.partition, record.offset, reason)
+            _, items = found.setdefault(same, (record, []))
+            items += [item] if item else []
+        return [
+            parking.dead_letter(topic, record, items, reason, now)
+            for (*_, reason), (record, items) in found.items()
+        ]
 
 
 class Loop:
@@ -99,8 +111,13 @@ class Loop:
         What fails for a passing reason is tried again with a bounded backoff; if that does not help within
         `stall_s`, the partitions are rewound and polled again, so that the group keeps this member.
         """
+        for records in shares([*await self._read_ahead(consumer), *polled]):
+            if not await self._do(records, consumer):
+                return
+
+    async def _do(self, records: Sequence[ConsumerRecord], consumer: AIOKafkaConsumer) -> bool:
+        """One transaction; False where it was given up for now."""
         metrics, limits = self._tools.metrics, self._tools.limits
-        records = [*await self._read_ahead(consumer), *polled]
         wait, waited = 0.05, 0.0
         while True:
             try:
@@ -115,7 +132,7 @@ class Loop:
                 log.warning("batch failed, trying again", exc_info=error)
                 if waited >= limits.stall_s:
                     _rewind(consumer, records)
-                    return
+                    return False
                 await asyncio.sleep(wait)
                 waited, wait = waited + wait, min(wait * 2, limits.backoff_s_max)
         metrics.stalled.set(0)
@@ -127,6 +144,7 @@ class Loop:
             self._publish_too = set()
             self._tools.courier.take(lanes, work.written)
             await self._tools.courier.until_room()
+        return True
 
     async def _read_ahead(self, consumer: AIOKafkaConsumer) -> list[ConsumerRecord]:
         """What is there of compacted topics: each is a table that events refer to, so it is read first.
@@ -215,21 +233,20 @@ class Loop:
     async def _topic(
         self, db: Connection, to: Subscription, records: Sequence[Raw], work: Work, *, singly: bool
     ) -> None:
-        held = await self._held(db, to, records)
+        messages = [message for record in records for message in read(to, record)]
+        held = await self._held(db, to, messages)
         events: list[Event] = []
-        sources: list[Raw] = []
-        for record in records:
-            if to.wants and not to.wants(record.value or b""):
-                continue
-            if held and _key(record) in held:
-                work.sets.append(Set(record, _key(record), "behind", BEHIND))
-                continue
-            try:
-                events.append(to.decode(to.topic, record.key, record.value, record.headers))
-                sources.append(record)
-                work.lane_of_key[record.key or b""] = _lane(record.topic, record.partition)
-            except Exception as error:
-                self._park(work, to, record, error, held)
+        sources: list[Message] = []
+        for message in messages:
+            if held and message.key in held:
+                work.sets.append(set_aside(message, "behind", BEHIND))
+            elif isinstance(message.event, Exception):
+                self._park(work, to, message, message.event, held)
+            else:
+                events.append(message.event)
+                sources.append(message)
+                place = message.record.topic, message.record.partition
+                work.lane_of_key[(message.key or "").encode()] = _lane(*place)
         work.handled[to.topic] = len(events)
         if not events:
             return
@@ -242,23 +259,23 @@ class Loop:
             self._take_rest(work, to, batch, sources)
             self._tools.metrics.absorbed.labels("sequence").inc(batch.known)
 
-    async def _held(self, db: Connection, to: Subscription, records: Sequence[Raw]) -> set[str]:
+    async def _held(self, db: Connection, to: Subscription, messages: Sequence[Message]) -> set[str]:
         # A table is what others wait for; it never waits itself.
         if to.compacted or not await parking.is_any_held(db):
             return set()
-        return await parking.held(db, sorted({key for record in records if (key := _key(record))}))
+        return await parking.held(db, sorted({each.key for each in messages if each.key}))
 
     async def _one_by_one(
         self,
         db: Connection,
         to: Subscription,
-        pairs: Sequence[tuple[Event, Raw]],
+        pairs: Sequence[tuple[Event, Message]],
         work: Work,
         held: set[str],
     ) -> None:
-        for event, record in pairs:
+        for event, message in pairs:
             if event.key in held:
-                work.sets.append(Set(record, event.key, "behind", BEHIND))
+                work.sets.append(set_aside(message, "behind", BEHIND))
                 continue
             batch = Batch([event], datetime.now(UTC), holds=to.holds)
             try:
@@ -267,29 +284,29 @@ class Loop:
             except Exception as error:
                 if is_transient(error):
                     raise
-                self._park(work, to, record, error, held)
+                self._park(work, to, message, error, held)
                 continue
             work.outgoing.extend(outgoing)
-            self._take_rest(work, to, batch, [record])
+            self._take_rest(work, to, batch, [message])
             self._tools.metrics.absorbed.labels("sequence").inc(batch.known)
             held |= work.holds.keys() & {event.key}
 
-    def _take_rest(self, work: Work, to: Subscription, batch: Batch[Event], sources: Sequence[Raw]) -> None:
+    def _take_rest(
+        self, work: Work, to: Subscription, batch: Batch[Event], sources: Sequence[Message]
+    ) -> None:
         work.wakes |= batch.wakes
         for parked in sorted(batch.parked, key=lambda each: each.index):
             event = batch.messages[parked.index]
-            work.sets.append(
-                Set(sources[parked.index], event.key, parked.handling, parked.reason, event.traceparent)
-            )
+            work.sets.append(set_aside(sources[parked.index], parked.handling, parked.reason))
             self._tools.metrics.parked.labels(to.topic, parked.handling).inc()
             if to.key_is_held(parked.handling):
                 work.holds.setdefault(event.key, parked.reason)
 
-    def _park(self, work: Work, to: Subscription, record: Raw, error: Exception, held: set[str]) -> None:
-        key, handling = _key(record), handling_of(error)
+    def _park(self, work: Work, to: Subscription, message: Message, error: Exception, held: set[str]) -> None:
+        key, handling = message.key, handling_of(error)
         if isinstance(error, asyncpg.UniqueViolationError):
             self._tools.metrics.absorbed.labels("unique key").inc()
-        work.sets.append(Set(record, key, handling, reason_of(error)))
+        work.sets.append(set_aside(message, handling, reason_of(error)))
         self._tools.metrics.parked.labels(to.topic, handling).inc()
         if key is None:
             log.error("a message with an unusable key was parked; it holds nobody back")
@@ -301,7 +318,7 @@ class Loop:
         limits = self._tools.limits
         await parking.park(db, work.sets, retry_s=limits.retry_s, deadline_s=limits.deadline_s)
         await parking.hold(db, work.holds)
-        dead = [(each.record, each.reason) for each in work.sets if each.handling == "park"]
+        dead = [(each.record, each.item, each.reason) for each in work.sets if each.handling == "park"]
         work.outgoing.extend(self._tools.dead_letters(dead))
 
     def _turn(self, consumer: AIOKafkaConsumer, work: Work) -> None:
@@ -345,11 +362,3 @@ def _by_place(records: Sequence[ConsumerRecord]) -> dict[Place, list[ConsumerRec
 @lru_cache(maxsize=1024)
 def _lane(topic: str, partition: int) -> str:
     return f"{topic}/{partition}"
-
-
-def _key(record: Raw) -> str | None:
-    try:
-        key = record.key.decode() if record.key else None
-    except UnicodeDecodeError:
-        return None
-    return None if key is None or "\x00" in key else key  # PostgreSQL keeps no NUL in a text

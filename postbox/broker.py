@@ -1,6 +1,7 @@
 """How a client reaches the broker, by which user it is known, and how it leaves."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +34,16 @@ class Broker:
     def password(self) -> str:
         """The text of the file."""
         return self.password_file.read_text().strip() if self.password_file else ""
+
+
+async def partition_counts(broker: Broker, topics: Sequence[str]) -> dict[str, int]:
+    """How many partitions each topic has; 0 for one that does not exist. Raises KafkaError."""
+    admin = AIOKafkaAdminClient(**broker.options)
+    try:
+        await admin.start()
+        return {each["topic"]: len(each["partitions"]) for each in await admin.describe_topics(list(topics))}
+    finally:
+        await admin.close()
 
 
 async def log_ends(broker: Broker, topic: str) -> dict[int, int]:

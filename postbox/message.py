@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from asyncpg import Connection as _Connection
 from asyncpg.pool import PoolConnectionProxy
@@ -34,6 +34,13 @@ class Outgoing(Protocol):
     def headers(self) -> tuple[tuple[str, bytes], ...]: ...
     @property
     def partition_by(self) -> bytes | None: ...
+
+
+class Item(NamedTuple):
+    """One message of a record that holds many: its own key, and the event, or why it is none."""
+
+    key: bytes | None
+    event: Event | Exception
 
 
 E = TypeVar("E", bound=Event)
@@ -101,7 +108,8 @@ class Batch(Generic[E]):
 
 
 Handler = Callable[[Batch[Any], Connection], Awaitable[Sequence[Outgoing]]]
-Decode = Callable[[str, bytes | None, bytes | None, Headers], Event]
+Decode = Callable[[str, bytes | None, bytes | None, Headers], Event | list[Item]]
+"""Topic, key, value and headers of a record to its event, or to its many; raises what parks it as one."""
 
 
 @dataclass(frozen=True)

@@ -138,6 +138,7 @@ def _shown(parked: Parked) -> dict[str, object]:
         "topic": parked.topic,
         "partition": parked.partition,
         "offset": parked.offset,
+        "item": parked.item,
         "handling": parked.handling,
         "reason": parked.reason,
         "attempts": parked.attempts,

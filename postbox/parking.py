@@ -30,24 +30,27 @@ class Raw(Protocol):
 
 
 class Set(NamedTuple):
-    """One record to set aside: `key` is None where the record's own is unusable."""
+    """One message to set aside: `key` is None where its own is unusable; `item` is its number in a record
+    that holds many, 0 where it is the record."""
 
     record: Raw
     key: str | None
     handling: Handling
     reason: str
     traceparent: str | None = None
+    item: int = 0
 
 
 @dataclass(slots=True)
 class Parked:
-    """A parked message as it is read back; it has the shape of a record, so that it can run again."""
+    """A parked message as it is read back; it has the shape of its record, so that it can run again."""
 
     id: int
     key_text: str | None
     topic: str
     partition: int
     offset: int
+    item: int
     key: bytes | None
     value: bytes | None
     headers: Headers
@@ -66,6 +69,7 @@ class Dismissed(NamedTuple):
     topic: str
     partition: int
     offset: int
+    item: int
     reason: str
     dismissed_by: str
     why: str
@@ -90,6 +94,12 @@ class DeadLetter(NamedTuple):
     partition_by: bytes | None = None
 
 
+_PARKED = """
+select p.*, b.record_value as bundle from parked p left join bundle b
+on p.item > 0 and (b.topic, b.partition, b."offset") = (p.topic, p.partition, p."offset")
+"""
+
+
 async def is_any_held(db: Connection) -> bool:
     """As a rule nobody is: asked first, it spares sending all keys."""
     return bool(await db.fetchval("select exists (select from hold)"))
@@ -105,32 +115,46 @@ async def park(db: Connection, sets: Sequence[Set], *, retry_s: float, deadline_
     """Write parked messages, in one statement; `wait` ones are tried again after `retry_s`."""
     if not sets:
         return
+    await _keep_bundles(db, [each.record for each in sets if each.item])
     await db.execute(
         """
         insert into parked (key, topic, partition, "offset", record_key, record_value, headers,
-                            handling, reason, traceparent, retry_at, deadline)
+                            handling, reason, traceparent, item, retry_at, deadline)
         select t.*,
-               case when t.handling = 'wait' then now() + make_interval(secs => $11) end,
-               case when t.handling = 'wait' then now() + make_interval(secs => $12) end
+               case when t.handling = 'wait' then now() + make_interval(secs => $12) end,
+               case when t.handling = 'wait' then now() + make_interval(secs => $13) end
         from unnest($1::text[], $2::text[], $3::int[], $4::bigint[], $5::bytea[], $6::bytea[], $7::bytea[],
-                    $8::text[], $9::text[], $10::text[])
+                    $8::text[], $9::text[], $10::text[], $11::int[])
              as t(key, topic, partition, "offset", record_key, record_value, headers,
-                  handling, reason, traceparent)
-        on conflict (topic, partition, "offset") do nothing
+                  handling, reason, traceparent, item)
+        on conflict (topic, partition, "offset", item) do nothing
         """,
         [s.key for s in sets],
         [s.record.topic for s in sets],
         [s.record.partition for s in sets],
         [s.record.offset for s in sets],
         [s.record.key for s in sets],
-        [s.record.value for s in sets],
+        [None if s.item else s.record.value for s in sets],
         [msgpack.packb(list(s.record.headers)) for s in sets],
         [s.handling for s in sets],
         [s.reason for s in sets],
         [s.traceparent for s in sets],
+        [s.item for s in sets],
         retry_s,
         deadline_s,
     )
+
+
+async def _keep_bundles(db: Connection, records: Iterable[Raw]) -> None:
+    """The bytes of records that hold many messages, once, however many of those are parked."""
+    bundles = {(each.topic, each.partition, each.offset): each.value for each in records}
+    if bundles:
+        topics, partitions, offsets = zip(*bundles, strict=True)
+        await db.execute(
+            'insert into bundle (topic, partition, "offset", record_value) '
+            "select * from unnest($1::text[], $2::int[], $3::bigint[], $4::bytea[]) on conflict do nothing",
+            *(topics, partitions, offsets, list(bundles.values())),
+        )
 
 
 async def hold(db: Connection, reasons: dict[str, str]) -> None:
@@ -171,27 +195,50 @@ async def lock_holds(db: Connection, keys: Sequence[str]) -> list[str]:
 
 async def of_keys(db: Connection, keys: Sequence[str]) -> list[Parked]:
     """Everything parked under these keys, in the order it was parked."""
-    return [
-        _parked(row)
-        for row in await db.fetch("select * from parked where key = any($1) order by id", list(keys))
-    ]
+    return [_parked(row) for row in await db.fetch(f"{_PARKED} where key = any($1) order by id", list(keys))]
 
 
 async def one(db: Connection, parked_id: int) -> Parked | None:
     """One parked message, its row locked."""
-    row = await db.fetchrow("select * from parked where id = $1 for update", parked_id)
+    row = await db.fetchrow(f"{_PARKED} where id = $1 for update of p", parked_id)
     return _parked(row) if row else None
 
 
 async def listed(db: Connection, after: int, most: int) -> list[Parked]:
     """A page of parked messages by id."""
-    rows = await db.fetch("select * from parked where id > $1 order by id limit $2", after, most)
+    rows = await db.fetch(f"{_PARKED} where id > $1 order by id limit $2", after, most)
     return [_parked(row) for row in rows]
+
+
+async def move_behind(db: Connection, keys: Sequence[str], record: Parked) -> None:
+    """Let what was parked under these keys after a record come after the messages of that record."""
+    rows = await db.fetch(
+        "select id from parked where key = any($1) and id > $2 "
+        'and (topic, partition, "offset") <> ($3, $4, $5) order by id',
+        list(keys),
+        record.id,
+        *(record.topic, record.partition, record.offset),
+    )
+    for row in rows:
+        await db.execute("update parked set id = default where id = $1", row["id"])
 
 
 async def remove(db: Connection, ids: Iterable[int]) -> None:
     """Forget messages that were handled after all."""
-    await db.execute("delete from parked where id = any($1)", sorted(ids))
+    gone = await db.fetch(
+        'delete from parked where id = any($1) returning topic, partition, "offset", item', sorted(ids)
+    )
+    records = sorted({(row["topic"], row["partition"], row["offset"]) for row in gone if row["item"]})
+    for record in records:
+        await db.execute(
+            """
+            delete from bundle where (topic, partition, "offset") = ($1, $2, $3) and not exists
+                (select from parked where (topic, partition, "offset") = ($1, $2, $3) and item > 0
+                 union all
+                 select from dismissed where (topic, partition, "offset") = ($1, $2, $3) and item > 0)
+            """,
+            *record,
+        )
 
 
 async def dismiss(db: Connection, parked_id: int, by: str, why: str) -> None:
@@ -199,9 +246,9 @@ async def dismiss(db: Connection, parked_id: int, by: str, why: str) -> None:
     await db.execute(
         """
         with gone as (delete from parked where id = $1 returning *)
-        insert into dismissed (id, key, topic, partition, "offset", record_key, record_value, headers, reason,
-            attempts, parked_at, dismissed_by, why)
-        select id, key, topic, partition, "offset", record_key, record_value, headers, reason, attempts,
+        insert into dismissed (id, key, topic, partition, "offset", item, record_key, record_value, headers,
+            reason, attempts, parked_at, dismissed_by, why)
+        select id, key, topic, partition, "offset", item, record_key, record_value, headers, reason, attempts,
             parked_at, $2, $3 from gone
         """,
         parked_id,
@@ -214,8 +261,8 @@ async def dismissed(db: Connection, after: int, most: int) -> list[Dismissed]:
     """A page of dismissed messages by id."""
     rows = await db.fetch(
         """
-        select id, key, topic, partition, "offset", reason, dismissed_by, why, dismissed_at from dismissed
-        where id > $1 order by id limit $2
+        select id, key, topic, partition, "offset", item, reason, dismissed_by, why, dismissed_at
+        from dismissed where id > $1 order by id limit $2
         """,
         after,
         most,
@@ -253,8 +300,11 @@ async def counts(db: Connection) -> dict[str, int]:
     }
 
 
-def dead_letter(topic: str, record: Raw, reason: str, at: datetime) -> DeadLetter:
-    """The dead letter of a record: raw bytes untouched, its own headers kept where they are readable."""
+def dead_letter(topic: str, record: Raw, items: Sequence[int], reason: str, at: datetime) -> DeadLetter:
+    """The dead letter of a record: raw bytes untouched, its own headers kept where they are readable.
+
+    `items`: the numbers of the messages in it that are meant, where it holds many.
+    """
     own = tuple((name, value) for name, value in record.headers if value is not None)
     return DeadLetter(
         topic=topic,
@@ -266,6 +316,7 @@ def dead_letter(topic: str, record: Raw, reason: str, at: datetime) -> DeadLette
             ("dead_letter_topic", record.topic.encode()),
             ("dead_letter_partition", b"%d" % record.partition),
             ("dead_letter_offset", b"%d" % record.offset),
+            *((("dead_letter_items", " ".join(map(str, items)).encode()),) if items else ()),
             ("dead_letter_time", at.isoformat().encode()),
             ("dead_letter_null_value", b"1" if record.value is None else b"0"),
         ),
@@ -280,8 +331,9 @@ def _parked(row: Row) -> Parked:
         topic=row["topic"],
         partition=row["partition"],
         offset=row["offset"],
+        item=row["item"],
         key=row["record_key"],
-        value=row["record_value"],
+        value=row["bundle"] if row["item"] else row["record_value"],
         headers=headers,
         handling=row["handling"],
         reason=row["reason"],

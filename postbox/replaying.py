@@ -9,9 +9,10 @@ import asyncpg
 
 from postbox import outbox, parking
 from postbox.batch import GUARDS, Tools
-from postbox.errors import Handling, handling_of, is_transient, reason_of
-from postbox.message import Batch, Connection, Outgoing
+from postbox.errors import BEHIND, Handling, handling_of, is_transient, reason_of
+from postbox.message import Batch, Connection, Event, Outgoing, Subscription
 from postbox.parking import Change, Parked
+from postbox.reading import read, set_aside
 
 log = logging.getLogger(__name__)
 
@@ -56,10 +57,11 @@ class Replayer:
             found = await parking.one(db, parked_id)
             if found is None:
                 return False
-            if found.key_text is None:
-                _, written = await self._run(db, [found], asked=True)
+            keys = await self._opened(db, [found]) or ([found.key_text] if found.key_text else [])
+            if keys:
+                written = await self._run_keys(db, keys, asked=True)
             else:
-                written = await self._run_keys(db, [found.key_text], asked=True)
+                _, written = await self._run(db, [found], asked=True)
         self._tools.courier.take([LANE], written)
         return True
 
@@ -92,7 +94,10 @@ class Replayer:
     async def _run_keys(self, db: Connection, keys: Sequence[str], *, asked: bool) -> outbox.Written:
         # With the holds locked, a live batch of these keys waits, and then sees what became of them.
         await parking.lock_holds(db, keys)
-        stuck, written = await self._run(db, await parking.of_keys(db, keys), asked=asked)
+        found = await parking.of_keys(db, keys)
+        if opened := await self._opened(db, found):
+            return await self._run_keys(db, sorted({*keys, *opened}), asked=asked)
+        stuck, written = await self._run(db, found, asked=asked)
         await parking.release(db, set(keys) - stuck)
         return written
 
@@ -120,10 +125,28 @@ class Replayer:
         await parking.again(db, changes, retry_s=self._tools.limits.retry_s)
         return stuck, await outbox.write(db, LANE, [*outgoing, *self._newly_dead(found, changes)])
 
+    async def _opened(self, db: Connection, found: Sequence[Parked]) -> list[str]:
+        """Park message by message what was parked as a whole and can be read now; the keys of those.
+
+        They stand before what came after them, each behind what is parked of its key already.
+        """
+        keys: set[str] = set()
+        for whole in found:
+            messages = read(self._tools.subscriptions[whole.topic], whole) if not whole.item else []
+            if messages and messages[0].item:
+                sets = [set_aside(each, "behind" if each.key else "park", BEHIND) for each in messages]
+                named = sorted({each.key for each in sets if each.key})
+                await parking.hold(db, dict.fromkeys(named, BEHIND))
+                await parking.park(db, sets, retry_s=0, deadline_s=0)
+                await parking.move_behind(db, named, whole)
+                await parking.remove(db, [whole.id])
+                keys.update(named)
+        return sorted(keys)
+
     async def _run_one(self, db: Connection, parked: Parked, outgoing: list[Outgoing]) -> Exception | None:
         to = self._tools.subscriptions[parked.topic]
         try:
-            event = to.decode(to.topic, parked.key, parked.value, parked.headers)
+            event = _event(to, parked)
             batch = Batch([event], datetime.now(UTC), holds=to.holds)
             with self._tools.tracing.batch(to.topic, [event]):
                 async with db.transaction():
@@ -141,11 +164,20 @@ class Replayer:
         was = {parked.id: parked for parked in found}
         return self._tools.dead_letters(
             [
-                (was[change.id], change.reason)
+                (was[change.id], was[change.id].item, change.reason)
                 for change in changes
                 if change.handling == "park" and was[change.id].handling != "park"
             ]
         )
+
+
+def _event(to: Subscription, parked: Parked) -> Event:
+    """What was parked, read anew; raises why it can't be."""
+    messages = read(to, parked)
+    message = messages[parked.item - 1 if messages[0].item else 0]
+    if isinstance(message.event, Exception):
+        raise message.event
+    return message.event
 
 
 def _handling_after(parked: Parked, error: Exception) -> Handling:

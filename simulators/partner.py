@@ -32,7 +32,8 @@ POLL_MS = 100
 class Settings(BaseSettings):
     """`TONLE_…` environment variables; `secrets` is the folder with the keys (JWK files).
 
-    `partner_behaviour` is a `Behaviour` in JSON, for instance `{"fail": 0.1, "twice": 0.05}`.
+    `partner_behaviour` is a `Behaviour` in JSON, for instance `{"fail": 0.1, "twice": 0.05}`;
+    `partner_bundle_most` is how many reports it signs together.
     """
 
     model_config = SettingsConfigDict(env_prefix="TONLE_", extra="ignore")
@@ -47,6 +48,7 @@ class Settings(BaseSettings):
     port: int = 0
     partner: str = "wing"
     partner_behaviour: Behaviour = Behaviour()
+    partner_bundle_most: int = 100
 
 
 class Partner:
@@ -62,7 +64,7 @@ class Partner:
         )
         self._behaviour = settings.partner_behaviour
         self.ready = False
-        self._letters = Letters(name, settings.secrets)
+        self._letters = Letters(name, settings.secrets, settings.partner_bundle_most)
         self._instructions = settings.topic_prefix + partner_instruction(name).name
         self._reports = settings.topic_prefix + partner_report(name).name
         client = {**_login(settings), "bootstrap_servers": settings.kafka, "client_id": f"partner-{name}"}
@@ -113,12 +115,16 @@ class Partner:
 
     def _take(self, partition: int, records: Sequence[ConsumerRecord]) -> list[Report]:
         told: list[Received[PaymentInstruction]] = []
-        refused: list[tuple[int, str]] = []
+        refused: list[tuple[int, int, str]] = []
         for record in records:
             try:
-                told.append(self._letters.read(record))
+                for item, each in enumerate(self._letters.read(record)):
+                    if isinstance(each, WireError):
+                        refused.append((record.offset, item, type(each).__name__))
+                    else:
+                        told.append(each)
             except (NotForUs, WireError) as error:
-                refused.append((record.offset, type(error).__name__))
+                refused.append((record.offset, 0, type(error).__name__))
         return self.ledger.take(partition, told, refused, records[-1].offset + 1, datetime.now(UTC))
 
     async def _say(self, reports: Sequence[Report]) -> None:

@@ -37,8 +37,9 @@ create table if not exists report (
 );
 create table if not exists said (up_to integer not null);
 insert into said select 0 where not exists (select 1 from said);
-create table if not exists refused (
-    partition integer not null, offset integer not null, reason text not null, primary key (partition, offset)
+create table if not exists refusal (
+    partition integer not null, offset integer not null, item integer not null, reason text not null,
+    primary key (partition, offset, item)
 );
 """
 
@@ -125,13 +126,13 @@ class Ledger:
         self,
         partition: int,
         told: Sequence[Received[PaymentInstruction]],
-        refused: Sequence[tuple[int, str]],
+        refused: Sequence[tuple[int, int, str]],
         next_offset: int,
         now: datetime,
     ) -> list[Report]:
         """Do a partition's instructions, in order, settle what is due of them, and write where it goes on.
 
-        Returns what is to be said. `refused`: the offsets of records that were no instructions, and why.
+        Returns what is to be said. `refused`: offset, number in its record, and why it was no instruction.
         """
         with self._transaction():
             payments = self._known({each.data.payment_id for each in told})
@@ -139,7 +140,7 @@ class Ledger:
             said = self._numbered([*said, *self._settled(payments.values(), now)])
             self._save(payments.values(), said)
             self._db.executemany(
-                "insert or ignore into refused values (?, ?, ?)", [(partition, *each) for each in refused]
+                "insert or ignore into refusal values (?, ?, ?, ?)", [(partition, *each) for each in refused]
             )
             self._db.execute("insert or replace into position values (?, ?)", (partition, next_offset))
         return _not_dropped(said)
@@ -188,7 +189,7 @@ class Ledger:
         (counts["told_again"],) = self._db.execute(
             "select coalesce(sum(told - 1), 0) from payment"
         ).fetchone()
-        (counts["refused"],) = self._db.execute("select count(*) from refused").fetchone()
+        (counts["refused"],) = self._db.execute("select count(*) from refusal").fetchone()
         return counts
 
     def _known(self, payment_ids: Collection[str]) -> dict[str, _Payment]:

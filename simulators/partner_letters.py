@@ -2,11 +2,13 @@
 
 JWS with Ed25519 (RFC 7515, 9864) inside JWE with ECDH-ES+A256KW on X25519 and A256GCM (RFC 7516, 7518, 8037),
 compact form. It is the other end of payments' JOSE and shares no code with it, so that each proves the other.
+A token holds one event, or a CloudEvents batch of many.
 """
 
 import json
 from binascii import a2b_base64, b2a_base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache, partial
 from hashlib import sha256
@@ -21,9 +23,10 @@ from nacl.exceptions import BadSignatureError
 from nacl.signing import SigningKey, VerifyKey
 from pydantic_core import from_json
 
+from contracts import bundle
 from contracts.payment import InstructionKind, PaymentInstruction
 from contracts.topics import partner_instruction, partner_report
-from contracts.wire import JOSE, Headers, Received, Record, WireError, emit_bytes, envelope, load
+from contracts.wire import JOSE, JSON, Headers, Received, Record, WireError, decode, emit_bytes
 from simulators.partner_ledger import Report
 
 REPORT_HOLDS_S = 86_400
@@ -55,33 +58,47 @@ class Told(Protocol):
 
 
 class Letters:
-    """How this partner reads and signs: our instructions are for it alone, its reports are its own."""
+    """How this partner reads and signs: our instructions are for it alone, its reports are its own.
 
-    def __init__(self, partner: str, secrets: Path) -> None:
-        self._partner = partner
+    A key file may be a JWK Set: this partner signs with the first, and reads what any of them opens.
+    """
+
+    def __init__(self, partner: str, secrets: Path, bundle_most: int = 1) -> None:
+        """`bundle_most`: how many reports it signs together."""
+        self._partner, self._most = partner, bundle_most
         self._instructions, self._reports = partner_instruction(partner).name, partner_report(partner)
-        opens = X25519PrivateKey.from_private_bytes(_key(secrets / f"{partner}-encrypt.jwk", "d"))
+        opens = [
+            X25519PrivateKey.from_private_bytes(each) for each in _keys(secrets, f"{partner}-encrypt", "d")
+        ]
         self._agreed = lru_cache(HEADERS_KEPT)(partial(_agreed, opens))
-        self._theirs = VerifyKey(_key(secrets / "payments.pub.jwk", "x"))
-        self._ours = SigningKey(_key(secrets / f"{partner}-sign.jwk", "d"))
+        self._theirs = [VerifyKey(each) for each in _keys(secrets, "payments.pub", "x")]
+        self._ours = SigningKey(_keys(secrets, f"{partner}-sign", "d")[0])
 
-    def read(self, record: Told) -> Received[PaymentInstruction]:
-        """An instruction. Raises `NotForUs` or `WireError`."""
-        payload = self._verified(self._opened(record.value or b""))
-        told = envelope(load(PaymentInstruction, payload), self._instructions, record.key, record.headers)
+    def read(self, record: Told) -> list[Received[PaymentInstruction] | WireError]:
+        """The instructions of a record, or why one is none. Raises `NotForUs` or `WireError` for all."""
+        header, payload = self._verified(self._opened(record.value or b""))
+        if header.get("cty") == bundle.CTY:
+            return [self._read(*each) for each in bundle.items(payload)]
+        return [self._read(record.key, payload, record.headers)]
+
+    def _read(
+        self, key: bytes | None, value: bytes | None, headers: Headers
+    ) -> Received[PaymentInstruction] | WireError:
+        try:
+            told = decode(PaymentInstruction, self._instructions, key, value, headers)
+        except WireError as error:
+            return error
         if told.data.partner != self._partner or told.data.kind is InstructionKind.UNRECOGNISED:
-            raise WireError("an instruction for another partner, or of an unknown kind")
+            return WireError("an instruction for another partner, or of an unknown kind")
         return told
 
     def write(self, reports: Sequence[Report], now: datetime) -> list[Record]:
-        """Reports as records, each under the key of its instruction."""
-        header = {"alg": "Ed25519", "exp": int(now.timestamp()) + REPORT_HOLDS_S}
-        signed = _encoded(json.dumps(header, separators=(",", ":")).encode())
-        return [
+        """Reports of one partition as records, each event under the key of its instruction."""
+        said = [
             emit_bytes(
                 self._reports,
-                self._sign(signed + b"." + _encoded(report.content)),
-                JOSE,
+                report.content,
+                JSON,
                 id=report.report_id,
                 key=report.household_id,
                 sequence=report.number,
@@ -90,43 +107,60 @@ class Letters:
             )
             for report in reports
         ]
+        return [self._signed(together, now) for together in bundle.parts(said, self._most)]
+
+    def _signed(self, said: Sequence[Record], now: datetime) -> Record:
+        first, header = said[0], {"alg": "Ed25519", "exp": int(now.timestamp()) + REPORT_HOLDS_S}
+        headers = {**dict(first.headers), "content-type": JOSE}
+        payload = first.value
+        if len(said) > 1:
+            header["cty"], payload = bundle.CTY, bundle.batch(said)
+            headers["ce_id"] = bundle.bundle_id(self._reports, said).encode()
+        message = _encoded(json.dumps(header, separators=(",", ":")).encode()) + b"." + _encoded(payload)
+        return first._replace(value=self._sign(message), headers=tuple(headers.items()))
 
     def _opened(self, sealed: bytes) -> bytes:
         try:
             header, *parts = sealed.split(b".")
             wrapped, nonce, ciphertext, tag = map(_decoded, parts)
-            key = aes_key_unwrap(self._agreed(header), wrapped)
+            key = _unwrapped(self._agreed(header), wrapped)
             return AESGCM(key).decrypt(nonce, ciphertext + tag, header)
         except (InvalidUnwrap, InvalidTag, ValueError) as error:
             raise NotForUs("it can't be opened") from error
 
-    def _verified(self, signed: bytes) -> bytes:
-        try:
-            message, _, signature = signed.rpartition(b".")
-            header, payload = message.split(b".")
-            _check_signed(header)
-            self._theirs.verify(message, _decoded(signature))
-            return _decoded(payload)
-        except (BadSignatureError, ValueError) as error:
-            raise NotForUs("payments did not sign it") from error
+    def _verified(self, signed: bytes) -> tuple[Mapping[str, object], bytes]:
+        message, _, signature = signed.rpartition(b".")
+        for key in self._theirs:
+            with suppress(BadSignatureError, ValueError):
+                header, payload = message.split(b".")
+                key.verify(message, _decoded(signature))
+                return _signed(header), _decoded(payload)
+        raise NotForUs("payments did not sign it")
 
     def _sign(self, message: bytes) -> bytes:
         return message + b"." + _encoded(self._ours.sign(message).signature)
 
 
-def _agreed(opens: X25519PrivateKey, header: bytes) -> bytes:
-    """The key that wraps the content key, from the header's ephemeral key (RFC 7518, 4.6)."""
+def _agreed(opens: Sequence[X25519PrivateKey], header: bytes) -> list[bytes]:
+    """What may wrap the content key, by each key of ours, from the header's ephemeral key (RFC 7518, 4.6)."""
     said = _said(header, _SEALED, "epk")
     ephemeral = said["epk"]
     if not isinstance(ephemeral, dict) or (ephemeral.get("kty"), ephemeral.get("crv")) != ("OKP", "X25519"):
         raise NotForUs("its ephemeral key is of another curve")
     theirs = X25519PublicKey.from_public_bytes(_decoded(str(ephemeral.get("x")).encode()))
-    return sha256(_ROUND + opens.exchange(theirs) + _OTHER_INFO).digest()
+    return [sha256(_ROUND + each.exchange(theirs) + _OTHER_INFO).digest() for each in opens]
+
+
+def _unwrapped(agreed: Sequence[bytes], wrapped: bytes) -> bytes:
+    for each in agreed:
+        with suppress(InvalidUnwrap):
+            return aes_key_unwrap(each, wrapped)
+    raise InvalidUnwrap
 
 
 @lru_cache(HEADERS_KEPT)
-def _check_signed(header: bytes) -> None:
-    _said(header, _SIGNED)
+def _signed(header: bytes) -> Mapping[str, object]:
+    return _said(header, _SIGNED)
 
 
 def _said(header: bytes, fixed: dict[str, str], *needed: str) -> dict[str, object]:
@@ -139,9 +173,10 @@ def _said(header: bytes, fixed: dict[str, str], *needed: str) -> dict[str, objec
     return said
 
 
-def _key(path: Path, part: str) -> bytes:
-    """One part of a JWK file: `x` public, `d` private."""
-    return _decoded(json.loads(path.read_text())[part].encode())
+def _keys(secrets: Path, name: str, part: str) -> list[bytes]:
+    """One part of each key of a JWK file, or JWK Set: `x` public, `d` private."""
+    said = json.loads((secrets / f"{name}.jwk").read_text())
+    return [_decoded(each[part].encode()) for each in said.get("keys", [said])]
 
 
 def _encoded(octets: bytes) -> bytes:

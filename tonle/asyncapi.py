@@ -16,7 +16,7 @@ from faststream.kafka import KafkaBroker
 from faststream.specification import AsyncAPI
 from pydantic import JsonValue
 
-from contracts import topics, wire
+from contracts import bundle, topics, wire
 from contracts.model import Contract
 
 SERVICES = ("registration", "eligibility", "payments", "notifications")
@@ -63,6 +63,8 @@ def channels(service: str) -> Iterator[Channel]:
             continue
         first = (topic.contract.__doc__ or "").strip().splitlines()[0]
         kept = " Compacted: the last record of each key is kept." if topic.compacted else ""
+        if topic in partners:
+            kept = f" A token holds one event, or many as a CloudEvents batch ({bundle.CTY})."
         yield Channel(
             topic.name,
             "send" if topic.producer == service else "receive",

@@ -7,7 +7,8 @@ A JWS with Ed25519 (RFC 7515, 9864), and one inside a JWE with ECDH-ES+A256KW on
 import json
 import os
 from binascii import a2b_base64, b2a_base64
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -37,12 +38,23 @@ class NotSigned(ValueError):
     """What was to be a signed token is none, or its signature is another's."""
 
 
+def read_keys(path: Path, curve: Literal["Ed25519", "X25519"]) -> Sequence[OKPKey]:
+    """The keys of a JWK file, or of a JWK Set (RFC 7517, section 5) while one takes another's place.
+
+    With the first is signed and encrypted, with each of them verified and opened. Raises `ValueError` for a
+    key of another curve.
+    """
+    said = json.loads(path.read_text())
+    keys = [OKPKey.import_key(each) for each in said.get("keys", [said])]
+    others = [key.curve_name for key in keys if key.curve_name != curve]
+    if others or not keys:
+        raise ValueError(f"{path}: a JWK with curve {curve} is needed, this one is {' '.join(others)}")
+    return keys
+
+
 def read_key(path: Path, curve: Literal["Ed25519", "X25519"]) -> OKPKey:
-    """A JWK file as an imported key, once per process. Raises `ValueError` for a key of another curve."""
-    key = OKPKey.import_key(json.loads(path.read_text()))
-    if key.curve_name != curve:
-        raise ValueError(f"{path}: a JWK with curve {curve} is needed, this one is {key.curve_name}")
-    return key
+    """The first key of a file, to sign with or to encrypt to. Raises `ValueError` as `read_keys` does."""
+    return read_keys(path, curve)[0]
 
 
 class NotForUs(ValueError):
@@ -57,11 +69,12 @@ class Signer:
         if not isinstance(key.private_key, Ed25519PrivateKey):
             raise ValueError("a private Ed25519 key is needed to sign")
         self._key = SigningKey(key.private_key.private_bytes_raw())
-        self._header = _encoded({"alg": "Ed25519", "kid": key.thumbprint()})
+        self._header = {"alg": "Ed25519", "kid": key.thumbprint()}
 
-    def sign(self, payload: bytes) -> bytes:
-        """A JWS of `payload`."""
-        signed = self._header + b"." + _base64(payload)
+    def sign(self, payload: bytes, cty: str = "") -> bytes:
+        """A JWS of `payload`; `cty` says what it is, where it is not one JSON document."""
+        header = {**self._header, "cty": cty} if cty else self._header
+        signed = _encoded(header) + b"." + _base64(payload)
         return signed + b"." + _base64(self._key.sign(signed).signature)
 
 
@@ -118,13 +131,11 @@ class _SealedHeader(BaseModel):
 
 
 class Opener:
-    """Opens what was encrypted to us: the other end of an `Agreement`, whose keys it remembers."""
+    """Opens what was encrypted to one of our keys: the other end of an `Agreement`, which it remembers."""
 
-    def __init__(self, key: OKPKey) -> None:
+    def __init__(self, *keys: OKPKey) -> None:
         """Raises `ValueError` for a key that is no private X25519 key."""
-        if not isinstance(key.private_key, X25519PrivateKey):
-            raise ValueError("a private X25519 key is needed to open with")
-        self._key = key.private_key
+        self._keys = {key.thumbprint(): _private_x25519(key) for key in keys}
         self._agreed = lru_cache(HEADERS_KEPT)(self._agree)
 
     def open(self, token: bytes) -> bytes:
@@ -140,7 +151,8 @@ class Opener:
     def _agree(self, encoded: bytes) -> bytes:
         header = _SealedHeader.model_validate_json(_plain(encoded))
         theirs = X25519PublicKey.from_public_bytes(_plain(header.epk.x.encode()))
-        return ConcatKDFHash(SHA256(), _KEY_BYTES, _DERIVED_FOR).derive(self._key.exchange(theirs))
+        ours = self._keys.get(header.kid) or next(iter(self._keys.values()))
+        return ConcatKDFHash(SHA256(), _KEY_BYTES, _DERIVED_FOR).derive(ours.exchange(theirs))
 
 
 class SignedHeader(BaseModel):
@@ -156,23 +168,43 @@ class SignedHeader(BaseModel):
 
 
 class Verifier:
-    """Reads what one other signed."""
+    """Reads what one other signed, with one of its keys."""
 
-    def __init__(self, key: OKPKey) -> None:
+    def __init__(self, *keys: OKPKey) -> None:
         """Raises `ValueError` for a key that is no Ed25519 key."""
-        if not isinstance(key.public_key, Ed25519PublicKey):
-            raise ValueError("an Ed25519 key is needed to verify with")
-        self._key = VerifyKey(key.public_key.public_bytes_raw())
+        self._keys = {name: _verify_key(key) for key in keys for name in (key.thumbprint(), key.kid) if name}
 
     def read(self, token: bytes) -> tuple[SignedHeader, bytes]:
         """Header and payload of a JWS whose signature holds; all else raises `NotSigned`."""
         signed, _, signature = token.rpartition(b".")
-        header, _, payload = signed.partition(b".")
+        encoded, _, payload = signed.partition(b".")
         try:
-            self._key.verify(signed, _plain(signature))
-            return _signed_header(header), _plain(payload)
-        except (CryptoError, ValueError):
+            header = _signed_header(encoded)
+            named = self._keys.get(header.kid)
+            self._verify(signed, _plain(signature), [named] if named else set(self._keys.values()))
+            return header, _plain(payload)
+        except ValueError:
             raise NotSigned from None
+
+    def _verify(self, signed: bytes, signature: bytes, keys: Iterable[VerifyKey]) -> None:
+        # A partner may call its keys as it likes, or not at all: then the signature says whose it is.
+        for key in keys:
+            with suppress(CryptoError):
+                key.verify(signed, signature)
+                return
+        raise NotSigned
+
+
+def _private_x25519(key: OKPKey) -> X25519PrivateKey:
+    if not isinstance(key.private_key, X25519PrivateKey):
+        raise ValueError("a private X25519 key is needed to open with")
+    return key.private_key
+
+
+def _verify_key(key: OKPKey) -> VerifyKey:
+    if not isinstance(key.public_key, Ed25519PublicKey):
+        raise ValueError("an Ed25519 key is needed to verify with")
+    return VerifyKey(key.public_key.public_bytes_raw())
 
 
 @lru_cache(HEADERS_KEPT)

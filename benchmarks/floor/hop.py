@@ -103,7 +103,8 @@ class Service:
     async def _send(
         self, topic: str, partition: int, records: Sequence[Out]
     ) -> "list[asyncio.Future[object]]":
-        headers, sent = Headers(topic, self.name), []
+        content = wire.JOSE if topic.startswith("partner.") else wire.JSON
+        headers, sent = Headers(topic, self.name, content), []
         batch = self.producer.create_batch()
         for record in records:
             key, value, said = record[0], record[1], headers.of(record)

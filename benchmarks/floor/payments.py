@@ -1,6 +1,7 @@
 """The third bare process: issues what eligibility decided, and instructs the partner as the services do."""
 
 import json
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import NamedTuple
@@ -9,13 +10,14 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from joserfc.jwk import OKPKey
 
 from benchmarks.floor.hop import Ciphers, Hop, Service, columns, run
-from benchmarks.floor.wire import CYCLE, PARTNER, Event, Out, Outgoing, seal, unseal, uuid5
-from contracts import wire
+from benchmarks.floor.wire import CYCLE, PARTNER, Event, Headers, Out, Outgoing, seal, unseal, uuid5
+from contracts import bundle, wire
 from contracts.eligibility import EligibilityScored, Outcome, ProgrammeDecision
 from contracts.household import Payee
 from contracts.payment import InstructionKind, PaymentInstruction, PaymentIssued, PayTo
 from contracts.sealed import Sealed
 from contracts.topics import ELIGIBILITY_SCORED, PAYMENT_ISSUED, partner_instruction
+from contracts.wire import Record
 from vault.jose import Agreement, Signer
 
 SCHEMA = """
@@ -25,6 +27,7 @@ create table if not exists payment (
 create table if not exists envelope (cycle_id text primary key, committed bigint not null);
 """
 INSTRUCTION = partner_instruction(PARTNER)
+BUNDLE_MOST = 100
 WITHDRAWAL, PHNOM_PENH = timedelta(days=30), timezone(timedelta(hours=7))
 
 
@@ -62,17 +65,29 @@ class Payments(Service):
             sum(row[1] for row in new),
         )
         fresh = {row[0] for row in new}
-        agreement = Agreement(self._partner)
         outgoing: Outgoing = {}
+        pays: dict[int, list[Out]] = {}
         for each in due:
             if each.payment_id in fresh:
-                cipher = ciphers[each.event.data.payee.key_id]
-                issued, pay = self._tell(each, cipher, agreement)
+                issued, pay = self._tell(each, ciphers[each.event.data.payee.key_id])
                 outgoing.setdefault((PAYMENT_ISSUED.name, each.event.partition), []).append(issued)
-                outgoing.setdefault((INSTRUCTION.name, each.event.partition), []).append(pay)
-        return outgoing
+                pays.setdefault(each.event.partition, []).append(pay)
+        return outgoing | self._sealed(pays)
 
-    def _tell(self, due: Due, cipher: AESGCM, agreement: Agreement) -> tuple[Out, Out]:
+    def _sealed(self, pays: Mapping[int, Sequence[Out]]) -> Outgoing:
+        """Instructions of each partition in bundles, under one key agreement."""
+        agreement, headers = Agreement(self._partner), Headers(INSTRUCTION.name, "payments", wire.JSON)
+        sealed: Outgoing = {}
+        for partition, some in pays.items():
+            records = [Record(INSTRUCTION.name, *each[:2], tuple(headers.of(each))) for each in some]
+            for at in range(0, len(records), BUNDLE_MOST):
+                said = bundle.batch(records[at : at + BUNDLE_MOST])
+                token = agreement.encrypt(self._signer.sign(said, bundle.CTY))
+                first = some[at]
+                sealed.setdefault((INSTRUCTION.name, partition), []).append((first[0], token, *first[2:]))
+        return sealed
+
+    def _tell(self, due: Due, cipher: AESGCM) -> tuple[Out, Out]:
         payment_id, event, decision = due
         said = event.data
         payee = wire.load(Payee, unseal(cipher, said.payee.blob, event.id, ELIGIBILITY_SCORED))
@@ -94,10 +109,9 @@ class Payments(Service):
             payee=Sealed(key_id=said.payee.key_id, blob=seal(cipher, told, payment_id, PAYMENT_ISSUED)),
         )
         pay = self._instruction(issued, payee)
-        token = agreement.encrypt(self._signer.sign(wire.dump(pay)))
         return (
             event.causes(said.household_id, wire.dump(issued), payment_id),
-            event.causes(said.household_id, token, pay.instruction_id),
+            event.causes(said.household_id, wire.dump(pay), pay.instruction_id),
         )
 
     def _instruction(self, issued: PaymentIssued, payee: Payee) -> PaymentInstruction:

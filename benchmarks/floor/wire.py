@@ -66,8 +66,7 @@ class Event(Generic[M]):
 class Headers:
     """The CloudEvents headers of one topic's records, written at one time."""
 
-    def __init__(self, topic: str, service: str) -> None:
-        content = wire.JOSE if topic.startswith("partner.") else wire.JSON
+    def __init__(self, topic: str, service: str, content: bytes) -> None:
         self._alike = (
             ("ce_specversion", b"1.0"),
             ("ce_type", topic.encode()),

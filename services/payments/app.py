@@ -14,7 +14,13 @@ from postbox.service import Service, ServiceSettings, run
 from services.payments import handlers, jobs, routes
 from services.payments.handlers import Office
 from services.payments.options import PolicyOptions
-from services.payments.partners.options import Exchange, Partner, PartnerOptions, partners_of
+from services.payments.partners.options import (
+    Exchange,
+    Partner,
+    PartnerOptions,
+    count_partitions,
+    partners_of,
+)
 from services.payments.partners.served import ServedPartner
 from services.payments.states import Patience
 from vault import jose, keyring
@@ -40,7 +46,7 @@ class PaymentsSettings(PolicyOptions, ServiceSettings):
 
 def office_of(settings: PaymentsSettings) -> handlers.Office:
     """Keys read once: importing one costs more than signing with it."""
-    sign_with = jose.read_key(settings.signing_key_file, "Ed25519")
+    sign_with = jose.read_keys(settings.signing_key_file, "Ed25519")
     return handlers.Office(
         MasterKey.from_file(settings.master_key_file),
         partners_of(settings.partners, sign_with),
@@ -48,7 +54,7 @@ def office_of(settings: PaymentsSettings) -> handlers.Office:
         timedelta(days=settings.withdrawal_days),
         settings.retrying,
         settings.recover_percent,
-        Exchange.of(settings.data_dir / "partners", settings.partners, sign_with),
+        Exchange.of(settings.data_dir / "partners", settings.partners, sign_with[0]),
         settings.approvers,
         settings.screen,
         settings.limits,
@@ -71,6 +77,7 @@ def service_of(settings: PaymentsSettings) -> Service:
         router=routes.of(office),
         jobs=jobs.beside(office),
         migrations=[keyring.MIGRATIONS, MIGRATIONS],
+        prepare=partial(count_partitions, office.partners.values()),
         state=office,
     )
 

@@ -38,7 +38,10 @@ PHNOM_PENH = timezone(timedelta(hours=7))
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """What speaking needs: a mailing to each partner, the records' time, how long a payee has to collect."""
+    """What speaking needs: a mailing to each partner, the records' time, how long a payee has to collect.
+
+    It speaks once: what it writes to partners is sealed after all else is said.
+    """
 
     mailings: Mapping[str, Mailing]
     now: datetime
@@ -51,24 +54,27 @@ class Voice:
         for household in households:
             for change in household.changes:
                 if isinstance(change, Issued):
-                    records += (self._issued(change, until, keys), self._pay(change, until))
+                    records.append(self._issued(change, until, keys))
+                    self._pay(change, until)
                 elif isinstance(change, Cancelling):
-                    records.append(self._cancel(change))
+                    self._cancel(change)
                 else:
                     records.append(self._corrected(change))
-        return records
+        return [*records, *self._sealed()]
 
     def of_accounts(self, accounts: Iterable[Account]) -> list[Record]:
         """What a batch of reports, or silence, changed and asks."""
-        return [
-            record
-            for account in accounts
-            for record in (
-                *map(self._updated, account.updates),
-                *map(self._inquire, account.inquiries),
-                *map(self._cancel, account.cancellings),
-            )
-        ]
+        records: list[Record] = []
+        for account in accounts:
+            records += map(self._updated, account.updates)
+            for inquiry in account.inquiries:
+                self._inquire(inquiry)
+            for cancelling in account.cancellings:
+                self._cancel(cancelling)
+        return [*records, *self._sealed()]
+
+    def _sealed(self) -> list[Record]:
+        return [record for mailing in self.mailings.values() for record in mailing.sealed()]
 
     def _issued(self, issued: Issued, until: date, keys: Keys) -> Record:
         payment = issued.payment
@@ -98,7 +104,7 @@ class Voice:
             cause=issued.cause,
         )
 
-    def _pay(self, issued: Issued, until: date) -> Record:
+    def _pay(self, issued: Issued, until: date) -> None:
         payee, payment = issued.payee, issued.payment
         instruction = PaymentInstruction(
             instruction_id=self._instruction_id(payment, "pay", 0),
@@ -112,15 +118,15 @@ class Voice:
                 name_km=payee.name_km, name_latin=payee.name_latin, phone=payee.phone, account=payee.account
             ),
         )
-        return self._instruct(instruction, payment, issued.sequence, issued.cause)
+        self._instruct(instruction, payment, issued.sequence, issued.cause)
 
-    def _inquire(self, inquiry: Inquiry) -> Record:
-        return self._ask(inquiry, InstructionKind.INQUIRE, inquiry.payment.inquiries)
+    def _inquire(self, inquiry: Inquiry) -> None:
+        self._ask(inquiry, InstructionKind.INQUIRE, inquiry.payment.inquiries)
 
-    def _cancel(self, cancelling: Cancelling) -> Record:
-        return self._ask(cancelling, InstructionKind.CANCEL, cancelling.payment.cancels)
+    def _cancel(self, cancelling: Cancelling) -> None:
+        self._ask(cancelling, InstructionKind.CANCEL, cancelling.payment.cancels)
 
-    def _ask(self, asked: Inquiry | Cancelling, kind: InstructionKind, number: int) -> Record:
+    def _ask(self, asked: Inquiry | Cancelling, kind: InstructionKind, number: int) -> None:
         payment = asked.payment
         instruction = PaymentInstruction(
             instruction_id=self._instruction_id(payment, kind.value, number),
@@ -130,15 +136,15 @@ class Voice:
             amount=payment.amount,
             commune=payment.commune,
         )
-        return self._instruct(instruction, payment, asked.sequence, asked.cause)
+        self._instruct(instruction, payment, asked.sequence, asked.cause)
 
     def _instruction_id(self, payment: Payment, *what: object) -> str:
         return self.mailings[payment.partner].instruction_id(payment.payment_id, *what)
 
     def _instruct(
         self, instruction: PaymentInstruction, payment: Payment, sequence: int, cause: Cause
-    ) -> Record:
-        return self.mailings[payment.partner].instruct(
+    ) -> None:
+        self.mailings[payment.partner].instruct(
             instruction, household_id=payment.household_id, sequence=sequence, time=self.now, cause=cause
         )
 

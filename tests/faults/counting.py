@@ -1,14 +1,14 @@
 """A service that only counts, so that a lost or doubled effect shows: run as a process by the fault tests."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from postbox import parking
 from postbox.errors import Park, Wait
-from postbox.message import Batch, Connection, Headers, Subscription
+from postbox.message import Batch, Connection, Headers, Item, Subscription
 from postbox.service import Service, ServiceSettings, run
 
 ADDED = "number.added.v1"
@@ -40,16 +40,27 @@ class NotANumber(Exception):
     handling = "park"
 
 
-def decode(topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> Number:
-    """Bytes to a number; refuses what is not one."""
+def decode(topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> Number | list[Item]:
+    """Bytes to a number, or to many, each with a `key` of its own; refuses what is neither."""
     try:
         found = json.loads(value or b"")
         traceparent = (dict(headers).get("traceparent") or b"").decode()
-        return Number(
-            (key or b"").decode(), traceparent, found["id"], found["amount"], found.get("break", False)
-        )
+        if isinstance(found, list):
+            return [Item(each["key"].encode(), _one(each["key"], traceparent, each)) for each in found]
+        number = _one((key or b"").decode(), traceparent, found)
     except (ValueError, KeyError, TypeError):
         raise NotANumber("value: not a number") from None
+    if isinstance(number, NotANumber):
+        raise number
+    return number
+
+
+def _one(key: str, traceparent: str, found: Mapping[str, object]) -> Number | NotANumber:
+    match found:
+        case {"id": int(id_), "amount": int(amount)}:
+            return Number(key, traceparent, id_, amount, bool(found.get("break", False)))
+        case _:
+            return NotANumber("value: not a number")
 
 
 @dataclass(slots=True)

@@ -10,11 +10,14 @@ from typing import NamedTuple
 
 from aiokafka.record import MemoryRecords
 
+from contracts import bundle
+from contracts.wire import Headers
+
 _SUFFIXES_AFTER = (".index", ".timeindex", ".txnindex")
 
 
 class Lost(NamedTuple):
-    """A record that was cut away: from which partition and offset, whose it was, which event."""
+    """An event that was cut away: from which partition and offset, whose it was, which it was."""
 
     topic: str
     partition: int
@@ -82,12 +85,14 @@ def _records(topic: str, partition: int, content: bytes) -> Iterator[Lost]:
         if batch is None:
             return
         for record in batch:
-            headers = {name: value.decode() for name, value in record.headers if value is not None}
-            yield Lost(
-                topic,
-                partition,
-                record.offset,
-                (record.key or b"").decode(),
-                headers.get("ce_id", ""),
-                int(headers.get("ce_sequence", "0")),
-            )
+            for event_id, key, sequence in events_of(record.key, record.headers):
+                yield Lost(topic, partition, record.offset, key, event_id, sequence)
+
+
+def events_of(key: bytes | None, headers: Headers) -> list[tuple[str, str, int]]:
+    """Id, key and sequence of the events of a record, those of a bundle each; none where it is no event."""
+    said = dict(headers)
+    if key is None or not said.get("ce_id"):
+        return []
+    one = (said["ce_id"] or b"").decode(), key.decode(), int(said.get("ce_sequence") or b"0")
+    return bundle.list_of(headers) or [one]

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from postbox.broker import Broker
-from tests.faults.cutting import Lost
+from tests.faults.cutting import Lost, events_of
 from tonle.checking import told
 
 
@@ -25,23 +25,16 @@ async def heard(kafka: Broker, topic: str, cuts: Sequence[Sequence[Lost]]) -> li
     records = []
     async for batch in told.whole(kafka, topic):
         for record in batch:
-            headers = {name: value for name, value in record.headers if value is not None}
-            if "ce_id" in headers and record.key is not None:
-                records.append(
-                    Heard(
-                        record.partition,
-                        epoch(mine, record.partition, record.offset, len(mine)),
-                        record.offset,
-                        record.key.decode(),
-                        headers["ce_id"].decode(),
-                        int(headers.get("ce_sequence", b"0")),
-                    )
-                )
+            after = epoch(mine, record.partition, record.offset, len(mine))
+            records += [
+                Heard(record.partition, after, record.offset, key, event_id, sequence)
+                for event_id, key, sequence in events_of(record.key, record.headers)
+            ]
     for number, cut in enumerate(mine):
         for lost in cut:
             after = epoch(mine, lost.partition, lost.offset, number)
             records.append(Heard(lost.partition, after, lost.offset, lost.key, lost.event_id, lost.sequence))
-    return sorted(records)
+    return sorted(records, key=lambda each: each[:3])  # events of one record stay as they are
 
 
 def out_of_order(topic: str, records: Iterable[Heard]) -> list[str]:

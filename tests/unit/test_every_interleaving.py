@@ -257,7 +257,7 @@ _HANDLERS: Mapping[str, Callable[[Services, Batch[Heard]], None]] = {
 @cache
 def voice() -> Voice:
     signing, wing = (OKPKey.generate_key(curve, private=True) for curve in ("Ed25519", "X25519"))
-    partner = KafkaPartner("wing", sign_with=signing, encrypt_to=wing, verify_with=signing)
+    partner = KafkaPartner("wing", sign_with=signing, encrypt_to=wing, verify_with=[signing])
     return Voice({"wing": partner.mailing()}, NOW, timedelta(days=30))
 
 

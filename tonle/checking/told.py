@@ -3,13 +3,14 @@
 import base64
 import json
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from contracts import topics, wire
+from contracts import bundle, topics, wire
+from contracts.bundle import Item
 from contracts.eligibility import EligibilityScored
 from contracts.household import HouseholdExited, HouseholdKey, HouseholdRegistered
 from contracts.model import Contract
@@ -200,32 +201,46 @@ async def _partitions(kafka: Broker, topic: str) -> list[TopicPartition]:
 
 def said(topic: Topic, records: Iterable[ConsumerRecord], reading: Reading) -> Iterator[Told]:
     for record in records:
+        place = (record.partition << 48) | record.offset
+        for event in _events(topic, record, reading):
+            for line in _lines(topic, event):
+                yield Told(line.household, line.key, line.value, line.about, event.id, event.sequence, place)
+
+
+def _events(topic: Topic, record: ConsumerRecord, reading: Reading) -> Iterator[wire.Received[Contract]]:
+    """What a record says: one event, or the many of a bundle; what can't be read is counted."""
+    try:
+        if topic.name.endswith(".instruction.v1"):  # encrypted to the partner: we see which events it holds
+            whole = wire.envelope(Contract(), topic.name, record.key, record.headers)
+            named = bundle.list_of(record.headers) or [(whole.id, whole.key, whole.sequence)]
+            yield from (replace(whole, id=id_, key=key, sequence=sequence) for id_, key, sequence in named)
+            return
+        items = [Item(record.key, record.value, record.headers)]
+        if topic.name.endswith(".report.v1"):
+            items = _reports(items[0])
+    except wire.WireError:
+        reading.unreadable[topic.name] += 1
+        return
+    for item in items:
         try:
-            event = _decode(topic, record)
-            lines = list(_lines(topic, event))
+            yield wire.decode(topic.contract, topic.name, *item)
         except wire.WireError:
             reading.unreadable[topic.name] += 1
-            continue
-        place = (record.partition << 48) | record.offset
-        for line in lines:
-            yield Told(line.household, line.key, line.value, line.about, event.id, event.sequence, place)
 
 
-def _decode(topic: Topic, record: ConsumerRecord) -> wire.Received[Contract]:
-    if topic.name.endswith(".instruction.v1"):  # encrypted to the partner: its attributes are all we see
-        return wire.envelope(Contract(), topic.name, record.key, record.headers)
-    if topic.name.endswith(".report.v1"):
-        return wire.envelope(_report(record.value), topic.name, record.key, record.headers)
-    return wire.decode(topic.contract, topic.name, record.key, record.value, record.headers)
-
-
-def _report(value: bytes | None) -> PaymentReport:
-    """The payload of a partner's JWS; whether it is the partner's is for payments to judge, not for us."""
+def _reports(record: Item) -> list[Item]:
+    """What a partner's JWS holds; whether it is the partner's is for payments to judge, not for us."""
     try:
-        _, payload, _ = (value or b"").split(b".")
-        return wire.load(PaymentReport, base64.urlsafe_b64decode(payload + b"=" * (-len(payload) % 4)))
-    except (ValueError, json.JSONDecodeError):
+        header, payload, _ = (record.value or b"").split(b".")
+        said = json.loads(_plain(header))
+        is_bundle = isinstance(said, dict) and said.get("cty") == bundle.CTY
+        return bundle.items(_plain(payload)) if is_bundle else [record._replace(value=_plain(payload))]
+    except ValueError:
         raise wire.WireError("value: no signed report") from None
+
+
+def _plain(text: bytes) -> bytes:
+    return base64.urlsafe_b64decode(text + b"=" * (-len(text) % 4))
 
 
 def _lines(topic: Topic, event: wire.Received[Contract]) -> Iterator[Line]:

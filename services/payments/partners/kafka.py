@@ -1,50 +1,55 @@
 """A partner on Kafka: instructions signed by us and encrypted to it, reports signed by it.
 
-`docs/decisions/0005-jose-for-partners.md` and 0011 have the choice of tokens and what they cost.
+`docs/decisions/0005-jose-for-partners.md`, 0011 and 0039 have the choice of tokens and what they cost.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
-from functools import cached_property
+from math import lcm
 from typing import Protocol
 
 from joserfc.jwk import OKPKey
 
+from contracts import bundle
 from contracts.payment import PaymentInstruction, PaymentReport
 from contracts.topics import Topic, partner_instruction, partner_report
-from contracts.wire import (
-    JOSE,
-    Cause,
-    Headers,
-    Received,
-    Record,
-    WireError,
-    dump,
-    emit_bytes,
-    envelope,
-    event_id,
-    load,
-)
-from vault.jose import Agreement, NotSigned, Signer, Verifier
+from contracts.wire import JOSE, Cause, Headers, Received, Record, WireError, decode, emit, event_id
+from postbox import outbox
+from postbox.message import Item
+from vault.jose import Agreement, NotSigned, SignedHeader, Signer, Verifier
 
 
 class Addressee(Protocol):
-    """Whom we write to: the topic, our key to sign with, and the key to encrypt to."""
+    """Whom we write to: the topic, our key to sign with, the key to encrypt to, and how many events at most
+    in one token; `partitions` are the topic's, 0 while they are not known."""
 
     instructions: Topic
     signer: Signer
     encrypt_to: OKPKey
+    bundle_most: int
+    partitions: int
 
 
 class KafkaPartner:
     """One partner and the keys between us: ours to sign, theirs to encrypt to and to verify with."""
 
-    def __init__(self, name: str, *, sign_with: OKPKey, encrypt_to: OKPKey, verify_with: OKPKey) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        sign_with: OKPKey,
+        encrypt_to: OKPKey,
+        verify_with: Sequence[OKPKey],
+        bundle_most: int = 1,
+    ) -> None:
         self.name = name
         self.instructions = partner_instruction(name)
         self.reports = partner_report(name)
         self.signer = Signer(sign_with)
         self.encrypt_to = encrypt_to
-        self._verifier = Verifier(verify_with)
+        self.bundle_most = bundle_most
+        self.partitions = outbox.STRANDS
+        self._verifier = Verifier(*verify_with)
 
     def mailing(self) -> "Mailing":
         """To instruct this partner in one batch."""
@@ -52,15 +57,31 @@ class KafkaPartner:
 
     def read_report(
         self, topic: str, key: bytes | None, value: bytes | None, headers: Headers
-    ) -> Received[PaymentReport]:
-        """A report whose signature holds at the time the event names; all else raises a `WireError`."""
+    ) -> Received[PaymentReport] | list[Item]:
+        """A report, or many, whose signature holds at the time the event names; all else is a `WireError`."""
         if value is None:
             raise WireError("value: null")
         try:
             header, said = self._verifier.read(value)
         except NotSigned:
             raise WireError("report: the signature is not the partner's") from None
-        report = envelope(load(PaymentReport, said), topic, key, headers)
+        if header.cty == bundle.CTY:
+            items = bundle.items(said)
+            return [Item(each.key, self._read_one(header, topic, *each)) for each in items]
+        return self._read(header, topic, key, said, headers)
+
+    def _read_one(
+        self, header: SignedHeader, topic: str, key: bytes | None, value: bytes | None, headers: Headers
+    ) -> Received[PaymentReport] | WireError:
+        try:
+            return self._read(header, topic, key, value, headers)
+        except WireError as error:
+            return error
+
+    def _read(
+        self, header: SignedHeader, topic: str, key: bytes | None, value: bytes | None, headers: Headers
+    ) -> Received[PaymentReport]:
+        report = decode(PaymentReport, topic, key, value, headers)
         if report.data.partner != self.name:
             raise WireError("report: it names another partner than the topic's")
         if not header.exp > report.time.timestamp():
@@ -69,14 +90,11 @@ class KafkaPartner:
 
 
 class Mailing:
-    """One batch of instructions to a partner, under one key agreement, made when the first is written."""
+    """One batch of instructions to a partner, under one key agreement, made when they are sealed."""
 
     def __init__(self, to: Addressee) -> None:
         self._to = to
-
-    @cached_property
-    def _agreement(self) -> Agreement:
-        return Agreement(self._to.encrypt_to)
+        self._written: dict[int, list[Record]] = {}
 
     def instruction_id(self, *business_key: object) -> str:
         """The same question or order has the same id for ever."""
@@ -90,15 +108,39 @@ class Mailing:
         sequence: int,
         time: datetime,
         cause: Cause,
-    ) -> Record:
-        """An instruction as a record that only this partner can read, kept in order per household."""
-        return emit_bytes(
+    ) -> None:
+        """Write an instruction; a household's stay in order."""
+        written = emit(
             self._to.instructions,
-            self._agreement.encrypt(self._to.signer.sign(dump(instruction))),
-            JOSE,
+            instruction,
             id=instruction.instruction_id,
             key=household_id,
             sequence=sequence,
             time=time,
             cause=cause,
         )
+        # What shares a bundle shares its partition, however many there are, and its strand of the outbox.
+        share = outbox.partition_of(written.key, lcm(outbox.STRANDS, max(1, self._to.partitions)))
+        self._written.setdefault(share, []).append(written)
+
+    def sealed(self) -> list[Record]:
+        """What was written, as records that only this partner can read: bundles of what may go together."""
+        written, self._written = self._written, {}
+        if not written:
+            return []
+        agreement = Agreement(self._to.encrypt_to)
+        most = self._to.bundle_most if self._to.partitions else 1
+        return [
+            self._seal(together, agreement)
+            for share in written.values()
+            for together in bundle.parts(share, most)
+        ]
+
+    def _seal(self, records: Sequence[Record], agreement: Agreement) -> Record:
+        first, sign = records[0], self._to.signer.sign
+        headers = {**dict(first.headers), "content-type": JOSE}
+        if len(records) == 1:
+            return first._replace(value=agreement.encrypt(sign(first.value)), headers=tuple(headers.items()))
+        headers["ce_id"] = bundle.bundle_id(self._to.instructions, records).encode()
+        token = agreement.encrypt(sign(bundle.batch(records), bundle.CTY))
+        return first._replace(value=token, headers=(*headers.items(), bundle.listed(records)))

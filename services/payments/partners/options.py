@@ -1,6 +1,6 @@
 """How each partner is talked to, as settings say it, and the partners themselves."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +12,8 @@ from joserfc.jwk import OKPKey
 from nacl.signing import SigningKey, VerifyKey
 from pydantic import BaseModel, ConfigDict, Field
 
+from postbox.broker import partition_counts
+from postbox.service import Service
 from services.payments.partners import g2p
 from services.payments.partners.g2p import Sides
 from services.payments.partners.iso20022 import pain001
@@ -19,7 +21,7 @@ from services.payments.partners.iso20022.pain001 import Debtor
 from services.payments.partners.kafka import KafkaPartner
 from services.payments.partners.routing import Door
 from services.payments.partners.served import ServedPartner
-from vault.jose import read_key
+from vault.jose import read_key, read_keys
 
 Partner = KafkaPartner | ServedPartner
 
@@ -44,12 +46,15 @@ class PartnerKeys(Pays):
 
     It is paused by itself where it leaves a question open and has reported nothing for `silent_s` seconds
     (None: never), until it reports again.
+    A file may be a JWK Set: the first key is encrypted to, and any may have signed. `bundle_most`: how many
+    instructions share a token at most; 1 for a partner that knows single ones alone.
     """
 
     kind: Literal["kafka"] = "kafka"
     encrypt_to: Path
     verify_with: Path
     silent_s: float | None = Field(default=None, gt=0)
+    bundle_most: int = Field(default=100, ge=1, le=500)
 
 
 class FilePartner(Pays):
@@ -160,20 +165,29 @@ class Exchange:
         return cls(folder, doors, banks, lines, listeners)
 
 
-def partners_of(options: Mapping[str, PartnerOptions], sign_with: OKPKey) -> dict[str, Partner]:
+def partners_of(options: Mapping[str, PartnerOptions], sign_with: Sequence[OKPKey]) -> dict[str, Partner]:
     """The partners by name. Keys are read once: importing one costs more than signing with it."""
     return {name: _partner(name, each, sign_with) for name, each in options.items()}
 
 
-def _partner(name: str, options: PartnerOptions, sign_with: OKPKey) -> Partner:
+async def count_partitions(partners: Iterable[Partner], service: Service) -> None:
+    """Let partners know how many partitions their topics have: a bundle holds what shares one."""
+    settings = service.settings
+    named = {settings.topic_prefix + each.instructions.name: each for each in partners}
+    for name, count in (await partition_counts(settings.broker, list(named))).items():
+        named[name].partitions = count
+
+
+def _partner(name: str, options: PartnerOptions, sign_with: Sequence[OKPKey]) -> Partner:
     if isinstance(options, PartnerKeys):
         return KafkaPartner(
             name,
-            sign_with=sign_with,
+            sign_with=sign_with[0],
             encrypt_to=read_key(options.encrypt_to, "X25519"),
-            verify_with=read_key(options.verify_with, "Ed25519"),
+            verify_with=read_keys(options.verify_with, "Ed25519"),
+            bundle_most=options.bundle_most,
         )
-    opens_with = read_key(options.open_with, "X25519")
+    opens_with = read_keys(options.open_with, "X25519")
     by_call = isinstance(options, HttpPartner)
     return ServedPartner(
         name,

@@ -3,7 +3,7 @@
 So every partner has the same interface to the rest of payments: instructions out, reports in.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from joserfc.jwk import OKPKey
@@ -11,6 +11,7 @@ from joserfc.jwk import OKPKey
 from contracts.payment import InstructionKind, PaymentInstruction, PayTo
 from contracts.topics import Topic, partner_instruction
 from contracts.wire import Headers, WireError, envelope, load
+from postbox import outbox
 from services.payments.partners.kafka import Mailing
 from vault.jose import NotForUs, NotSigned, Opener, Signer, Verifier
 
@@ -36,19 +37,22 @@ class ServedPartner:
         self,
         name: str,
         *,
-        sign_with: OKPKey,
-        opens_with: OKPKey,
+        sign_with: Sequence[OKPKey],
+        opens_with: Sequence[OKPKey],
         flaw: Callable[[PayTo], str | None],
         no_cancelling: str | None = None,
     ) -> None:
-        """`flaw` says as a code why somebody can't be paid so, `no_cancelling` why nothing is cancelled."""
+        """The first key of each writes. `flaw` says as a code why somebody can't be paid so, `no_cancelling`
+        why nothing is cancelled."""
         self._flaw, self._no_cancelling = flaw, no_cancelling
         self.name = name
         self.instructions: Topic = partner_instruction(name)
-        self.signer = Signer(sign_with)
-        self.encrypt_to = opens_with
-        self._opener = Opener(opens_with)
-        self._verifier = Verifier(sign_with)
+        self.signer = Signer(sign_with[0])
+        self.encrypt_to = opens_with[0]
+        self.bundle_most = 1  # each token is kept until its instruction was carried on
+        self.partitions = outbox.STRANDS
+        self._opener = Opener(*opens_with)
+        self._verifier = Verifier(*sign_with)
 
     def mailing(self) -> Mailing:
         """To instruct this partner in one batch."""

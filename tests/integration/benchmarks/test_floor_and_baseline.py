@@ -9,7 +9,7 @@ from joserfc.jwk import OKPKey
 
 from benchmarks.floor import run
 from benchmarks.floor.wire import PARTNER
-from contracts import wire
+from contracts import bundle, wire
 from contracts.payment import PaymentInstruction, PaymentIssued
 from contracts.topics import TOPICS, partner_instruction
 from tests.broker import whole
@@ -24,14 +24,15 @@ CONTRACTS = {topic.name: topic.contract for topic in TOPICS}
 INSTRUCTION = partner_instruction(PARTNER).name
 
 
-def opened(secrets: Secrets, token: bytes) -> PaymentInstruction:
-    """As the partner reads it, with a library."""
+def opened(secrets: Secrets, token: bytes) -> list[PaymentInstruction]:
+    """A bundle as the partner reads it, with a library."""
     theirs, ours = (
         OKPKey.import_key(json.loads(path.read_text()))
         for path in (secrets.jwk(f"{PARTNER}-encrypt"), secrets.jwk("payments"))
     )
     inner = jwe.decrypt_compact(token, theirs, algorithms=["ECDH-ES+A256KW", "A256GCM"]).plaintext or b""
-    return wire.load(PaymentInstruction, jws.deserialize_compact(inner, ours, algorithms=["Ed25519"]).payload)
+    said = jws.deserialize_compact(inner, ours, algorithms=["Ed25519"]).payload
+    return [wire.decode(PaymentInstruction, INSTRUCTION, *item).data for item in bundle.items(said)]
 
 
 async def agrees(stack: Stack) -> None:
@@ -47,7 +48,7 @@ async def agrees(stack: Stack) -> None:
     issued = {
         each.data.payment_id: each.data.amount for each in events if isinstance(each.data, PaymentIssued)
     }
-    told = [opened(stack.secrets, each.value) for each in found if each.topic == INSTRUCTION]
+    told = [one for each in found if each.topic == INSTRUCTION for one in opened(stack.secrets, each.value)]
     assert {each.payment_id: each.amount for each in told} == issued
 
 

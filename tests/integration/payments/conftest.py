@@ -17,7 +17,8 @@ from joserfc.jwk import OKPKey
 from joserfc.jws import JWSRegistry
 from joserfc.registry import HeaderParameter
 
-from contracts import topics, wire
+from contracts import bundle, topics, wire
+from contracts.bundle import Item
 from contracts.eligibility import EligibilityScored, Outcome, ProgrammeDecision
 from contracts.household import (
     Account,
@@ -265,8 +266,13 @@ class Scene:
         found = []
         for record in await self.on("partner.wing.instruction.v1"):
             inner = jwe.decrypt_compact(record.value, theirs, registry=ENCRYPTION).plaintext or b""
-            payload = jws.deserialize_compact(inner, ours, registry=SIGNATURES).payload
-            found.append((record.key.decode(), wire.load(PaymentInstruction, payload)))
+            token = jws.deserialize_compact(inner, ours, registry=SIGNATURES)
+            items = [Item(record.key, token.payload, ())]
+            if token.headers().get("cty") == bundle.CTY:
+                items = bundle.items(token.payload)
+            for item in items:
+                told = wire.load(PaymentInstruction, item.value or b"")
+                found.append(((item.key or b"").decode(), told))
         return found
 
     async def states(self) -> dict[str, str]:

@@ -14,7 +14,7 @@ from contracts.household import Account
 from contracts.payment import InstructionKind, PaymentInstruction, PaymentReport, PayTo, ReportStatus
 from contracts.wire import Cause, Received, Record
 from postbox.broker import Broker
-from services.payments.partners.kafka import KafkaPartner
+from services.payments.partners.kafka import KafkaPartner, Mailing
 from tests.conftest import PARTITIONS
 from tests.integration.payments.conftest import jwk
 from tests.waiting import until
@@ -32,7 +32,8 @@ def talker(
         "wing",
         sign_with=sign_with or jwk(secrets, "payments"),
         encrypt_to=encrypt_to or jwk(secrets, "wing-encrypt"),
-        verify_with=jwk(secrets, "wing-sign"),
+        verify_with=[jwk(secrets, "wing-sign")],
+        bundle_most=100,
     )
 
 
@@ -61,6 +62,23 @@ class Talk:
         by: KafkaPartner | None = None,
     ) -> Record:
         """A record as payments would send it."""
+        mailing = (by or self.us).mailing()
+        self._write(mailing, payment_id, kind, household_id, amount)
+        (record,) = mailing.sealed()
+        return record
+
+    def bundle(self, *payment_ids: str, household_id: str) -> Record:
+        """Payments of one household, and questions about each, in one token."""
+        mailing = self.us.mailing()
+        for kind in (InstructionKind.PAY, InstructionKind.INQUIRE):
+            for payment_id in payment_ids:
+                self._write(mailing, payment_id, kind, household_id, 176_000)
+        (record,) = mailing.sealed()
+        return record
+
+    def _write(
+        self, mailing: Mailing, payment_id: str, kind: InstructionKind, household_id: str, amount: int
+    ) -> None:
         self.sequence += 1
         pays = kind is InstructionKind.PAY
         account = Account(provider="wing", number="012345678")
@@ -73,16 +91,12 @@ class Talk:
             commune="120101",
             pay_to=PayTo(name_km="សុខ", name_latin="Sok", account=account) if pays else None,
         )
-        return (
-            (by or self.us)
-            .mailing()
-            .instruct(
-                instruction,
-                household_id=household_id,
-                sequence=self.sequence,
-                time=datetime.now(UTC),
-                cause=Cause("t", "t", TRACE),
-            )
+        mailing.instruct(
+            instruction,
+            household_id=household_id,
+            sequence=self.sequence,
+            time=datetime.now(UTC),
+            cause=Cause("t", "t", TRACE),
         )
 
     async def tell(self, records: Iterable[Record]) -> None:
@@ -99,9 +113,10 @@ class Talk:
         """Every report so far, each verified as payments verifies it."""
         for records in (await self.consumer.getmany(timeout_ms=50)).values():
             for each in records:
-                self.heard.append(
-                    self.us.read_report(self.us.reports.name, each.key, each.value, each.headers)
-                )
+                read = self.us.read_report(self.us.reports.name, each.key, each.value, each.headers)
+                for event in [item.event for item in read] if isinstance(read, list) else [read]:
+                    assert isinstance(event, Received), event
+                    self.heard.append(event)
         return self.heard
 
     async def said_of(self, payment_id: str) -> list[Received[PaymentReport]]:
@@ -167,6 +182,18 @@ class PartnerSuite:
             if each.data.status in ENDS
         }
         assert len(settled) == 1
+
+    async def test_each_payment_of_a_bundle_is_paid_once_though_it_is_told_again_alone(
+        self, talk: Talk
+    ) -> None:
+        some = [talk.payment() for _ in range(3)]
+        whole = talk.bundle(*some, household_id="h-9")
+        await talk.tell([whole, whole, talk.instruction(some[0], household_id="h-9")])
+        await talk.until_ended(some)
+        for one in some:
+            said = await talk.until_said(one, 4)
+            assert {each.key for each in said} == {"h-9"}
+            assert len({each.data.report_id for each in said if each.data.status in ENDS}) == 1
 
     async def test_the_same_payment_with_another_amount_is_not_paid_again(self, talk: Talk) -> None:
         one, two = talk.payment(), talk.payment()

@@ -1,7 +1,7 @@
 """The sample of the partner kit, against payments on the real stack; and `contracts/` installed alone."""
 
 import asyncio
-import os
+import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -22,9 +22,9 @@ AMOUNT = 176_000
 
 @asynccontextmanager
 async def partner(scene: Scene, books: Path) -> AsyncIterator[None]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, str(SAMPLE), env={**os.environ, **settings(scene, books)}
-    )
+    configuration = books.with_suffix(".json")
+    configuration.write_text(json.dumps(settings(scene, books)))
+    process = await asyncio.create_subprocess_exec(sys.executable, str(SAMPLE), str(configuration))
     try:
         yield
         assert process.returncode is None
@@ -34,35 +34,42 @@ async def partner(scene: Scene, books: Path) -> AsyncIterator[None]:
         await process.wait()
 
 
-def settings(scene: Scene, books: Path) -> Mapping[str, str]:
+def settings(scene: Scene, books: Path) -> Mapping[str, object]:
     return {
-        "PARTNER": "wing",
-        "KEYS": str(scene.secrets.folder),
-        "BOOKS": str(books),
-        "KAFKA": str(scene.settings.kafka),
-        "KAFKA_USER": "partner-wing",
-        "KAFKA_PASSWORD_FILE": str(scene.secrets.kafka_password_file("partner-wing")),
-        "TOPIC_PREFIX": scene.settings.topic_prefix,
+        "name": "wing",
+        "topic_prefix": scene.settings.topic_prefix,
+        "keys": str(scene.secrets.folder),
+        "books": str(books),
+        "kafka": {
+            "bootstrap_servers": str(scene.settings.kafka),
+            "security_protocol": "SASL_PLAINTEXT",
+            "sasl_mechanism": "SCRAM-SHA-256",
+            "sasl_plain_username": "partner-wing",
+            "sasl_plain_password": scene.secrets.kafka_password_file("partner-wing").read_text().strip(),
+        },
     }
 
 
 async def test_the_sample_partner_pays_catches_up_after_a_kill_and_reports(
     scene: Scene, tmp_path: Path
 ) -> None:
-    first, second = family("h-1"), family("h-2")
+    first, *later = (family(f"h-{number:02}") for number in range(20))
     async with scene.running():
         await scene.open_cycle()
         await scene.approve()
         await scene.send([scene.key(first), scene.scored(first, AMOUNT)])
         async with partner(scene, tmp_path / "books"):
-            await scene.settled_down(states={"h-1": "settled"}, parked=[])
-        await scene.send([scene.key(second), scene.scored(second, AMOUNT)])
-        await scene.settled_down(states={"h-1": "settled", "h-2": "issued"})
+            await scene.settled_down(states={"h-00": "settled"}, parked=[])
+        await scene.send(scene.key(each) for each in later)
+        await scene.send(scene.scored(each, AMOUNT) for each in later)
+        issued = {each.household_id: "issued" for each in later}
+        await scene.settled_down(states={"h-00": "settled"} | issued)
         async with partner(scene, tmp_path / "books"):
-            await scene.settled_down(states={"h-1": "settled", "h-2": "settled"}, parked=[])
-        kinds = {told.kind for _, told in await scene.instructions()}
-        assert kinds == {InstructionKind.PAY}
-        assert (await scene.balances())["paid"] == 2 * AMOUNT
+            await scene.settled_down(states={"h-00": "settled"} | dict.fromkeys(issued, "settled"), parked=[])
+        told = await scene.instructions()
+        assert {each.kind for _, each in told} == {InstructionKind.PAY}
+        assert len(await scene.on("partner.wing.instruction.v1")) < len(told) == 20
+        assert (await scene.balances())["paid"] == 20 * AMOUNT
 
 
 async def test_the_sample_partner_answers_an_inquiry_and_pays_nothing_again(

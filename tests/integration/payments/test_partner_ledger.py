@@ -57,7 +57,7 @@ def test_a_payment_is_accepted_then_settled_and_answered_the_same_for_ever(books
 
 def test_where_it_stands_is_kept_with_the_effect(books: Books) -> None:
     books.do(("p-1", PAY), ("p-2", PAY))
-    books.ledger.take(0, [_told("p-3", PAY)], [(3, "WireError")], 4, NOW)
+    books.ledger.take(0, [_told("p-3", PAY)], [(3, 0, "WireError")], 4, NOW)
     assert books.ledger.positions() == {0: 4}
     assert books.ledger.summary()["refused"] == 1
 

@@ -1,11 +1,16 @@
 """What partners say, on the real stack: booked, ignored, asked about, or parked with nothing moved."""
 
+from datetime import UTC, datetime
+
 import pytest
 from aiokafka import ConsumerRecord
+from joserfc import jws
 
-from contracts import topics
+from contracts import bundle, topics
 from contracts.payment import InstructionKind, PaymentInstruction, ReportStatus
-from tests.integration.payments.conftest import Scene, events, family
+from contracts.wire import Record
+from postbox.errors import BEHIND
+from tests.integration.payments.conftest import SIGNATURES, Scene, events, family, jwk
 from tests.waiting import until
 
 pytestmark = pytest.mark.stack
@@ -117,6 +122,40 @@ async def test_a_report_that_cannot_be_true_parks_and_nothing_moves(scene: Scene
         assert (await scene.states(), await scene.balances()) == (states, before)
         await scene.send([scene.report(told["h-good"], "h-good", S.SETTLED)])
         await scene.settled_down(states=states | {"h-good": "settled"})
+
+
+IN_BUNDLE = {
+    reason: changes
+    for reason, changes in BAD.items()
+    if changes and not changes.keys() & {"signed_by", "expires_in_s"}
+}
+
+
+def bundled(scene: Scene, *reports: Record) -> Record:
+    """Reports as one record, under one signature of the partner."""
+    key = jwk(scene.secrets, "wing-sign")
+    plain = [
+        each._replace(value=jws.deserialize_compact(each.value, key, registry=SIGNATURES).payload)
+        for each in reports
+    ]
+    header = {"alg": "Ed25519", "exp": int(datetime.now(UTC).timestamp()) + 600, "cty": bundle.CTY}
+    token = jws.serialize_compact(header, bundle.batch(plain), key, registry=SIGNATURES)
+    return reports[0]._replace(value=token.encode())
+
+
+async def test_of_reports_in_one_token_those_that_cannot_be_true_park_alone(scene: Scene) -> None:
+    bad = {f"h-{number}": reason for number, reason in enumerate(IN_BUNDLE)}
+    good = [f"h-good-{number}" for number in range(3)]
+    async with scene.running():
+        told = await issue(scene, *bad, *good)
+        wrong = [scene.report(told[each], each, S.SETTLED, **BAD[reason]) for each, reason in bad.items()]
+        right = [scene.report(told[each], each, S.SETTLED) for each in good]
+        await scene.send([bundled(scene, right[0], *wrong, *right[1:])] * 2)
+        await scene.settled_down(states=dict.fromkeys(bad, "issued") | dict.fromkeys(good, "settled"))
+        await until(lambda: scene.db.fetchval("select count(*) = $1 from parked", 2 * len(bad)))
+        parked = [(each, "park", reason) for each, reason in bad.items()]
+        assert sorted(await scene.parked()) == sorted(parked + [(each, "behind", BEHIND) for each in bad])
+    assert (await scene.balances())["paid"] == len(good) * AMOUNT
 
 
 async def test_a_report_under_another_household_s_key_moves_nothing(scene: Scene) -> None:

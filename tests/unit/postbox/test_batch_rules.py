@@ -115,13 +115,14 @@ def test_a_row_of_the_outbox_knows_which_partition_its_records_belong_to() -> No
 
 def test_a_dead_letter_keeps_the_bytes_and_says_why_and_where() -> None:
     letter = dead_letter(
-        "s.dead", Raw(b"\xff", b"\x00\xfe", (("h", None), ("g", b"\xff"))), "why", datetime.now(UTC)
+        "s.dead", Raw(b"\xff", b"\x00\xfe", (("h", None), ("g", b"\xff"))), [3, 4], "why", datetime.now(UTC)
     )
     assert (letter.key, letter.value) == (b"\xff", b"\x00\xfe")
     headers = dict(letter.headers)
     assert headers["g"] == b"\xff"
     assert "h" not in headers
     assert (headers["dead_letter_reason"], headers["dead_letter_offset"]) == (b"why", b"7")
+    assert headers["dead_letter_items"] == b"3 4"
 
 
 def test_a_reason_never_quotes_an_error_that_was_not_written_for_it() -> None:

@@ -1,0 +1,113 @@
+"""Many events in one token: a CloudEvents JSON batch, whose events are records in structured mode.
+
+CloudEvents 1.0, JSON format, section 4: an array of structured events. Kafka's binding knows no batches, so a
+batch travels as what a token says (`cty`), and its record is an event of its own in binary mode.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from pydantic_core import from_json, to_json
+
+from contracts.topics import Topic
+from contracts.wire import JSON, Headers, Record, WireError, event_id
+
+CTY = "cloudevents-batch+json"
+"""`application/` is left out there (RFC 7515, section 4.1.10)."""
+BUNDLED = "bundled"
+"""The header that says of a bundle nobody else can open which events it holds: `[[id, key, sequence], …]`."""
+BYTES_MOST = 256 * 1024
+"""Of one batch; as a token in a token it is at most 466 kB, and 1 MiB is what a topic takes."""
+_CE = "ce_"
+_SCALARS = (str, int, float)
+
+
+class Item(NamedTuple):
+    """One event of a batch, as the record it would be alone: `value` is its data in JSON."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+def batch(records: Iterable[Record]) -> bytes:
+    """JSON events as one batch, in their order."""
+    return b"[%b]" % b",".join(map(_structured, records))
+
+
+def items(payload: bytes) -> list[Item]:
+    """The events of a batch, in their order; what is wrong with one shows when that one is decoded.
+
+    Raises `WireError` where the whole is no batch.
+    """
+    try:
+        found = from_json(payload)
+    except ValueError:
+        raise WireError("value: no JSON") from None
+    if not isinstance(found, list) or not found:
+        raise WireError("value: no batch of events")
+    return [_item(each) for each in found]
+
+
+def parts(records: Sequence[Record], most: int) -> Iterator[Sequence[Record]]:
+    """Records cut into as many as fit into one bundle each: `most`, and `BYTES_MOST` together."""
+    begin, size = 0, 0
+    for at, record in enumerate(records):
+        more = len(record.value) + sum(len(value) for _, value in record.headers) + 200
+        if at > begin and (at - begin == most or size + more > BYTES_MOST):
+            yield records[begin:at]
+            begin, size = at, 0
+        size += more
+    if begin < len(records):
+        yield records[begin:]
+
+
+def bundle_id(topic: Topic, records: Sequence[Record]) -> str:
+    """The id of a bundle: the same events in the same order have the same for ever."""
+    return event_id(topic, "bundle", *(_attribute(record, "ce_id").decode() for record in records))
+
+
+def listed(records: Sequence[Record]) -> tuple[str, bytes]:
+    """The header that lists a bundle's events for whoever can't open it."""
+    named = [
+        [
+            _attribute(each, "ce_id").decode(),
+            each.key.decode(),
+            int(_attribute(each, "ce_sequence")),
+        ]
+        for each in records
+    ]
+    return BUNDLED, to_json(named)
+
+
+def list_of(headers: Headers) -> list[tuple[str, str, int]]:
+    """Id, key and sequence of the events a bundle lists; empty where a record is one event."""
+    listing = dict(headers).get(BUNDLED)
+    return [(id_, key, sequence) for id_, key, sequence in from_json(listing)] if listing else []
+
+
+def _structured(record: Record) -> bytes:
+    attributes = {name.removeprefix(_CE): value.decode() for name, value in record.headers}
+    attributes["datacontenttype"] = attributes.pop("content-type")
+    attributes["partitionkey"] = record.key.decode()
+    return b'%b,"data":%b}' % (to_json(attributes)[:-1], record.value)
+
+
+def _item(event: object) -> Item:
+    if not isinstance(event, dict):
+        return Item(None, None, ())
+    key = event.get("partitionkey")
+    headers = [
+        (name if name == "traceparent" else _CE + name, str(value).encode())
+        for name, value in event.items()
+        if isinstance(value, _SCALARS) and name != "data"
+    ]
+    return Item(
+        key.encode() if isinstance(key, str) else None,
+        to_json(event["data"]) if "data" in event else None,
+        (*headers, ("content-type", JSON)),
+    )
+
+
+def _attribute(record: Record, name: str) -> bytes:
+    return next(value for each, value in record.headers if each == name)

@@ -1,0 +1,102 @@
+"""A CloudEvents batch: read by another SDK, read back event by event, and cut to what a record may hold."""
+
+import json
+from pathlib import Path
+
+import pytest
+from cloudevents.core.formats.json import JSONFormat
+
+from contracts import bundle, wire
+from contracts.release import INSTRUCTION, REPORT, SAMPLES
+from contracts.wire import Record
+from tests.contracts.examples import EXAMPLES, TOPIC, record
+
+BUNDLED = [INSTRUCTION, REPORT]
+
+
+def both(name: str) -> list[Record]:
+    """The full and the minimal example as the events they are before they are signed."""
+    made = [record(name, kind) for kind in EXAMPLES]
+    return [
+        each._replace(headers=tuple({**dict(each.headers), "content-type": wire.JSON}.items()))
+        for each in made
+    ]
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_each_event_of_a_batch_is_read_as_the_record_it_would_be_alone(name: str) -> None:
+    records = both(name)
+    topic = TOPIC[name]
+    read = [wire.decode(topic.contract, topic.name, *each) for each in bundle.items(bundle.batch(records))]
+    assert read == [wire.decode(topic.contract, topic.name, r.key, r.value, r.headers) for r in records]
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_another_sdk_reads_each_event_of_a_batch(name: str) -> None:
+    records = both(name)
+    for made, said in zip(records, json.loads(bundle.batch(records)), strict=True):
+        event = JSONFormat().read(None, json.dumps(said))
+        assert event.get_id() == dict(made.headers)["ce_id"].decode()
+        assert event.get_extension("partitionkey") == event.get_subject() == made.key.decode()
+        assert event.get_datacontenttype() == "application/json"
+        assert event.get_data() == json.loads(made.value)
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_a_batch_is_written_as_it_was_frozen(name: str) -> None:
+    assert json.loads(bundle.batch(both(name))) == json.loads(sample(name).read_text())
+
+
+@pytest.mark.parametrize("payload", [b"", b"{}", b"[]", b'"[]"', b"[1,", b'["\xff"]'])
+def test_what_is_no_batch_is_refused_as_a_whole(payload: bytes) -> None:
+    with pytest.raises(wire.WireError):
+        bundle.items(payload)
+
+
+GOOD = json.loads(bundle.batch(both(REPORT)[:1]))[0]
+BAD = {
+    "no object": 1,
+    "no data": {name: value for name, value in GOOD.items() if name != "data"},
+    "no key": {name: value for name, value in GOOD.items() if name != "partitionkey"},
+    "no id": {name: value for name, value in GOOD.items() if name != "id"},
+    "an id that is none": {**GOOD, "id": ["a"]},
+    "a key that no database keeps": {**GOOD, "partitionkey": "a\x00b"},
+    "a key that is no text": {**GOOD, "partitionkey": 7},
+    "another type": {**GOOD, "type": "partner.acleda.report.v1"},
+    "a time without offset": {**GOOD, "time": "2023-06-01T00:00:00"},
+    "a sequence that is none": {**GOOD, "sequence": "one"},
+    "data of another contract": {**GOOD, "data": {"amount": 1}},
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_a_bad_event_of_a_batch_is_refused_alone(what: str) -> None:
+    topic = TOPIC[REPORT]
+    bad, good = bundle.items(json.dumps([BAD[what], GOOD]).encode())
+    with pytest.raises(wire.WireError):
+        wire.decode(topic.contract, topic.name, *bad)
+    assert wire.decode(topic.contract, topic.name, *good).id == GOOD["id"]
+
+
+def test_records_are_cut_by_count_and_by_size_in_their_order() -> None:
+    small = [Record("t", b"%d" % number, b"{}", ()) for number in range(5)]
+    assert [len(each) for each in bundle.parts(small, 2)] == [2, 2, 1]
+    large = [Record("t", b"%d" % number, b"x" * 100_000, ()) for number in range(5)]
+    assert [len(each) for each in bundle.parts(large, 100)] == [2, 2, 1]
+    huge = [Record("t", b"k", b"x" * 300_000, ())]
+    assert list(bundle.parts(huge, 100)) == [huge]
+    assert [one for part in bundle.parts(large, 100) for one in part] == large
+    assert list(bundle.parts([], 1)) == []
+
+
+def test_a_bundle_that_nobody_else_opens_lists_its_events() -> None:
+    records = both(INSTRUCTION)
+    assert bundle.list_of([bundle.listed(records)]) == [
+        (dict(each.headers)["ce_id"].decode(), each.key.decode(), int(dict(each.headers)["ce_sequence"]))
+        for each in records
+    ]
+    assert bundle.list_of(records[0].headers) == []
+
+
+def sample(name: str) -> Path:
+    return SAMPLES / "bundles" / f"{name}.json"
