@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 
 LANE = "replay"
 KEYS_MOST = 500
+UNUSABLE = "key: missing or malformed"
 
 
 class StillParked(Exception):
@@ -134,7 +135,10 @@ class Replayer:
         for whole in found:
             messages = read(self._tools.subscriptions[whole.topic], whole) if not whole.item else []
             if messages and messages[0].item:
-                sets = [set_aside(each, "behind" if each.key else "park", BEHIND) for each in messages]
+                sets = [
+                    set_aside(each, "behind", BEHIND) if each.key else set_aside(each, "park", UNUSABLE)
+                    for each in messages
+                ]
                 named = sorted({each.key for each in sets if each.key})
                 await parking.hold(db, dict.fromkeys(named, BEHIND))
                 await parking.park(db, sets, retry_s=0, deadline_s=0)
