@@ -4,7 +4,7 @@ CloudEvents 1.0, JSON format, section 4: an array of structured events. Kafka's 
 batch travels as what a token says (`cty`), and its record is an event of its own in binary mode.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from pydantic_core import from_json, to_json
@@ -30,11 +30,6 @@ class Item(NamedTuple):
     headers: Headers
 
 
-def batch(records: Iterable[Record]) -> bytes:
-    """JSON events as one batch, in their order."""
-    return b"[%b]" % b",".join(map(_structured, records))
-
-
 def items(payload: bytes) -> list[Item]:
     """The events of a batch, in their order; what is wrong with one shows when that one is decoded.
 
@@ -49,35 +44,33 @@ def items(payload: bytes) -> list[Item]:
     return [_item(each) for each in found]
 
 
-def parts(records: Sequence[Record], most: int) -> Iterator[Sequence[Record]]:
-    """Records cut into as many as fit into one bundle each: `most`, and `BYTES_MOST` together."""
-    begin, size = 0, 0
+class Bundle(NamedTuple):
+    """Records that go together, and they as one batch."""
+
+    records: Sequence[Record]
+    batch: bytes
+
+    @property
+    def listing(self) -> bytes:
+        """The value of the header `bundled`: what this holds, for whoever can't open it."""
+        return to_json([_named(record) for record in self.records])
+
+    def id_in(self, topic: Topic) -> str:
+        """The id of a bundle: the same events in the same order have the same for ever."""
+        return event_id(topic, "bundle", *(_named(record)[0] for record in self.records))
+
+
+def bundles(records: Sequence[Record], most: int) -> Iterator[Bundle]:
+    """JSON events in bundles, in their order: `most` in each, and `BYTES_MOST` unless one alone is larger."""
+    begin, size, said = 0, 0, list[bytes]()
     for at, record in enumerate(records):
-        more = len(record.value) + sum(len(value) for _, value in record.headers) + 200
-        if at > begin and (at - begin == most or size + more > BYTES_MOST):
-            yield records[begin:at]
-            begin, size = at, 0
-        size += more
+        said.append(_structured(record))
+        size += len(said[-1]) + 1
+        if at > begin and (at - begin == most or size > BYTES_MOST):
+            yield Bundle(records[begin:at], b"[%b]" % b",".join(said[begin:at]))
+            begin, size = at, len(said[-1]) + 1
     if begin < len(records):
-        yield records[begin:]
-
-
-def bundle_id(topic: Topic, records: Sequence[Record]) -> str:
-    """The id of a bundle: the same events in the same order have the same for ever."""
-    return event_id(topic, "bundle", *(_attribute(record, "ce_id").decode() for record in records))
-
-
-def listed(records: Sequence[Record]) -> tuple[str, bytes]:
-    """The header that lists a bundle's events for whoever can't open it."""
-    named = [
-        [
-            _attribute(each, "ce_id").decode(),
-            each.key.decode(),
-            int(_attribute(each, "ce_sequence")),
-        ]
-        for each in records
-    ]
-    return BUNDLED, to_json(named)
+        yield Bundle(records[begin:], b"[%b]" % b",".join(said[begin:]))
 
 
 def list_of(headers: Headers) -> list[tuple[str, str, int]]:
@@ -109,5 +102,6 @@ def _item(event: object) -> Item:
     )
 
 
-def _attribute(record: Record, name: str) -> bytes:
-    return next(value for each, value in record.headers if each == name)
+def _named(record: Record) -> tuple[str, str, int]:
+    said = dict(record.headers)
+    return said["ce_id"].decode(), record.key.decode(), int(said["ce_sequence"])

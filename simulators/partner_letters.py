@@ -24,6 +24,7 @@ from nacl.signing import SigningKey, VerifyKey
 from pydantic_core import from_json
 
 from contracts import bundle
+from contracts.bundle import Bundle
 from contracts.payment import InstructionKind, PaymentInstruction
 from contracts.topics import partner_instruction, partner_report
 from contracts.wire import JOSE, JSON, Headers, Received, Record, WireError, decode, emit_bytes
@@ -107,15 +108,14 @@ class Letters:
             )
             for report in reports
         ]
-        return [self._signed(together, now) for together in bundle.parts(said, self._most)]
+        return [self._signed(together, now) for together in bundle.bundles(said, self._most)]
 
-    def _signed(self, said: Sequence[Record], now: datetime) -> Record:
-        first, header = said[0], {"alg": "Ed25519", "exp": int(now.timestamp()) + REPORT_HOLDS_S}
-        headers = {**dict(first.headers), "content-type": JOSE}
-        payload = first.value
-        if len(said) > 1:
-            header["cty"], payload = bundle.CTY, bundle.batch(said)
-            headers["ce_id"] = bundle.bundle_id(self._reports, said).encode()
+    def _signed(self, together: Bundle, now: datetime) -> Record:
+        first, header = together.records[0], {"alg": "Ed25519", "exp": int(now.timestamp()) + REPORT_HOLDS_S}
+        headers, payload = {**dict(first.headers), "content-type": JOSE}, first.value
+        if len(together.records) > 1:
+            header["cty"], payload = bundle.CTY, together.batch
+            headers["ce_id"] = together.id_in(self._reports).encode()
         message = _encoded(json.dumps(header, separators=(",", ":")).encode()) + b"." + _encoded(payload)
         return first._replace(value=self._sign(message), headers=tuple(headers.items()))
 

@@ -80,11 +80,12 @@ class Payments(Service):
         sealed: Outgoing = {}
         for partition, some in pays.items():
             records = [Record(INSTRUCTION.name, *each[:2], tuple(headers.of(each))) for each in some]
-            for at in range(0, len(records), BUNDLE_MOST):
-                said = bundle.batch(records[at : at + BUNDLE_MOST])
-                token = agreement.encrypt(self._signer.sign(said, bundle.CTY))
-                first = some[at]
-                sealed.setdefault((INSTRUCTION.name, partition), []).append((first[0], token, *first[2:]))
+            tokens: list[Out] = sealed.setdefault((INSTRUCTION.name, partition), [])
+            at = 0
+            for together in bundle.bundles(records, BUNDLE_MOST):
+                token = agreement.encrypt(self._signer.sign(together.batch, bundle.CTY))
+                tokens.append((some[at][0], token, *some[at][2:]))
+                at += len(together.records)
         return sealed
 
     def _tell(self, due: Due, cipher: AESGCM) -> tuple[Out, Out]:

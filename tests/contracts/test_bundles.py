@@ -1,6 +1,7 @@
 """A CloudEvents batch: read by another SDK, read back event by event, and cut to what a record may hold."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,11 @@ from contracts.wire import Record
 from tests.contracts.examples import EXAMPLES, TOPIC, record
 
 BUNDLED = [INSTRUCTION, REPORT]
+
+
+def batch(records: Sequence[Record]) -> bytes:
+    (whole,) = bundle.bundles(records, len(records))
+    return whole.batch
 
 
 def both(name: str) -> list[Record]:
@@ -27,14 +33,14 @@ def both(name: str) -> list[Record]:
 def test_each_event_of_a_batch_is_read_as_the_record_it_would_be_alone(name: str) -> None:
     records = both(name)
     topic = TOPIC[name]
-    read = [wire.decode(topic.contract, topic.name, *each) for each in bundle.items(bundle.batch(records))]
+    read = [wire.decode(topic.contract, topic.name, *each) for each in bundle.items(batch(records))]
     assert read == [wire.decode(topic.contract, topic.name, r.key, r.value, r.headers) for r in records]
 
 
 @pytest.mark.parametrize("name", BUNDLED)
 def test_another_sdk_reads_each_event_of_a_batch(name: str) -> None:
     records = both(name)
-    for made, said in zip(records, json.loads(bundle.batch(records)), strict=True):
+    for made, said in zip(records, json.loads(batch(records)), strict=True):
         event = JSONFormat().read(None, json.dumps(said))
         assert event.get_id() == dict(made.headers)["ce_id"].decode()
         assert event.get_extension("partitionkey") == event.get_subject() == made.key.decode()
@@ -44,7 +50,7 @@ def test_another_sdk_reads_each_event_of_a_batch(name: str) -> None:
 
 @pytest.mark.parametrize("name", BUNDLED)
 def test_a_batch_is_written_as_it_was_frozen(name: str) -> None:
-    assert json.loads(bundle.batch(both(name))) == json.loads(sample(name).read_text())
+    assert json.loads(batch(both(name))) == json.loads(sample(name).read_text())
 
 
 @pytest.mark.parametrize("payload", [b"", b"{}", b"[]", b'"[]"', b"[1,", b'["\xff"]'])
@@ -53,7 +59,7 @@ def test_what_is_no_batch_is_refused_as_a_whole(payload: bytes) -> None:
         bundle.items(payload)
 
 
-GOOD = json.loads(bundle.batch(both(REPORT)[:1]))[0]
+GOOD = json.loads(batch(both(REPORT)[:1]))[0]
 BAD = {
     "no object": 1,
     "no data": {name: value for name, value in GOOD.items() if name != "data"},
@@ -79,19 +85,29 @@ def test_a_bad_event_of_a_batch_is_refused_alone(what: str) -> None:
 
 
 def test_records_are_cut_by_count_and_by_size_in_their_order() -> None:
-    small = [Record("t", b"%d" % number, b"{}", ()) for number in range(5)]
-    assert [len(each) for each in bundle.parts(small, 2)] == [2, 2, 1]
-    large = [Record("t", b"%d" % number, b"x" * 100_000, ()) for number in range(5)]
-    assert [len(each) for each in bundle.parts(large, 100)] == [2, 2, 1]
-    huge = [Record("t", b"k", b"x" * 300_000, ())]
-    assert list(bundle.parts(huge, 100)) == [huge]
-    assert [one for part in bundle.parts(large, 100) for one in part] == large
-    assert list(bundle.parts([], 1)) == []
+    assert sizes(made(5, b"{}"), 2) == [2, 2, 1]
+    large = made(5, b'"%b"' % (b"x" * 100_000))
+    assert sizes(large, 100) == [2, 2, 1]
+    assert sizes(made(1, b'"%b"' % (b"x" * 300_000)), 100) == [1]
+    assert sizes([], 1) == []
+    cut = list(bundle.bundles(large, 100))
+    assert [record for each in cut for record in each.records] == large
+    assert [len(bundle.items(each.batch)) for each in cut] == [2, 2, 1]
+
+
+def made(count: int, value: bytes) -> list[Record]:
+    headers = (("ce_id", b"e"), ("content-type", wire.JSON))
+    return [Record("t", b"%d" % number, value, headers) for number in range(count)]
+
+
+def sizes(records: Sequence[Record], most: int) -> list[int]:
+    return [len(each.records) for each in bundle.bundles(records, most)]
 
 
 def test_a_bundle_that_nobody_else_opens_lists_its_events() -> None:
     records = both(INSTRUCTION)
-    assert bundle.list_of([bundle.listed(records)]) == [
+    (whole,) = bundle.bundles(records, 2)
+    assert bundle.list_of([(bundle.BUNDLED, whole.listing)]) == [
         (dict(each.headers)["ce_id"].decode(), each.key.decode(), int(dict(each.headers)["ce_sequence"]))
         for each in records
     ]

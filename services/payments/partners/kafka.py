@@ -11,6 +11,7 @@ from typing import Protocol
 from joserfc.jwk import OKPKey
 
 from contracts import bundle
+from contracts.bundle import Bundle
 from contracts.payment import PaymentInstruction, PaymentReport
 from contracts.topics import Topic, partner_instruction, partner_report
 from contracts.wire import JOSE, Cause, Headers, Received, Record, WireError, decode, emit, event_id
@@ -133,14 +134,16 @@ class Mailing:
         return [
             self._seal(together, agreement)
             for share in written.values()
-            for together in bundle.parts(share, most)
+            for together in bundle.bundles(share, most)
         ]
 
-    def _seal(self, records: Sequence[Record], agreement: Agreement) -> Record:
-        first, sign = records[0], self._to.signer.sign
+    def _seal(self, together: Bundle, agreement: Agreement) -> Record:
+        first, sign = together.records[0], self._to.signer.sign
         headers = {**dict(first.headers), "content-type": JOSE}
-        if len(records) == 1:
-            return first._replace(value=agreement.encrypt(sign(first.value)), headers=tuple(headers.items()))
-        headers["ce_id"] = bundle.bundle_id(self._to.instructions, records).encode()
-        token = agreement.encrypt(sign(bundle.batch(records), bundle.CTY))
-        return first._replace(value=token, headers=(*headers.items(), bundle.listed(records)))
+        if len(together.records) == 1:
+            token = sign(first.value)
+        else:
+            token = sign(together.batch, bundle.CTY)
+            headers["ce_id"] = together.id_in(self._to.instructions).encode()
+            headers[bundle.BUNDLED] = together.listing
+        return first._replace(value=agreement.encrypt(token), headers=tuple(headers.items()))

@@ -139,7 +139,8 @@ def bundled(scene: Scene, *reports: Record) -> Record:
         for each in reports
     ]
     header = {"alg": "Ed25519", "exp": int(datetime.now(UTC).timestamp()) + 600, "cty": bundle.CTY}
-    token = jws.serialize_compact(header, bundle.batch(plain), key, registry=SIGNATURES)
+    (whole,) = bundle.bundles(plain, len(plain))
+    token = jws.serialize_compact(header, whole.batch, key, registry=SIGNATURES)
     return reports[0]._replace(value=token.encode())
 
 
