@@ -42,13 +42,14 @@ def read_keys(path: Path, curve: Literal["Ed25519", "X25519"]) -> Sequence[OKPKe
     """The keys of a JWK file, or of a JWK Set (RFC 7517, section 5) while one takes another's place.
 
     With the first is signed and encrypted, with each of them verified and opened. Raises `ValueError` for a
-    key of another curve.
+    key of another curve, and for no key.
     """
     said = json.loads(path.read_text())
     keys = [OKPKey.import_key(each) for each in said.get("keys", [said])]
-    others = [key.curve_name for key in keys if key.curve_name != curve]
-    if others or not keys:
-        raise ValueError(f"{path}: a JWK with curve {curve} is needed, this one is {' '.join(others)}")
+    if not keys:
+        raise ValueError(f"{path}: a JWK with curve {curve} is needed, this set is empty")
+    if others := [key.curve_name for key in keys if key.curve_name != curve]:
+        raise ValueError(f"{path}: a JWK with curve {curve} is needed, this one is {others[0]}")
     return keys
 
 

@@ -16,13 +16,13 @@ from joserfc.registry import HeaderParameter
 from contracts import bundle
 from contracts.payment import InstructionKind, PaymentInstruction, PaymentReport, ReportStatus
 from contracts.topics import partner_report
-from contracts.wire import JOSE, Cause, Record, WireError, dump
+from contracts.wire import JOSE, Cause, Received, Record, WireError, dump
 from postbox.message import Item
 from postbox.outbox import STRANDS, strands
 from services.payments.partners.kafka import KafkaPartner
 from simulators.partner_ledger import Report
 from simulators.partner_letters import Letters, NotForUs
-from vault.jose import read_key, read_keys
+from vault.jose import Agreement, Opener, Verifier, read_key, read_keys
 
 NOW = datetime.now(UTC)
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
@@ -145,6 +145,17 @@ def test_the_same_bundle_has_the_same_id_for_ever(secrets: Path) -> None:
 def test_an_instruction_in_a_bundle_for_another_partner_is_refused_alone(secrets: Path) -> None:
     (record,) = told(us(secrets), "h-1", "h-1", names="acleda")
     assert [type(each) for each in Letters("wing", secrets).read(record)] == [WireError, WireError]
+
+
+def test_what_is_no_instruction_in_a_bundle_is_refused_alone(secrets: Path) -> None:
+    (record,) = told(us(secrets), "h-1", "h-1")
+    opener = Opener(*read_keys(secrets / "wing-encrypt.jwk", "X25519"))
+    _, plain = Verifier(read_key(secrets / "payments.jwk", "Ed25519")).read(opener.open(record.value))
+    first, second = json.loads(plain)
+    token = us(secrets).signer.sign(json.dumps([first | {"data": {}}, second]).encode(), bundle.CTY)
+    sealed = Agreement(us(secrets).encrypt_to).encrypt(token)
+    bad, good = Letters("wing", secrets).read(record._replace(value=sealed))
+    assert (type(bad), type(good)) == (WireError, Received)
 
 
 def test_payments_reads_every_report_of_a_bundle_and_refuses_the_bad_ones_alone(secrets: Path) -> None:

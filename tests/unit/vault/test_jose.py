@@ -2,6 +2,7 @@
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -11,7 +12,7 @@ from joserfc.jwk import OKPKey
 from joserfc.jws import JWSRegistry
 from joserfc.registry import HeaderParameter
 
-from vault.jose import Agreement, NotSigned, Signer, Verifier
+from vault.jose import Agreement, NotForUs, NotSigned, Opener, Signer, Verifier, read_keys
 
 OURS, THEIRS = (OKPKey.generate_key("Ed25519", private=True) for _ in range(2))
 ENCRYPT_TO = OKPKey.generate_key("X25519", private=True)
@@ -53,6 +54,33 @@ def test_messages_of_one_agreement_share_its_ephemeral_key_and_no_other_key_or_n
 def test_we_read_what_a_library_signed() -> None:
     header, said = Verifier(THEIRS).read(signed(kid="theirs", typ="JOSE"))
     assert (said, header.exp) == (SAID, 1_700_000_000)
+
+
+def test_what_was_encrypted_to_a_key_that_was_replaced_is_opened_while_it_is_kept() -> None:
+    old, new = (OKPKey.generate_key("X25519", private=True) for _ in range(2))
+    tokens = [Agreement(key).encrypt(SAID) for key in (old, new)]
+    assert [Opener(new, old).open(token) for token in tokens] == [SAID, SAID]
+    with pytest.raises(NotForUs):
+        Opener(new).open(tokens[0])
+
+
+def test_a_token_under_a_name_of_the_partners_own_is_read_with_whichever_of_its_keys_signed_it() -> None:
+    other = OKPKey.generate_key("Ed25519")
+    for kid in ("its own name", THEIRS.thumbprint()):
+        assert Verifier(other, THEIRS).read(signed(kid=kid))[1] == SAID
+    with pytest.raises(NotSigned):
+        Verifier(other, THEIRS).read(signed(kid=other.thumbprint()))
+
+
+@pytest.mark.parametrize(
+    "said", [{"keys": []}, OURS.as_dict(), {"keys": [ENCRYPT_TO.as_dict(), OURS.as_dict()]}]
+)
+def test_a_file_without_a_key_or_with_one_of_another_curve_is_refused(
+    said: dict[str, object], tmp_path: Path
+) -> None:
+    (tmp_path / "key.jwk").write_text(json.dumps(said))
+    with pytest.raises(ValueError, match="X25519"):
+        read_keys(tmp_path / "key.jwk", "X25519")
 
 
 BAD = {
