@@ -1,16 +1,19 @@
 """What the audit keeps of each event: its business key, what must agree, its order."""
 
 import base64
+import json
 from types import SimpleNamespace
 
 import pytest
 
 from contracts import topics, wire
+from contracts.bundle import BUNDLED, CTY, bundles
 from contracts.payment import PaymentState
-from contracts.release import REPORT
+from contracts.release import INSTRUCTION, REPORT
 from contracts.topics import Topic
 from tests.contracts.examples import FULL, HOUSEHOLD, PAYMENT, SMS, record
 from tests.contracts.sealed_examples import CYCLE
+from tests.contracts.test_bundles import both
 from tonle.checking.facts import Told
 from tonle.checking.told import Reading, household_topics, said
 
@@ -75,6 +78,33 @@ def test_a_report_is_read_without_judging_its_signature() -> None:
     ((told,), _) = read(topic, written._replace(value=b"e30." + payload + b".x", headers=headers))
     assert told.household == HOUSEHOLD
     assert told.value.endswith(" riel")
+
+
+def test_of_a_bundle_of_reports_each_is_read_and_what_is_none_is_counted_alone() -> None:
+    topic, (full, minimal) = topics.partner_report("wing"), both(REPORT)
+    (whole,) = bundles([full, minimal._replace(value=b"{}"), minimal], 3)
+    header, payload = (
+        base64.urlsafe_b64encode(each).rstrip(b"=")
+        for each in (json.dumps({"alg": "Ed25519", "cty": CTY}).encode(), whole.batch)
+    )
+    told, reading = read(topic, full._replace(value=b".".join((header, payload, b"x")), headers=()))
+    assert [each.event_id for each in told] == [
+        dict(each.headers)["ce_id"].decode() for each in (full, minimal)
+    ]
+    assert {each.household for each in told} == {HOUSEHOLD}
+    assert reading.unreadable == {topic.name: 1}
+
+
+def test_of_a_bundle_of_instructions_each_is_known_by_its_id() -> None:
+    topic, (full, minimal) = topics.partner_instruction("wing"), both(INSTRUCTION)
+    (whole,) = bundles([full, minimal], 2)
+    sealed = full._replace(value=b"a.b.c.d.e", headers=(*full.headers, (BUNDLED, whole.listing)))
+    told, _ = read(topic, sealed)
+    assert [(each.event_id, each.sequence) for each in told] == [
+        (dict(each.headers)["ce_id"].decode(), int(dict(each.headers)["ce_sequence"]))
+        for each in (full, minimal)
+    ]
+    assert [each.key for each in told] == [f"{HOUSEHOLD}/{each.event_id}" for each in told]
 
 
 @pytest.mark.parametrize("value", [b"", b"{", b"[]", b"a.b.c", b"\xff"])
