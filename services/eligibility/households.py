@@ -311,7 +311,7 @@ def _score(desk: Desk, household: Household, registration: Registration, cause: 
         household.appeals,
         judged_on,
         desk.panel.catalogue,
-        tuple(each.named for each in held(known.shocks, (each.occasion.as_of for each in judgements))),
+        _struck(known.shocks, judgements),
     )
     in_cycle = [each for each in scored.decisions if each.cycle_id is not None]
     eligible = [each for each in in_cycle or scored.decisions if each.outcome is Outcome.ELIGIBLE]
@@ -325,6 +325,13 @@ def _score(desk: Desk, household: Household, registration: Registration, cause: 
         arrived=_with_due_on(desk, household, known.people),
         scored=(*household.scored, scored),
     ).telling(_letters(desk, household, scored, (known, days)))
+
+
+def _struck(shocks: Sequence[Shock], judgements: Sequence[Judgement]) -> tuple[str, ...]:
+    """The shocks that hold on a day that is judged; most households know of none."""
+    if not shocks:
+        return ()
+    return tuple(each.named for each in held(shocks, (each.occasion.as_of for each in judgements)))
 
 
 def _letters(desk: Desk, household: Household, scored: Scored, of: tuple[Known, Days]) -> Sequence[Told]:

@@ -71,17 +71,16 @@ def ahead(
 def next_day(
     people: People, registered_on: date, after: date, ages: Sequence[int], notice: Notice
 ) -> date | None:
-    """The day of the first milestone after a day, which alone is kept of a household; None for none."""
-    birthdays = [_next_birthday(member.birth_date, after, ages) for member in people.members]
-    days = [day for day in birthdays if day is not None]
-    days += [each.day for each in _of_household(people, registered_on, notice) if each.day > after]
+    """The day of the first milestone after a day, which alone is kept of a household; None for none.
+
+    `ages` stand in order.
+    """
+    days = [each.day for each in _of_household(people, registered_on, notice) if each.day > after]
+    for member in people.members:
+        at = bisect_right(ages, age_on(member.birth_date, after))
+        if at < len(ages):
+            days.append(birthday(member.birth_date, ages[at]))
     return min(days, default=None)
-
-
-def _next_birthday(birth_date: date, after: date, ages: Sequence[int]) -> date | None:
-    """The first day after another on which a person reaches one of these ages, which stand in order."""
-    at = bisect_right(ages, age_on(birth_date, after))
-    return birthday(birth_date, ages[at]) if at < len(ages) else None
 
 
 def _all(people: People, registered_on: date, ages: Sequence[int], notice: Notice) -> Iterator[Milestone]:
