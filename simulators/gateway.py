@@ -216,7 +216,10 @@ class Simulator:
             self._take(sms, debts, say)
 
     def _take(self, sms: Sms, debts: Sequence[Debt], say: Say) -> None:
-        settings, chance = self._settings, self._chance(sms.sms_id)
+        settings = self._settings
+        # Drawn only where a share is asked for: most gateways behave.
+        odd = settings.gateway_refused + settings.gateway_silent + settings.gateway_slow
+        chance = self._chance(sms.sms_id) if odd else 1.0
         later = asyncio.get_running_loop().call_later
         if self._is_too_much():
             self._throttled += 1
@@ -255,7 +258,8 @@ class Simulator:
                 self.receipts.owe(debt._replace(became="failed"))
 
     def _fate(self, key: str) -> str:
-        return "failed" if self._chance(f"fate/{key}") < self._settings.gateway_undelivered else "delivered"
+        share = self._settings.gateway_undelivered
+        return "failed" if share and self._chance(f"fate/{key}") < share else "delivered"
 
     def _is_too_much(self) -> bool:
         if self._settings.gateway_per_second is None:

@@ -5,7 +5,7 @@ import binascii
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import partial
+from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import NamedTuple, cast
 from urllib.parse import unquote_to_bytes
@@ -88,6 +88,8 @@ def _asked(target: bytes) -> Asked:
 
 
 def _plain(encoded: bytes) -> str:
+    if b"%" not in encoded and b"+" not in encoded:
+        return encoded.decode(errors="replace")
     octets = encoded.replace(b"+", b" ")
     if octets[::3].count(b"%") * 3 == len(octets):
         # All of it is %xx, as notifications writes a text: a tenth of the time.
@@ -98,6 +100,10 @@ def _plain(encoded: bytes) -> str:
 
 def _written(answer: Answer) -> bytes:
     body = answer.text.encode()
-    status = f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}"
-    kind = f"Content-Type: {answer.kind}; charset=utf-8"
-    return f"{status}\r\n{kind}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+    return _head(answer.status, answer.kind, len(body)) + body
+
+
+@lru_cache(maxsize=64)
+def _head(status: int, kind: str, length: int) -> bytes:
+    first = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"
+    return f"{first}\r\nContent-Type: {kind}; charset=utf-8\r\nContent-Length: {length}\r\n\r\n".encode()

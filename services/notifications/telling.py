@@ -3,7 +3,7 @@
 What an SMS says, and to whom, is read when it is sent; here is decided only that there is one.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
@@ -194,7 +194,7 @@ def issue(known: Payments | None, event: Received[IssuedHeard]) -> Payments | No
         correlation_id=correlation_id,
         traceparent=traceparent,
     )
-    return _with(known, payment)
+    return _with(known, payment, known.new if known else ())
 
 
 def update(policy: Policy, known: Payments | None, event: Received[UpdatedHeard]) -> Payments | None:
@@ -216,13 +216,12 @@ def update(policy: Policy, known: Payments | None, event: Received[UpdatedHeard]
         traceparent=event.traceparent,
         steps_off=_off(policy, payment.steps_off, template),
     )
-    changed = _with(known, payment)
-    earlier = tuple(_unless_overtaken(policy, each, payment) for each in changed.new)
+    new = [_unless_overtaken(policy, each, payment) for each in (known.new if known else ())]
     # What was not told when it happened is not told when it happens again.
-    if template is None or template in payment.steps_off.split():
-        return changed._replace(new=earlier)
-    new = sms.new(event, template, said.household_id, about=said.payment_id, payment_id=said.payment_id)
-    return changed._replace(new=(*earlier, new))
+    if template is not None and template not in payment.steps_off.split():
+        about = said.payment_id
+        new.append(sms.new(event, template, said.household_id, about=about, payment_id=about))
+    return _with(known, payment, new)
 
 
 def reach(policy: Policy, event: Received[MilestoneReached]) -> NewSms | None:
@@ -297,10 +296,10 @@ def _of(known: Payments | None, payment_id: str, household_id: str) -> Payment:
     return found or Payment(payment_id, household_id)
 
 
-def _with(known: Payments | None, payment: Payment) -> Payments:
+def _with(known: Payments | None, payment: Payment, new: Iterable[NewSms]) -> Payments:
     known = known or Payments(payment.household_id, {})
     payments = {**known.payments, payment.payment_id: payment}
-    return known._replace(payments=payments, changed=known.changed | {payment.payment_id})
+    return Payments(known.household_id, payments, known.changed | {payment.payment_id}, tuple(new))
 
 
 def _check_key(key: str, household_id: str) -> None:

@@ -242,4 +242,9 @@ def _period(form: str, months: tuple[str, ...], digits: str, period: str) -> str
 
 def _in(digits: str, number: str) -> str:
     """Western digits -> the language's own."""
-    return number.translate({ord("0") + value: digit for value, digit in enumerate(digits)})
+    return number.translate(_translation(digits))
+
+
+@lru_cache(maxsize=64)
+def _translation(digits: str) -> dict[int, str]:
+    return {ord("0") + value: digit for value, digit in enumerate(digits)}
