@@ -30,6 +30,9 @@ RIEL, CYCLE, BANK = 176_000, "bench-2026-11", "acleda"
 PART_BYTES, AT_ONCE, LOOK_S = 1024 * 1024, 1_000, 0.5
 NATIONAL = 700_000
 _FILL = """
+insert into cycle_step (cycle_id, version, step, state, actor, prepared_by, funded, donor, at)
+values ('{cycle}', 2, 'submit', 'submitted', 'a', '{{a}}', 0, 'wfp', now()),
+    ('{cycle}', 3, 'approve', 'approved', 'b', '{{a}}', 0, 'wfp', now());
 insert into cycle (cycle_id, programme, programme_hash, purpose, period, reference_date, cap_household,
     cap_payments, state, version, prepared_by, decided_by, funded, donor)
 values ('{cycle}', 'bench', 'h', 'bench', '2026-11', '2026-11-01', 1000000, 10000000, 'approved', 3,

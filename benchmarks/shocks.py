@@ -10,7 +10,7 @@ import httpx
 
 from benchmarks import pipeline
 from benchmarks.pipeline import Ground
-from tonle.demo_acts import APPROVER, PREPARER
+from tonle.demo_acts import PREPARER
 from tonle.stack.errors import StackError
 from tonle.stack.postgres import SUPERUSER
 
@@ -100,10 +100,10 @@ async def _open_cycle(ground: Ground) -> None:
         for path, who, body in (
             ("", PREPARER, terms),
             (f"/{CYCLE}/submit", PREPARER, None),
-            (f"/{CYCLE}/approve", APPROVER, {"reason": "benchmark"}),
         ):
             headers = {"Authorization": f"Bearer {ground.acts.tokens[who]}"}
             (await http.post(f"{payments}/cycles{path}", headers=headers, json=body)).raise_for_status()
+    await ground.acts.approve(CYCLE)
     await ground.monitor.until_cycles_are_known()
 
 

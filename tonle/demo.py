@@ -43,7 +43,7 @@ def demo(
 ) -> None:
     """Register, score, pay and tell households on a real Kafka and a real PostgreSQL, and prove it.
 
-    Starts a fresh stack under .tonle/demo, lets one officer prepare and another approve a payment cycle of
+    Starts a fresh stack under .tonle/demo, lets one officer prepare and others approve a payment cycle of
     2023, imports a file of made-up households (about 1 row in 200 is bad), shows them live, compares every
     record, and stops what it started. Data and report.html stay in .tonle/demo.
     Ends with exit code 1 when anything was lost or doubled, or a sum does not close.

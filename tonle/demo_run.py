@@ -10,7 +10,7 @@ import httpx
 
 from tonle import check, generate, story
 from tonle.check import Audit
-from tonle.demo_acts import APPROVER, CYCLE, PREPARER, REGISTRAR, Acts, Terms
+from tonle.demo_acts import APPROVERS, CYCLE, PREPARER, REGISTRAR, Acts, Terms
 from tonle.demo_screen import Look, Screen
 from tonle.hops import Counted, Hop, Sum, at_rest, hops, rates, sums
 from tonle.monitor import Monitor
@@ -145,15 +145,14 @@ async def _approve(acts: Acts, monitor: Monitor, plan: Plan, screen: Screen) -> 
     """Two people and a cycle, before any household: what is registered later is judged on its date."""
     with screen.timed("people") as said:
         await acts.let_in()
-        said.append(f"{REGISTRAR} registers, {PREPARER} prepares, {APPROVER} approves")
+        said.append(f"{REGISTRAR} registers, {PREPARER} prepares, {len(APPROVERS)} others may approve")
     with screen.timed("cycle prepared") as said:
         await acts.prepare(await acts.programme(), Terms(plan.envelope))
         said.append(f"{CYCLE}, envelope {plan.envelope:,} riel, by {PREPARER}")
     with screen.timed("own approval refused") as said:
         said.append(await acts.approves_own())
     with screen.timed("cycle approved") as said:
-        await acts.approve()
-        said.append(f"by {APPROVER}")
+        said.append(f"by {' and '.join(await acts.approve())}: the more riel, the more people")
     with screen.timed("cycle known") as said:
         await monitor.until_cycles_are_known()
         said.append("eligibility judges on its reference date")

@@ -149,7 +149,7 @@ def _emit_rows(names: Sequence[str], rows: Sequence[Sequence[object]], *, header
 
 
 def _text(value: object) -> str:
-    if value is None:
+    if value is None or value == []:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"

@@ -29,8 +29,10 @@ from services.payments import (
     store_envelopes,
     store_views,
 )
+from services.payments.approval import Thresholds
 from services.payments.budget import Waiting
 from services.payments.cycles import Cycle, NotPossible, Terms
+from services.payments.handlers import Office
 from services.payments.states import State
 
 LANE = "api"
@@ -99,20 +101,24 @@ async def open_cycle(request: Request, new: NewCycle, caller: Preparer) -> dict[
 @router.post("/cycles/{cycle_id}/submit")
 async def submit_cycle(request: Request, cycle_id: str, caller: Preparer) -> dict[str, object]:
     """Ask for a decision."""
+    limits = thresholds(request)
     return await cycle_step(
-        request, cycle_id, caller, "submit", lambda each: approval.submit(_there(each), caller.name)
+        request, cycle_id, caller, "submit", lambda each: approval.submit(_there(each), caller.name, limits)
     )
 
 
 @router.post("/cycles/{cycle_id}/fund")
 async def fund_cycle(request: Request, cycle_id: str, asked: Fund, caller: Preparer) -> dict[str, object]:
-    """Ask for a larger envelope; another person approves or refuses it as they do the cycle."""
+    """Ask for a larger envelope; other people approve or refuse it as they do the cycle."""
+    limits = thresholds(request)
     return await cycle_step(
         request,
         cycle_id,
         caller,
         "fund",
-        lambda each: approval.propose(_there(each), asked.envelope, asked.donor, caller.name, asked.reason),
+        lambda each: approval.propose(
+            _there(each), asked.envelope, asked.donor, by=caller.name, reason=asked.reason, thresholds=limits
+        ),
     )
 
 
@@ -120,7 +126,9 @@ async def fund_cycle(request: Request, cycle_id: str, asked: Fund, caller: Prepa
 async def approve_cycle(
     request: Request, cycle_id: str, caller: Approver, why: Why | None = None
 ) -> dict[str, object]:
-    """Release what awaits a decision: payments are issued from here on, those that wait at once."""
+    """Approve what awaits a decision; once as many people as it takes have (`approvals_missing` is 0),
+    payments are issued, those that wait at once.
+    """
     reason = why.reason if why else None
     return await cycle_step(
         request, cycle_id, caller, "approve", lambda each: approval.approve(_there(each), caller.name, reason)
@@ -277,6 +285,12 @@ async def cycle_step(
     return _shown(after)
 
 
+def thresholds(request: Request) -> Thresholds:
+    """Riel from which more people approve, as payments was started with."""
+    office = cast(Office, cast(Service, request.app.state.service).state)
+    return office.thresholds
+
+
 def national(caller: Caller) -> None:
     """Cycles are no matter of one area. Raises `Problem`."""
     if caller.area:
@@ -292,7 +306,8 @@ def _there(cycle: Cycle | None) -> Cycle:
 def _shown(cycle: Cycle) -> dict[str, object]:
     flat = asdict(cycle)
     terms = flat.pop("terms")
-    return {"cycle_id": cycle.cycle_id, **terms, **flat, "room": cycle.room}
+    missing = cycle.approvals_missing
+    return {"cycle_id": cycle.cycle_id, **terms, **flat, "room": cycle.room, "approvals_missing": missing}
 
 
 def _sum(waiting: Iterable[store_views.Wait], reason: Waiting) -> int:

@@ -13,7 +13,7 @@ from postbox.message import Connection
 from postbox.problems import Problem
 from postbox.service import Service
 from services.payments import approval, jobs, payroll, store_cycles, store_payrolls, store_views
-from services.payments.api import Approver, No, Preparer, Reader, Text, cycle_step, national
+from services.payments.api import Approver, No, Preparer, Reader, Text, cycle_step, national, thresholds
 from services.payments.api_preview import answered, as_csv
 from services.payments.cycles import Cycle, NotPossible
 from services.payments.payroll import Digest, Line, Payroll, PayrollState, Verdict
@@ -131,12 +131,13 @@ async def progress(request: Request, cycle_id: str, _: Reader) -> dict[str, obje
 
 @router.post("/cycles/{cycle_id}/let-in")
 async def let_in(request: Request, cycle_id: str, why: No, caller: Preparer) -> dict[str, object]:
-    """Propose that late joiners of a cycle pass as they arrive, within its caps; another person decides."""
+    """Propose that late joiners of a cycle pass as they arrive, within its caps; others decide."""
+    limits = thresholds(request)
 
     def decide(current: Cycle | None) -> Cycle:
         if current is None:
             raise Problem(404, "There is no such cycle", "List the cycles, or open this one.")
-        return approval.let_in(current, caller.name, why.reason)
+        return approval.let_in(current, caller.name, why.reason, limits)
 
     return await cycle_step(request, cycle_id, caller, "let-in", decide)
 

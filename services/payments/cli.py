@@ -18,7 +18,10 @@ CycleId = Annotated[str, typer.Argument(metavar="CYCLE", help="Its id, from `ton
 Reason = Annotated[str | None, typer.Option(help="Why; kept with the step.")]
 Name = Annotated[str, typer.Argument(help="Who it is; shown as the one who acted.")]
 DEFAULT_DONOR = "royal-government"
-_SHOWN = ("cycle_id", "state", "prepared_by", "decided_by", "proposed", "funded", "room", "payments")
+_SHOWN = (
+    *("cycle_id", "state", "prepared_by", "approved_by", "approvals_missing", "proposed", "funded", "room"),
+    "payments",
+)
 
 
 def mount(app: typer.Typer) -> None:
@@ -79,7 +82,7 @@ def open_cycle(
 
 
 def list_cycles(as_json: AsJson = False) -> None:
-    """List cycles, the latest period first: state, who prepared and decided, and riel."""
+    """List cycles, the latest period first: state, who prepared and approved, and riel."""
     with terminal.client("payments") as http:
         found = terminal.checked(http.get("/cycles")).json()
     terminal.emit(found if as_json else [{name: each[name] for name in _SHOWN} for each in found], as_json)
@@ -106,9 +109,11 @@ def submit(cycle: CycleId, as_json: AsJson = False) -> None:
 
 
 def approve(cycle: CycleId, reason: Reason = None, as_json: AsJson = False) -> None:
-    """Release what awaits a decision: a submitted cycle, or a larger envelope.
+    """Approve what awaits a decision: a submitted cycle, or a larger envelope.
 
-    Nobody approves what they prepared. What waits for it is paid at once.
+    Nobody approves what they prepared, and nobody twice. Where decisions are paid as they come, a large
+    envelope takes two or three people: `approvals_missing` says how many more. With the last one's, what
+    waits is paid at once.
     """
     _send(f"/cycles/{quote(cycle)}/approve", {"reason": reason}, as_json)
 
@@ -134,7 +139,7 @@ def fund(
     reason: Reason = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ask for a larger envelope; another person approves it with `tonle cycles approve`.
+    """Ask for a larger envelope; one to three others, by its total, must `tonle cycles approve` it.
 
     What is added is a fund of its donor, drawn after those before it: see `tonle ledger funds`.
     """

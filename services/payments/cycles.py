@@ -44,7 +44,8 @@ class Cycle:
 
     `prepared_by` are those who opened, submitted or proposed what is to be decided; `payments` counts those
     issued and not released; `opening` is the version that eligibility answers. `asks_standing`: it is
-    proposed that late joiners need no list.
+    proposed that late joiners need no list. `approvers` people must approve what was asked last, and
+    `approved_by` have.
     Invariant: committed - released <= funded.
     """
 
@@ -62,10 +63,23 @@ class Cycle:
     opening: int = 1
     asks_standing: bool = False
     donor: str = ""
+    approvers: int = 1
+    approved_by: tuple[str, ...] = ()
 
     @property
     def cycle_id(self) -> str:
         return self.terms.cycle_id
+
+    @property
+    def awaits_decision(self) -> bool:
+        """Whether somebody asked for something that can be approved or refused."""
+        asked = self.proposed is not None or self.asks_standing
+        return asked and self.state in (CycleState.SUBMITTED, CycleState.APPROVED)
+
+    @property
+    def approvals_missing(self) -> int:
+        """How many more people must approve what awaits a decision; 0 where nothing does."""
+        return max(0, self.approvers - len(self.approved_by)) if self.awaits_decision else 0
 
     @property
     def room(self) -> int:

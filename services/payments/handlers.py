@@ -33,6 +33,7 @@ from services.payments import (
     store_reports,
     together,
 )
+from services.payments.approval import Thresholds
 from services.payments.attempts import Retrying
 from services.payments.budget import Budget
 from services.payments.entitlements import Desk, Household, Issued, SealedPayee
@@ -41,7 +42,6 @@ from services.payments.holds import Held, account_of
 from services.payments.partners import routing
 from services.payments.partners.options import Exchange, Partner
 from services.payments.partners.served import Told
-from services.payments.payroll import Thresholds
 from services.payments.reconciliation import Limits
 from services.payments.screening import Screen
 from services.payments.screening_desk import screen, told

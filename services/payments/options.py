@@ -6,8 +6,8 @@ from pathlib import Path
 from pydantic import BaseModel, Field
 
 from services.payments import screening
+from services.payments.approval import Thresholds
 from services.payments.attempts import Retrying
-from services.payments.payroll import Thresholds
 from services.payments.reconciliation import Limits
 from services.payments.screening import Screen
 
@@ -16,7 +16,8 @@ class PolicyOptions(BaseModel):
     """What failed is issued again after `reissue_after_s`; `attempts_most` in all, unless a person asks.
 
     `recover_percent`: how much of a household's next payment an earlier overpayment may take at most.
-    `approvers`: riel from which two, and three, people approve a payroll.
+    `approvers`: riel from which two, and three, people approve a payroll, or an envelope that is paid from
+    as decisions come.
     `screening_list`: a CSV file of names nobody is paid under unless a person has looked (columns id, name,
     aliases); `screening_score`: how alike a name must be, 100 being the same. It needs the extra `screening`.
     `late_…_days`: after so many days in Phnom Penh reconciliation says that a step is late.

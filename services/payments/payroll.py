@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from contracts.cycle import ApprovalKind, CycleState
-from services.payments.approval import SamePerson
+from services.payments.approval import SamePerson, Thresholds
 from services.payments.cycles import Cycle, NotPossible, Terms
 
 
@@ -33,17 +33,6 @@ class Line(NamedTuple):
     amount: int
     decision_id: str
     payee_digest: str
-
-
-class Thresholds(NamedTuple):
-    """Riel from which two, or three, people must approve a payroll."""
-
-    two: int
-    three: int
-
-    def approvers(self, riel: int) -> int:
-        """How many people must approve so many riel."""
-        return 1 + (riel >= self.two) + (riel >= self.three)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from services.payments.cycles import Cycle, Terms
 _CYCLES = """
 select programme, programme_hash, purpose, period, reference_date, cap_household, cap_payments,
     approval, state, version, prepared_by, decided_by, reason, proposed, funded, committed, released,
-    payments, opening, asks_standing, donor, issue_after
+    payments, opening, asks_standing, donor, approvers, approved_by, issue_after
 from cycle join spent using (cycle_id)
 """
 _LOCK = "hashtextextended(cycle_id, 0)) from unnest($1::text[]) cycle_id"
@@ -98,30 +98,40 @@ async def find(db: Connection, cycle_id: str) -> Cycle | None:
 async def save(db: Connection, cycle: Cycle, *, step: str, actor: str, at: datetime) -> None:
     """Write a cycle as one step left it, and the step; what waits in it is tried again."""
     terms = cycle.terms
+    # The step first: the cycle's trigger counts who approved.
+    await db.execute(
+        "insert into cycle_step (cycle_id, version, step, state, actor, prepared_by, funded, proposed, "
+        "reason, at, donor) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        *(cycle.cycle_id, cycle.version, step, cycle.state, actor, cycle.prepared_by),
+        *(cycle.funded, cycle.proposed, cycle.reason, at, cycle.donor),
+    )
     await db.execute(
         """
         insert into cycle (cycle_id, programme, programme_hash, purpose, period, reference_date,
             cap_household, cap_payments, state, version, prepared_by, decided_by, reason, proposed, funded,
-            issue_after, opened_at, opening, approval, asks_standing, donor)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, '', $16, $17, $18, $19, $20)
+            issue_after, opened_at, opening, approval, asks_standing, donor, approvers, approved_by)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, '', $16, $17, $18, $19,
+            $20, $21, $22)
         on conflict (cycle_id) do update set programme_hash = excluded.programme_hash,
             purpose = excluded.purpose, reference_date = excluded.reference_date,
             cap_household = excluded.cap_household, cap_payments = excluded.cap_payments,
             state = excluded.state, version = excluded.version, prepared_by = excluded.prepared_by,
             decided_by = excluded.decided_by, reason = excluded.reason, proposed = excluded.proposed,
             funded = excluded.funded, issue_after = excluded.issue_after, opening = excluded.opening,
-            approval = excluded.approval, asks_standing = excluded.asks_standing, donor = excluded.donor
+            approval = excluded.approval, asks_standing = excluded.asks_standing, donor = excluded.donor,
+            approvers = excluded.approvers, approved_by = excluded.approved_by
         """,
         *(cycle.cycle_id, terms.programme, terms.programme_hash, terms.purpose, terms.period),
         *(terms.reference_date, terms.cap_household, terms.cap_payments, cycle.state, cycle.version),
         *(cycle.prepared_by, cycle.decided_by, cycle.reason, cycle.proposed, cycle.funded, at),
-        *(cycle.opening, terms.approval, cycle.asks_standing, cycle.donor),
-    )
-    await db.execute(
-        "insert into cycle_step (cycle_id, version, step, state, actor, prepared_by, funded, proposed, "
-        "reason, at, donor) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-        *(cycle.cycle_id, cycle.version, step, cycle.state, actor, cycle.prepared_by),
-        *(cycle.funded, cycle.proposed, cycle.reason, at, cycle.donor),
+        *(
+            cycle.opening,
+            terms.approval,
+            cycle.asks_standing,
+            cycle.donor,
+            cycle.approvers,
+            cycle.approved_by,
+        ),
     )
 
 
@@ -202,10 +212,11 @@ async def held_back(db: Connection, most: int) -> list[tuple[str, str]]:
 
 
 def _cycle(row: asyncpg.Record) -> Cycle:
-    return Cycle(
+    found = Cycle(
         replace(Terms(*row[:_TERMS]), approval=ApprovalKind(row["approval"])),
         CycleState(row["state"]),
         row["version"],
         tuple(row["prepared_by"]),
-        *row[_TERMS + 4 : _TERMS + 14],
+        *row[_TERMS + 4 : _TERMS + 15],
     )
+    return replace(found, approved_by=tuple(row["approved_by"]))

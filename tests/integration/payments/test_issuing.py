@@ -98,6 +98,17 @@ async def test_no_key_of_persons_is_kept_and_a_payee_only_while_something_is_due
     assert await scene.db.fetchval(keys) == [one.key_id]
 
 
+AGAIN = (
+    "insert into cycle_step (cycle_id, version, step, state, actor, prepared_by, funded, donor, at) "
+    "select cycle_id, 9, 'approve', 'approved', 'Dara', prepared_by, 0, donor, now() from cycle"
+)
+WITHOUT_A_SECOND = (
+    "update cycle set state = 'approved', decided_by = 'Dara'",
+    "update cycle set approvers = 1",
+    AGAIN,
+)
+
+
 async def test_nobody_approves_what_they_prepared(scene: Scene) -> None:
     async with scene.running():
         await scene.open_cycle()
@@ -119,6 +130,28 @@ async def test_nobody_approves_what_they_prepared(scene: Scene) -> None:
     ]
     ((_, envelope),) = events(await scene.on(topics.ENVELOPE_CHANGED.name))
     assert envelope["funded"] == 10_000_000
+
+
+async def test_a_large_envelope_pays_nobody_before_as_many_approved_as_it_takes(scene: Scene) -> None:
+    one = family("h-0001")
+    async with scene.running():
+        await scene.open_cycle(envelope=1_000_000_000)
+        await scene.officer("Vanna", "cycle.approve", "read")
+        await scene.send([scene.key(one)])
+        await scene.send([scene.scored(one, 176_000)])
+        first = (await scene.call("POST", f"/cycles/{CYCLE}/approve", by="Dara")).json()
+        assert (first["state"], first["approvals_missing"]) == ("submitted", 1)
+        again = await scene.call("POST", f"/cycles/{CYCLE}/approve", by="Dara")
+        assert (again.status_code, again.json()["title"][:18]) == (403, "Dara approved this")
+        await scene.settled_down(states={}, waiting={"h-0001": "approval"})
+        for statement in WITHOUT_A_SECOND:
+            with pytest.raises(asyncpg.RestrictViolationError):
+                await scene.db.execute(statement)
+        last = (await scene.call("POST", f"/cycles/{CYCLE}/approve", by="Vanna")).json()
+        assert (last["state"], last["approvals_missing"]) == ("approved", 0)
+        await scene.settled_down(states={"h-0001": "issued"}, waiting={})
+        with pytest.raises(asyncpg.RestrictViolationError, match="nobody asked for"):
+            await scene.db.execute("update cycle set funded = funded + 100")
 
 
 async def test_what_exceeds_the_envelope_waits_and_is_paid_when_it_is_raised_by_two(scene: Scene) -> None:

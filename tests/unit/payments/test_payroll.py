@@ -26,6 +26,7 @@ from services.payments.payroll import (
 TERMS = Terms("p", "hash", "purpose", "2023-06", date(2023, 6, 1), 400_000, 10, ApprovalKind.PAYROLL)
 CYCLE = Cycle(TERMS, CycleState.APPROVED, 3, ("Sokha",), "Dara", funded=1_000_000)
 THRESHOLDS = Thresholds(two=200_000, three=300_000)
+AMPLE = Thresholds(two=2_000_000, three=3_000_000)
 LINES = [Line("h-1", 100_000, "d-1", "x"), Line("h-2", 50_000, "d-2", "y")]
 
 
@@ -150,7 +151,7 @@ def test_only_what_stands_on_the_released_list_is_issued(claim: Line, waiting: W
 
 
 def test_letting_late_joiners_in_is_decided_by_another_person() -> None:
-    asked = approval.let_in(CYCLE, "Sokha", "few are left")
+    asked = approval.let_in(CYCLE, "Sokha", "few are left", AMPLE)
     assert (asked.terms.approval, asked.funded) == (ApprovalKind.PAYROLL, 1_000_000)
     with pytest.raises(SamePerson):
         approval.approve(asked, "Sokha", None)
@@ -161,8 +162,9 @@ def test_letting_late_joiners_in_is_decided_by_another_person() -> None:
 
 
 def test_two_proposals_do_not_await_one_decision() -> None:
-    asked = approval.let_in(CYCLE, "Sokha", "few are left")
+    asked = approval.let_in(CYCLE, "Sokha", "few are left", AMPLE)
     with pytest.raises(NotPossible, match="another change"):
-        approval.propose(asked, 2_000_000, "wfp", "Dara", None)
+        approval.propose(asked, 2_000_000, "wfp", by="Dara", reason=None, thresholds=AMPLE)
+    larger = approval.propose(CYCLE, 2_000_000, "wfp", by="Sokha", reason=None, thresholds=AMPLE)
     with pytest.raises(NotPossible, match="another change"):
-        approval.let_in(approval.propose(CYCLE, 2_000_000, "wfp", "Sokha", None), "Dara", "late")
+        approval.let_in(larger, "Dara", "late", AMPLE)
