@@ -42,6 +42,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "holds": ("services.payments.cli_holds",),
     "ledger": ("services.payments.cli_ledger",),
     "corrections": ("services.payments.cli_corrections",),
+    "payees": ("services.payments.cli_payees",),
     "payrolls": ("services.payments.cli_payrolls",),
     "payments": ("services.payments.cli_payments",),
     "officers": ("services.payments.cli",),

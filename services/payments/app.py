@@ -58,6 +58,7 @@ def office_of(settings: PaymentsSettings) -> handlers.Office:
         settings.approvers,
         settings.screen,
         settings.limits,
+        settings.confirm_payees,
     )
 
 

@@ -78,7 +78,8 @@ def again(
     issued = promise(household, payee, said, number)
     payments = {**household.payments, wanted.key: issued.payment}
     changes = (*household.changes, issued)
-    return household._replace(sequence=number, payments=payments, changes=changes), Tried(wanted, None)
+    paid = household._replace(sequence=number, payments=payments, changes=changes, paid_to=desk.mark(payee))
+    return paid, Tried(wanted, None)
 
 
 def _hindrance(

@@ -15,7 +15,8 @@ class Waiting(StrEnum):
     """Why an eligible decision is not paid yet; `programme-hash`: made under other terms than approved.
 
     `hold`: a parked message holds its household back; `held`: a person does. `payroll`: on no list that is
-    released; `changed`: not as it stands on that list. `partner-paused`: who would pay is told nothing.
+    released; `changed`: not as it stands on that list. `payee-changed`: somebody else than was paid last
+    would collect, and no second person has confirmed it. `partner-paused`: who would pay is told nothing.
     """
 
     APPROVAL = "approval"
@@ -28,6 +29,7 @@ class Waiting(StrEnum):
     ENVELOPE = "envelope"
     HOLD = "hold"
     HELD = "held"
+    PAYEE = "payee-changed"
     FORGOTTEN = "forgotten"
     PARTNER_PAUSED = "partner-paused"
 

@@ -57,7 +57,8 @@ class Household(NamedTuple):
 
     So it does of all keys in which amount and entitlement differ; `written_off` is riel by programme.
     `scored` is the sequence of the last decision event seen, `sequence` that of its payments' events;
-    `dropped` are parts whose decisions stand no more.
+    `dropped` are parts whose decisions stand no more. `paid_to` marks the payee that was paid, or confirmed
+    by a person, last.
     """
 
     household_id: str
@@ -77,6 +78,7 @@ class Household(NamedTuple):
     is_new: bool = True
     changes: tuple[Issued | Corrected | Cancelling, ...] = ()
     written_off: Mapping[str, int] = MappingProxyType({})
+    paid_to: bytes | None = None
 
     @property
     def cause(self) -> Cause:
@@ -90,8 +92,9 @@ class Desk:
 
     `open_payee` gives None for a destroyed key; `route` names the partner for a payee and commune;
     `recover_percent` of a payment may be withheld for what was overpaid before; `is_held` says whether people
-    hold a household; `digest` names a payee under a key, and says nothing to who has not that key. Partners
-    that are `paused` are told nothing, and what they would pay waits.
+    hold a household; `digest` names a payee under a key, and says nothing to who has not that key; `mark`
+    does so under no key, and `confirms` says whether another payee than was paid last waits for a person.
+    Partners that are `paused` are told nothing, and what they would pay waits.
     """
 
     budgets: Mapping[str, Budget]
@@ -100,7 +103,17 @@ class Desk:
     recover_percent: int
     is_held: Callable[[str, Payee], bool]
     digest: Callable[[str, Payee], str]
+    mark: Callable[[Payee], bytes]
+    confirms: bool
     paused: Collection[str] = frozenset()
+
+    def hinders(self, household: Household, payee: Payee) -> Waiting | None:
+        """What keeps this payee from being paid whatever was approved: a hold, or that it is another."""
+        if self.is_held(household.household_id, payee):
+            return Waiting.HELD
+        if self.confirms and household.paid_to is not None and self.mark(payee) != household.paid_to:
+            return Waiting.PAYEE
+        return None
 
     def carry(self, household: Household, key: Key, budget: Budget, due: int) -> int:
         """Riel carried into a payment of what is `due`: owed from before, or below zero withheld."""
@@ -128,8 +141,9 @@ class Desk:
         budget = self.budgets.get(cycle_id)
         if budget is None:
             return Waiting.APPROVAL
-        if self.is_held(household.household_id, payee):
-            return Waiting.HELD
+        hindered = self.hinders(household, payee)
+        if hindered is not None:
+            return hindered
         if self.paused and self.route(payee, household.commune) in self.paused:
             return Waiting.PARTNER_PAUSED
         judged = terms or budget.cycle.terms
@@ -298,7 +312,12 @@ def _settle(
         decisions=settled,
         payments=payments,
         changes=(*household.changes, *changes),
+        paid_to=desk.mark(payee) if payee and any(map(_is_issued, changes)) else household.paid_to,
     )
+
+
+def _is_issued(change: Issued | Corrected) -> bool:
+    return isinstance(change, Issued)
 
 
 def _grant(

@@ -22,6 +22,7 @@ from postbox.message import Batch, Connection
 from services.payments import (
     answers,
     entitlements,
+    payees,
     states,
     store,
     store_answers,
@@ -73,6 +74,7 @@ class Office:
     thresholds: Thresholds
     screen: Screen | None
     limits: Limits
+    confirm_payees: bool
 
     def voice(self, now: datetime) -> Voice:
         """Speaks at `now`, of one batch."""
@@ -88,8 +90,15 @@ class Office:
 
         route = partial(routing.route, self.exchange.doors, self.exchange.closed)
         digest = partial(digest_of, keys)
-        paused = self.exchange.paused
-        return Desk(budgets, opener(keys), route, self.recover_percent, is_held, digest, paused)
+        return Desk(
+            *(budgets, opener(keys), route, self.recover_percent, is_held, digest, self.mark),
+            confirms=self.confirm_payees,
+            paused=self.exchange.paused,
+        )
+
+    def mark(self, payee: Payee) -> bytes:
+        """What is kept of the payee that was paid last, to see that another one comes."""
+        return self.master.keyed_hash(payees.written(payee))
 
     def digest(self, text: str) -> str:
         """What is kept of an account or a name: always the same, and nothing without the master key."""

@@ -34,7 +34,7 @@ from services.payments.payroll import Digest, Line
 from vault import keyring
 
 CHUNK, FREEZE_CHUNK = 500, 2000
-ISSUE, FREEZE, REISSUE = "issue", "freeze", "reissue"
+ISSUE, FREEZE, REISSUE, LIFT = "issue", "freeze", "reissue", "lift"
 ISSUE_LANE, LIFT_LANE, INQUIRE_LANE = "job:issue", "job:lift", "job:inquire"
 REISSUE_LANE = "job:reissue"
 
@@ -45,7 +45,7 @@ def beside(office: Office) -> list[Job]:
         Job(ISSUE, partial(issue_waiting, office)),
         Job(FREEZE, partial(freeze, office)),
         Job(REISSUE, partial(reissue, office), 2.0),
-        Job("lift", partial(lift_holds, office), 5.0),
+        Job(LIFT, partial(lift_holds, office), 5.0),
         Job("inquire", partial(inquire, office), 2.0),
         Job(orders.ORDERS, orders.Orders(office).run),
         Job(calls.CALLS, calls.Calls(office).run),

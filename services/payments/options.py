@@ -18,6 +18,8 @@ class PolicyOptions(BaseModel):
     `recover_percent`: how much of a household's next payment an earlier overpayment may take at most.
     `approvers`: riel from which two, and three, people approve a payroll, or an envelope that is paid from
     as decisions come.
+    `confirm_payees`: a household that would be paid to another name, telephone or account than last waits
+    until a person has confirmed it.
     `screening_list`: a CSV file of names nobody is paid under unless a person has looked (columns id, name,
     aliases); `screening_score`: how alike a name must be, 100 being the same. It needs the extra `screening`.
     `late_…_days`: after so many days in Phnom Penh reconciliation says that a step is late.
@@ -27,6 +29,7 @@ class PolicyOptions(BaseModel):
     attempts_most: int = Field(default=3, ge=1)
     recover_percent: int = Field(default=20, ge=0, lt=100)
     approvers: Thresholds = Thresholds(two=1_000_000_000, three=40_000_000_000)
+    confirm_payees: bool = True
     screening_list: Path | None = None
     screening_score: int = Field(default=90, ge=50, le=100)
     late_acknowledgement_days: int = Field(default=1, ge=0)

@@ -15,7 +15,7 @@ from services.payments.states import Cancelling, Key, Patience, Payment, State, 
 
 _HOUSEHOLD_COLUMNS = (
     *("household_id", "scored", "revision", "exit_revision", "commune", "decision_id", "correlation_id"),
-    *("traceparent", "decided_at", "payee_key_id", "payee", "sequence"),
+    *("traceparent", "decided_at", "payee_key_id", "payee", "sequence", "paid_to"),
 )
 _HOUSEHOLDS = f"""
 select {", ".join(_HOUSEHOLD_COLUMNS)}
@@ -142,8 +142,17 @@ async def remind(db: Connection, payments: Iterable[tuple[datetime | None, Payme
         )
 
 
-async def mark_forgotten(db: Connection, keys: Iterable[tuple[str, str]]) -> None:
-    """What waits for (household, payee key)s that were destroyed can't be paid any more, and says so."""
+async def mark_forgotten(db: Connection, keys: Sequence[tuple[str, str]]) -> None:
+    """What waits for (household, payee key)s that were destroyed can't be paid any more, and says so.
+
+    Whom they were paid to is forgotten, too.
+    """
+    await db.execute(
+        "with forgotten as (select household_id from household where household_id = any($1) "
+        "and paid_to is not null order by household_id for update) "
+        "update household h set paid_to = null from forgotten f where h.household_id = f.household_id",
+        sorted({household_id for household_id, _ in keys}),
+    )
     await db.execute(
         """
         with forgotten as (
@@ -219,11 +228,12 @@ async def _update_households(db: Connection, households: Sequence[Household]) ->
         update household h set scored = t.scored, revision = t.revision, exit_revision = t.exit_revision,
             commune = t.commune, decision_id = t.decision_id, correlation_id = t.correlation_id,
             traceparent = t.traceparent, decided_at = t.decided_at, payee_key_id = t.payee_key_id,
-            payee = t.payee, sequence = t.sequence
+            payee = t.payee, sequence = t.sequence, paid_to = t.paid_to
         from unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::text[],
-                $7::text[], $8::text[], $9::timestamptz[], $10::text[], $11::bytea[], $12::bigint[])
+                $7::text[], $8::text[], $9::timestamptz[], $10::text[], $11::bytea[], $12::bigint[],
+                $13::bytea[])
             as t(household_id, scored, revision, exit_revision, commune, decision_id, correlation_id,
-                traceparent, decided_at, payee_key_id, payee, sequence)
+                traceparent, decided_at, payee_key_id, payee, sequence, paid_to)
         where h.household_id = t.household_id
         """,
         *zip(*map(_household_row, households), strict=True),
@@ -265,6 +275,7 @@ def _household_row(each: Household) -> tuple[object, ...]:
         each.payee.key_id if each.payee else None,
         each.payee.blob if each.payee else None,
         each.sequence,
+        each.paid_to,
     )
 
 
@@ -334,5 +345,6 @@ def _household(
         decisions=decisions,
         payments=payments,
         sequence=row["sequence"],
+        paid_to=row["paid_to"],
         is_new=False,
     )

@@ -35,6 +35,9 @@ select coalesce(released_at, placed_at),
     case when released_at is null then 'held' else 'released' end, hold_id,
     0, coalesce(release_reason, reason), '' from payment_hold where household_id = $1
 union all
+select at, 'payee confirmed by another person', 'revision ' || revision, 0, reason, ''
+    from payee_confirmation where household_id = $1
+union all
 select at, 'to be looked into: ' || kind, payment_id, amount, resolution, ''
     from difference where household_id = $1
 union all

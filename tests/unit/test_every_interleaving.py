@@ -193,7 +193,8 @@ class Services:
     def _desk(self) -> Desk:
         budgets = {CYCLE: Budget(self.cycle)} if self.cycle.state is CycleState.APPROVED else {}
         opener = handlers.opener(self.given.sealer.keys)
-        return Desk(budgets, opener, lambda *_: "wing", 20, lambda *_: False, lambda *_: "")
+        rest = (lambda *_: "wing", 20, lambda *_: False, lambda *_: "", lambda _: b"the same", True)
+        return Desk(budgets, opener, *rest)
 
     def _keep_entitled(self, at: Desk, changed: Sequence[Household]) -> None:
         for budget in at.budgets.values():

@@ -1,10 +1,12 @@
 """New attempts at what failed, and settlements that come too late, on the real stack."""
 
+from dataclasses import replace
+
 import asyncpg
 import pytest
 
 from contracts import topics
-from contracts.household import KeyState
+from contracts.household import Account, KeyState
 from contracts.payment import InstructionKind, PaymentInstruction, ReportStatus
 from tests.integration.payments.conftest import Scene, events, family
 from tests.integration.payments.test_reports import AMOUNT, ENVELOPE, issue
@@ -87,6 +89,39 @@ async def test_a_newer_decision_sends_what_failed_again_at_once_to_who_collects_
     assert second.amount == 160_000
     assert second.pay_to is not None
     assert second.pay_to.account == one.payee.account
+
+
+async def test_who_collects_elsewhere_than_was_paid_last_is_paid_once_another_person_confirmed_it(
+    scene: Scene,
+) -> None:
+    one = family("h-1")
+    elsewhere = Account(provider="wing", number="099999999")
+    moved = replace(one, payee=one.payee.model_copy(update={"account": elsewhere}))
+    async with scene.running():
+        first = (await issue(scene, "h-1"))["h-1"]
+        await scene.next_cycle("2023-07")
+        await scene.send([scene.report(first, "h-1", S.FAILED, reason_code="account-closed")])
+        await until(lambda: scene.db.fetchval("select count(*) = 1 from reissue"))
+        decision = scene.scored(moved, AMOUNT, sequence=2, revision=2, period="2023-07")
+        await scene.send([scene.key(moved), decision])
+        await until(lambda: scene.db.fetchval("select waiting = 'payee-changed' from reissue"))
+        await scene.settled_down(waiting={"h-1": "payee-changed"}, states={"h-1": "failed"})
+        waits = (await scene.call("GET", "/payees/waiting")).json()
+        assert [(each["revision"], each["riel"]) for each in waits] == [(2, 0), (2, AMOUNT)]
+        path, seen = "/payees/h-1/confirm", {"revision": 1, "reason": "seen at the window"}
+        assert (await scene.call("POST", path, seen)).status_code == 403
+        old = await scene.call("POST", path, seen, by="Dara")
+        assert (old.status_code, old.json()["title"]) == (409, "The household is at revision 2 by now")
+        done = await scene.call("POST", path, {**seen, "revision": 2}, by="Dara")
+        assert (done.status_code, done.json()["confirmed_by"]) == (200, "Dara")
+        await until(lambda: scene.db.fetchval("select count(*) = 3 from payment"))
+        await scene.settled_down(waiting={})
+        again = await scene.call("POST", path, {**seen, "revision": 2}, by="Dara")
+        assert (again.status_code, (await scene.call("GET", "/payees/waiting")).json()) == (404, [])
+        with pytest.raises(asyncpg.RestrictViolationError):
+            await scene.db.execute("update payee_confirmation set confirmed_by = 'Sokha'")
+    paid_to = [each.pay_to.account for _, each in await scene.instructions() if each.pay_to]
+    assert paid_to == [one.payee.account, elsewhere, elsewhere]
 
 
 async def test_neither_who_left_nor_who_is_forgotten_is_paid_again(scene: Scene) -> None:

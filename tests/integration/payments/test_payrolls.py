@@ -3,7 +3,7 @@
 import asyncpg
 import pytest
 
-from services.payments.payroll import Thresholds
+from services.payments.approval import Thresholds
 from tests.integration.payments.conftest import CYCLE, Scene, family
 from tests.integration.payments.payroll_scenes import decided, frozen, issue, payroll_cycle
 from tests.waiting import until

@@ -12,7 +12,7 @@ from contracts.cycle import CycleState
 from contracts.household import Payee
 from contracts.payment import ReportStatus
 from postbox.errors import Park
-from services.payments import attempts, ledger, states
+from services.payments import attempts, ledger, payees, states
 from services.payments.attempts import Hindrance, Retrying, Wanted
 from services.payments.budget import Budget, Waiting
 from services.payments.cycles import Cycle
@@ -54,6 +54,8 @@ def desk(cycle: Cycle = APPROVED, payee: Payee | None = PAYEE) -> Desk:
         20,
         nobody_held,
         lambda *_: "",
+        mark=lambda payee: payees.written(payee).encode(),
+        confirms=True,
     )
 
 
@@ -110,6 +112,13 @@ def test_a_held_a_forgotten_and_an_unfunded_household_wait() -> None:
     assert again(at=desk(payee=None))[1] is Waiting.FORGOTTEN
     assert again(at=desk(replace(APPROVED, committed=APPROVED.funded)))[1] is Waiting.ENVELOPE
     assert again(at=desk(replace(APPROVED, state=CycleState.CLOSED)))[1] is Waiting.CLOSED
+
+
+def test_who_collects_elsewhere_than_was_paid_last_waits_for_a_second_person() -> None:
+    elsewhere = HOUSEHOLD._replace(paid_to=b"another account")
+    assert again(elsewhere) == (elsewhere, Waiting.PAYEE)
+    assert again(elsewhere, replace(desk(), confirms=False))[1] is None
+    assert again(elsewhere._replace(paid_to=desk().mark(PAYEE)))[1] is None
 
 
 def test_a_person_may_order_more_attempts_than_are_made_unasked() -> None:

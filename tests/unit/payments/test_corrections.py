@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.payments import corrections, entitlements
+from services.payments import corrections, entitlements, payees
 from services.payments.approval import SamePerson
 from services.payments.budget import Budget, Waiting
 from services.payments.corrections import WriteOff, WriteOffState
@@ -76,6 +76,8 @@ def month(
         20,
         nobody_held,
         lambda *_: "",
+        mark=lambda payee: payees.written(payee).encode(),
+        confirms=True,
     )
     decision = DECISION._replace(
         cycle_id=terms.cycle_id, period=terms.period, amount=amount, waiting=Waiting.APPROVAL

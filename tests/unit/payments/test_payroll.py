@@ -7,7 +7,7 @@ import pytest
 
 from contracts.cycle import ApprovalKind, CycleState
 from services.payments import approval
-from services.payments.approval import SamePerson
+from services.payments.approval import SamePerson, Thresholds
 from services.payments.budget import Budget, Waiting
 from services.payments.cycles import Cycle, NotPossible, Terms
 from services.payments.payroll import (
@@ -15,7 +15,6 @@ from services.payments.payroll import (
     Line,
     Payroll,
     PayrollState,
-    Thresholds,
     Verdict,
     begin,
     decide,
