@@ -30,7 +30,7 @@ from services.payments import (
     store_views,
 )
 from services.payments.approval import Thresholds
-from services.payments.budget import Waiting
+from services.payments.budget import Stage, Waiting
 from services.payments.cycles import Cycle, NotPossible, Terms
 from services.payments.handlers import Office
 from services.payments.states import State
@@ -188,16 +188,23 @@ async def list_payments(
     *,
     cycle: str | None = None,
     household: str | None = None,
-    state: State | None = None,
+    state: State | Stage | None = None,
     after_household: str = "",
     after_payment: str = "",
     most: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> list[dict[str, object]]:
-    """Payments by household and payment id; the next page begins after the last of this one."""
+    """Payments by household and payment id; the next page begins after the last of this one.
+
+    Those that are planned or approved, and not issued yet, come with them.
+    """
     wanted = {"cycle_id": cycle, "household_id": household, "state": state}
+    page = (after_household, after_payment), most
     async with request.app.state.service.db.acquire() as db:
-        found = await store_views.payments(db, wanted, (after_household, after_payment), most)
-    return [each._asdict() for each in found]
+        found = [] if isinstance(state, Stage) else await store_views.payments(db, wanted, *page)
+        if not isinstance(state, State):
+            found += await store_views.before_issue(db, wanted, *page)
+    found.sort(key=lambda each: (each.household_id, each.payment_id))
+    return [each._asdict() for each in found[:most]]
 
 
 @router.get("/waiting")
@@ -248,6 +255,7 @@ async def summary(request: Request, _: Reader, cycle: str | None = None) -> dict
         "riel_issued": sum(share.riel for share in shares),
         "riel_settled": sum(share.riel for share in shares if share.state == State.SETTLED),
         "riel_waiting": sum(each.riel for each in waiting),
+        **{each.value: sum(wait.households for wait in waiting if wait.state is each) for each in Stage},
         **{f"waiting_{reason.replace('-', '_')}": _sum(waiting, reason) for reason in Waiting},
         **{state.value: sum(share.payments for share in shares if share.state == state) for state in State},
         "provinces": provinces,

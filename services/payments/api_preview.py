@@ -20,7 +20,10 @@ from services.payments.cycles import Cycle
 from services.payments.preview import Entry, Measure, Preview
 
 router = APIRouter(tags=["cycles"])
-_HEADER = ("household_id", "riel", "riel_last_cycle", "change", "waiting", "outlier", "riel_carried")
+_HEADER = (
+    *("household_id", "riel", "riel_last_cycle", "change", "state", "waiting", "outlier"),
+    "riel_carried",
+)
 
 
 @router.get("/cycles/{cycle_id}/preview")
@@ -46,6 +49,7 @@ async def preview_cycle(
         "carried_riel": found.carried,
         "typical_riel": grounds.measure.typical,
         "changes": {change: asdict(each) for change, each in found.changes.items()},
+        "states": {state: asdict(each) for state, each in sorted(found.states.items())},
         "waiting": {reason: asdict(each) for reason, each in sorted(found.waiting.items())},
         "outliers": asdict(found.outliers),
         "largest_outliers": [{**each._asdict(), "change": each.change} for each in found.largest_outliers()],
@@ -93,7 +97,8 @@ async def _rows(request: Request, cycle: Cycle) -> AsyncIterator[str]:
 
 def _row(each: Entry, measure: Measure) -> tuple[object, ...]:
     outlier = "yes" if measure.is_outlier(each) else ""
-    return each.household_id, each.amount, each.last, each.change, each.waiting, outlier, each.carried
+    found = each.household_id, each.amount, each.last, each.change, each.state, each.waiting, outlier
+    return *found, each.carried
 
 
 def _recovered(request: Request) -> int:

@@ -34,6 +34,29 @@ class Waiting(StrEnum):
     PARTNER_PAUSED = "partner-paused"
 
 
+class Stage(StrEnum):
+    """What a payment is before it is issued: `planned`, and `approved` once people said yes to it."""
+
+    PLANNED = "planned"
+    APPROVED = "approved"
+
+
+_NOT_AS_APPROVED = frozenset(
+    {
+        *(Waiting.APPROVAL, Waiting.CLOSED, Waiting.CHANGED, Waiting.PROGRAMME_HASH),
+        *(Waiting.HOUSEHOLD_CAP, Waiting.COUNT_CAP),
+    }
+)
+
+
+def stage(waiting: Waiting, *, covered: bool) -> Stage:
+    """How far a decision is that waits for this reason.
+
+    `covered`: its cycle is approved, and it passes as it arrives or stands on an approved list.
+    """
+    return Stage.APPROVED if covered and waiting not in _NOT_AS_APPROVED else Stage.PLANNED
+
+
 class Judged(Protocol):
     """The terms a decision was made under."""
 

@@ -40,11 +40,17 @@ def mount(app: typer.Typer) -> None:
 def list_payments(
     cycle: Cycle = None,
     household: Annotated[str | None, typer.Option(help="Only this household's.")] = None,
-    state: Annotated[str | None, typer.Option(help="Only those in this state, like `unknown`.")] = None,
+    state: Annotated[
+        str | None, typer.Option(help="Only those in this state, like `unknown`, or `planned`.")
+    ] = None,
     most: Most = 100,
     as_json: AsJson = False,
 ) -> None:
-    """List payments with their states: every attempt is a payment of its own."""
+    """List payments with their states: every attempt is a payment of its own.
+
+    Before a payment is issued it is `planned`, and `approved` once people said yes to it; `reason` then says
+    what it waits for (`tonle cycles show`).
+    """
     asked = {"cycle": cycle, "household": household, "state": state, "most": most}
     _show("/payments", asked, _LISTED, as_json)
 

@@ -60,7 +60,11 @@ def preview(
         terminal.emit(found, as_json)
         return
     terminal.emit({name: found[name] for name in _SUMS}, as_json)
-    for title, sums in (("Against the cycle before:", found["changes"]), ("Waiting:", found["waiting"])):
+    for title, sums in (
+        ("Against the cycle before:", found["changes"]),
+        ("States:", found["states"]),
+        ("Waiting:", found["waiting"]),
+    ):
         if sums:
             typer.echo(f"\n{title}")
             terminal.emit([{"what": what, **each} for what, each in sums.items()], as_json)

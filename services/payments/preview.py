@@ -6,6 +6,7 @@ from enum import StrEnum
 from heapq import heappush, heappushpop
 from typing import NamedTuple
 
+from services.payments.budget import Waiting, stage
 from services.payments.corrections import carried
 
 FAR_FROM_TYPICAL = 3
@@ -26,7 +27,8 @@ class Entry(NamedTuple):
     """A household with what it gets, and what it got in the cycle before; riel, 0 for nothing.
 
     `waiting` says why it is not paid yet, '' where it is issued or gone. `carried`: how much of the amount
-    is owed from earlier cycles, below zero what is withheld because it was paid too much.
+    is owed from earlier cycles, below zero what is withheld because it was paid too much. `covered` is as in
+    `services.payments.budget.stage`.
     """
 
     household_id: str
@@ -34,6 +36,14 @@ class Entry(NamedTuple):
     last: int
     waiting: str
     carried: int = 0
+    covered: bool = False
+
+    @property
+    def state(self) -> str:
+        """`planned`, `approved` or `issued`; '' where it is gone."""
+        if self.waiting:
+            return stage(Waiting(self.waiting), covered=self.covered)
+        return "issued" if self.amount else ""
 
     @property
     def change(self) -> Change:
@@ -96,6 +106,7 @@ class Preview:
     total: Sum = field(default_factory=Sum)
     changes: dict[Change, Sum] = field(default_factory=lambda: {each: Sum() for each in Change})
     waiting: dict[str, Sum] = field(default_factory=dict)
+    states: dict[str, Sum] = field(default_factory=dict)
     outliers: Sum = field(default_factory=Sum)
     carried: int = 0
     _largest: list[tuple[int, Entry]] = field(default_factory=list)
@@ -108,6 +119,7 @@ class Preview:
                 continue
             self.total.add(each.amount)
             self.carried += each.carried
+            self.states.setdefault(each.state, Sum()).add(each.amount)
             if each.waiting:
                 self.waiting.setdefault(each.waiting, Sum()).add(each.amount)
             if self.measure.is_outlier(each):

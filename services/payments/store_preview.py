@@ -11,15 +11,15 @@ from services.payments.store_corrections import BALANCES
 AT_ONCE = 5000
 # What a cycle promised or would: payments by their latest attempt, and decisions that wait.
 _LIST = """
-select household_id, amount, waiting, 0 as carried from decision where cycle_id = $1 and waiting is not null
+select household_id, amount, waiting, 0 as carried, covered from awaiting where cycle_id = $1
 union all
 select household_id, (array_agg(amount order by attempt desc))[1], '',
-    (array_agg(carried order by attempt desc))[1]
+    (array_agg(carried order by attempt desc))[1], true
 from payment where cycle_id = $1 group by household_id, purpose
 """
 _ENTRIES = f"""
 with this as (
-    select household_id, sum(amount)::bigint as amount, max(waiting) as waiting,
+    select household_id, sum(amount)::bigint as amount, max(waiting) as waiting, bool_and(covered) as covered,
         sum(carried)::bigint as carried, sum(amount) filter (where waiting <> '')::bigint as waits
     from ({_LIST}) each group by household_id),
 open as (select household_id, riel from ({BALANCES}) balance where programme = $3),
@@ -29,7 +29,7 @@ last as (
         from payment where cycle_id = $2 group by household_id, purpose) each
     group by household_id)
 select household_id, coalesce(this.amount, 0), coalesce(last.amount, 0), coalesce(this.waiting, ''),
-    coalesce(this.carried, 0), coalesce(this.waits, 0), coalesce(open.riel, 0)
+    coalesce(this.carried, 0), coalesce(this.covered, false), coalesce(this.waits, 0), coalesce(open.riel, 0)
 from this full join last using (household_id) left join open using (household_id) order by household_id
 """  # noqa: S608 - constants
 

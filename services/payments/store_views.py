@@ -1,10 +1,15 @@
-"""SQL for what is shown: payments, what waits, a household's story, sums. Nothing here locks or writes."""
+"""SQL for what is shown: payments, issued or not yet, stories, sums. Nothing here locks or writes."""
 
 from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
+import asyncpg
+
+from contracts.topics import PAYMENT_ISSUED
+from contracts.wire import event_id
 from postbox.message import Connection
+from services.payments.budget import Stage, Waiting, stage
 
 _STORY = """
 select issued_at, 'payment issued', payment_id, amount, partner, traceparent
@@ -44,15 +49,18 @@ union all
 select ended_at, 'waits to be sent again', cycle_id, 0, waiting, ''
     from reissue where household_id = $1
 union all
-select h.decided_at, 'waits', cycle_id, d.amount, d.waiting, h.traceparent
-    from decision d join household h using (household_id)
-    where household_id = $1 and d.waiting is not null
+select h.decided_at, case when covered then 'waits, covered' else 'waits' end, cycle_id, d.amount, d.waiting,
+    h.traceparent from awaiting d join household h using (household_id) where household_id = $1
 order by 1, 2
 """
 
 
 class Shown(NamedTuple):
-    """One payment as it is listed; amounts in riel."""
+    """One payment as it is listed; amounts in riel.
+
+    One that is `planned` or `approved` has the id it will be issued under, the reason it waits for, and no
+    partner yet.
+    """
 
     payment_id: str
     household_id: str
@@ -62,21 +70,22 @@ class Shown(NamedTuple):
     attempt: int
     amount: int
     entitled: int
-    partner: str
+    partner: str | None
     commune: str
     state: str
     reason: str | None
-    issued_at: datetime
-    updated_at: datetime
+    issued_at: datetime | None
+    updated_at: datetime | None
 
 
 class Wait(NamedTuple):
-    """What waits in a cycle for one reason."""
+    """What waits in a cycle for one reason, and whether it was approved."""
 
     cycle_id: str
     reason: str
     households: int
     riel: int
+    state: Stage
 
 
 class Share(NamedTuple):
@@ -122,14 +131,53 @@ async def payments(
     return [Shown(*row) for row in rows]
 
 
+async def before_issue(
+    db: Connection, wanted: Mapping[str, str | None], after: tuple[str, str], most: int
+) -> list[Shown]:
+    """A page of what is planned or approved and not issued, as `payments` gives what is; of that state."""
+    every = [(why, covered) for why in Waiting for covered in (False, True)]
+    asked = wanted.get("state")
+    kinds = [each for each in every if asked in (None, stage(each[0], covered=each[1]))]
+    rows = await db.fetch(
+        """
+        with asked as not materialized (
+            select household_id, cycle_id, programme, period, purpose, amount, h.commune, waiting, covered
+            from awaiting join household h using (household_id)
+            where ($1::text is null or cycle_id = $1) and ($2::text is null or household_id = $2)
+                and household_id >= $3
+                and (waiting, covered) in (select * from unnest($5::text[], $6::boolean[])))
+        (select * from asked where household_id > $3 order by household_id fetch first $4 rows with ties)
+        union all select * from asked where household_id = $3
+        """,
+        *(wanted.get("cycle_id"), wanted.get("household_id"), after[0], most),
+        *zip(*kinds, strict=True),
+    )
+    found = sorted(map(_before_issue, rows), key=lambda each: (each.household_id, each.payment_id))
+    return [each for each in found if (each.household_id, each.payment_id) > after][:most]
+
+
+def _before_issue(row: asyncpg.Record) -> Shown:
+    household_id, cycle_id, programme, period, purpose, amount, commune, waiting, covered = row
+    return Shown(
+        event_id(PAYMENT_ISSUED, programme, period, household_id, purpose, 1),
+        *(household_id, cycle_id, programme, period, 1, amount, amount, None, commune),
+        *(stage(Waiting(waiting), covered=covered), waiting, None, None),
+    )
+
+
 async def waiting(db: Connection, cycle_id: str | None) -> list[Wait]:
     """Households and riel that wait, by cycle and reason."""
     rows = await db.fetch(
-        "select cycle_id, waiting, count(*), sum(amount)::bigint from decision "
-        "where waiting is not null and ($1::text is null or cycle_id = $1) group by 1, 2 order by 1, 2",
+        "select cycle_id, waiting, covered, count(*), sum(amount)::bigint from awaiting "
+        "where $1::text is null or cycle_id = $1 group by 1, 2, 3 order by 1, 2, 3",
         cycle_id,
     )
-    return [Wait(*row) for row in rows]
+    found: dict[tuple[str, str, Stage], Wait] = {}
+    for cycle, reason, covered, households, riel in rows:
+        at = cycle, reason, stage(Waiting(reason), covered=covered)
+        known = found.get(at, Wait(cycle, reason, 0, 0, at[2]))
+        found[at] = known._replace(households=known.households + households, riel=known.riel + riel)
+    return list(found.values())
 
 
 async def eligible(db: Connection) -> dict[str, int]:
@@ -153,5 +201,11 @@ async def shares(db: Connection) -> list[Share]:
 
 async def story(db: Connection, household_id: str) -> list[Told]:
     """What happened to a household's payments, in order."""
-    rows = await db.fetch(_STORY, household_id)
-    return [Told(*row) for row in rows]
+    return [_told(Told(*row)) for row in await db.fetch(_STORY, household_id)]
+
+
+def _told(each: Told) -> Told:
+    if not each.what.startswith("waits") or each.what == "waits to be sent again":
+        return each
+    state = stage(Waiting(each.note or ""), covered=each.what == "waits, covered")
+    return each._replace(what=f"payment {state}, and waits")

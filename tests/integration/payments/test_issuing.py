@@ -166,10 +166,22 @@ async def test_what_exceeds_the_envelope_waits_and_is_paid_when_it_is_raised_by_
         await scene.settled_down(
             states=dict.fromkeys(ids[:4], "issued"), waiting=dict.fromkeys(ids[4:], "envelope")
         )
+        pages = [
+            (await scene.call("GET", f"/payments?{query}")).json()
+            for query in ("most=5", "state=approved&after_household=h-0004", "state=planned")
+        ]
+        assert [[each["state"] for each in page] for page in pages] == [
+            ["issued"] * 4 + ["approved"],
+            ["approved", "approved"],
+            [],
+        ]
+        promised = {each["household_id"]: each["payment_id"] for each in pages[1]}
         asked = await scene.call("POST", f"/cycles/{CYCLE}/fund", {"envelope": 600_000}, by="Sokha")
         assert (asked.json()["funded"], asked.json()["proposed"]) == (400_000, 600_000)
         await scene.approve()
         await scene.settled_down(states=dict.fromkeys(ids, "issued"), waiting={})
+        listed = (await scene.call("GET", "/payments?state=issued")).json()
+    assert promised.items() <= {each["household_id"]: each["payment_id"] for each in listed}.items()
     assert (await scene.balances())["envelope"] == 0
 
 
@@ -209,7 +221,10 @@ async def test_a_decision_beyond_a_cap_waits_visibly(
         await scene.send([scene.scored(large, 240_000)])
         await scene.settled_down(states={"h-0001": "issued"}, waiting={"h-0002": reason})
         shown = (await scene.call("GET", "/waiting")).json()
-    assert shown == [{"cycle_id": CYCLE, "reason": reason, "households": 1, "riel": 240_000}]
+    (waits,) = shown
+    assert (waits["cycle_id"], waits["reason"]) == (CYCLE, reason)
+    assert (waits["households"], waits["riel"]) == (1, 240_000)
+    assert waits["state"] == ("approved" if reason == "envelope" else "planned")
 
 
 async def test_a_decision_under_another_programme_waits(scene: Scene) -> None:

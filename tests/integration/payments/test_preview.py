@@ -93,10 +93,10 @@ async def test_the_second_month_with_what_is_carried_into_it_is_compared_with_th
     assert [each["household_id"] for each in found["largest_outliers"]] == ["h-0005"]
     rows = [tuple(each.values())[3:] for each in csv.DictReader(listed.splitlines())]
     assert rows == [
-        ("lowered", "approval", "", "-10000"),
-        ("raised", "approval", "", "0"),
-        ("gone", "", "", "0"),
-        ("new", "approval", "", "0"),
-        ("new", "approval", "", "0"),
-        ("new", "approval", "yes", "0"),
+        ("lowered", "planned", "approval", "", "-10000"),
+        ("raised", "planned", "approval", "", "0"),
+        ("gone", "", "", "", "0"),
+        ("new", "planned", "approval", "", "0"),
+        ("new", "planned", "approval", "", "0"),
+        ("new", "planned", "approval", "yes", "0"),
     ]

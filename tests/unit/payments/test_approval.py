@@ -8,7 +8,7 @@ import pytest
 from contracts.cycle import ApprovalKind, CycleState
 from services.payments import approval, cycles
 from services.payments.approval import SamePerson, Thresholds
-from services.payments.budget import Budget, Waiting
+from services.payments.budget import Budget, Stage, Waiting, stage
 from services.payments.cycles import Cycle, NotPossible, Terms
 from services.payments.decided import Decision, Outcome
 
@@ -173,6 +173,13 @@ def test_a_decision_is_paid_inside_the_terms_or_says_what_it_waits_for(
     budget = Budget(cycle)
     assert budget.take(asked, asked.amount) is waiting
     assert (budget.committed, budget.count) == ((asked.amount, 1) if waiting is None else (0, 0))
+
+
+@pytest.mark.parametrize("waiting", Waiting)
+def test_what_waits_is_planned_until_an_approval_covers_it_as_it_is(waiting: Waiting) -> None:
+    approved = {"payroll", "envelope", "hold", "held", "payee-changed", "forgotten"}
+    assert stage(waiting, covered=False) is Stage.PLANNED
+    assert stage(waiting, covered=True) is (Stage.APPROVED if waiting in approved else Stage.PLANNED)
 
 
 def test_the_caps_count_what_this_batch_took_already() -> None:

@@ -70,5 +70,6 @@ def test_sums_count_each_household_once_and_name_the_largest_outliers() -> None:
     assert preview.changes[Change.GONE] == Sum(1, 90_000)
     assert preview.changes[Change.NEW] == Sum(3, 2_400_000)
     assert preview.waiting == {"approval": Sum(1, 100_000), "household-cap": Sum(3, 2_400_000)}
+    assert preview.states == {"planned": Sum(4, 2_500_000)}
     assert preview.outliers == Sum(3, 2_400_000)
     assert [each.household_id for each in preview.largest_outliers()] == ["h-9", "h-8"]
