@@ -1,12 +1,12 @@
 """Holds over HTTP: placed by one person, released by another."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, cast
 from uuid import uuid4
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import BaseModel, Field
 
 from contracts.household import Account, HouseholdId
@@ -20,12 +20,13 @@ from services.payments import events, holds, store_holds, store_screening
 from services.payments.cycles import NotPossible
 from services.payments.holds import REASON, Hold
 
-LANE = "api"
+LANE, AT_ONCE = "api", 500
 router = APIRouter(tags=["holds"])
 Reader = Annotated[Caller, Depends(allowed("read"))]
 Preparer = Annotated[Caller, Depends(allowed("cycle.prepare"))]
 Approver = Annotated[Caller, Depends(allowed("cycle.approve"))]
 Code = Annotated[str, Field(pattern=f"^{REASON.pattern}$")]
+Version = Annotated[str, Path(pattern=r"^[0-9a-f]{16}$")]
 Digest = Callable[[str], str]
 
 
@@ -79,10 +80,31 @@ async def release(request: Request, hold_id: str, why: Why, caller: Approver) ->
             hold = holds.release(stands, caller.name, why.reason, now)
         except NotPossible as no:
             raise Problem(no.status, str(no), no.remedy) from None
-        await store_holds.release(db, hold, now)
-        await _tell(service, db, hold, now)
+        await store_holds.release(db, [hold], now)
+        await _tell(service, db, [hold], now)
     await service.publisher.publish(LANE)
     return asdict(hold)
+
+
+@router.post("/holds/lists/{version}/release")
+async def release_list(request: Request, version: Version, why: Why, caller: Approver) -> dict[str, object]:
+    """Let go all who are held for likenesses in one wrong screening list alone, a chunk a transaction.
+
+    The right list holds them again where they are alike. Stopped halfway, it is asked again.
+    """
+    service, now, count = _service(request, caller), datetime.now(UTC), 0
+    while True:
+        async with service.db.acquire() as db, db.transaction():
+            stand = await store_holds.of_list(db, version, AT_ONCE)
+            released = [
+                holds.release(each, caller.name, why.reason, now, wrong_list=version) for each in stand
+            ]
+            await store_holds.release(db, released, now)
+            await _tell(service, db, released, now)
+        await service.publisher.publish(LANE)
+        count += len(released)
+        if len(released) < AT_ONCE:
+            return {"list": version, "released": count, "reason": why.reason}
 
 
 def placing(digest: Digest) -> APIRouter:
@@ -100,17 +122,17 @@ def placing(digest: Digest) -> APIRouter:
         async with service.db.acquire() as db, db.transaction():
             if await store_holds.place(db, hold) is None:
                 raise Problem(409, "It is held for this reason already", "See: tonle holds list.")
-            await _tell(service, db, hold, now)
+            await _tell(service, db, [hold], now)
         await service.publisher.publish(LANE)
         return asdict(hold)
 
     return found
 
 
-async def _tell(service: Service, db: Connection, hold: Hold, now: datetime) -> None:
+async def _tell(service: Service, db: Connection, changed: Sequence[Hold], now: datetime) -> None:
     request_id = str(uuid4())
     cause = Cause(request_id, request_id, service.new_traceparent())
-    await outbox.write(db, LANE, [events.of_hold(hold, now, cause)])
+    await outbox.write(db, LANE, [events.of_hold(each, now, cause) for each in changed])
 
 
 def _service(request: Request, caller: Caller) -> Service:

@@ -79,15 +79,29 @@ def list_hits(
 
 
 def release(
-    hold: Annotated[str, typer.Argument(metavar="HOLD", help="Its id, from `tonle holds list`.")],
+    hold: Annotated[
+        str | None, typer.Argument(metavar="[HOLD]", help="Its id, from `tonle holds list`.")
+    ] = None,
+    *,
+    wrong_list: Annotated[
+        str | None,
+        typer.Option("--list", metavar="VERSION", help="All hits of a wrong screening list, as listed."),
+    ] = None,
     reason: Reason,
     as_json: AsJson = False,
 ) -> None:
     """Let go what another person held: what waits for it is issued within seconds.
 
-    Needs an officer's token: `tonle officers add NAME --may approve`; never the token that placed it.
+    With --list, all who are held for likenesses in that screening list alone; the right list, once payments
+    is started with it, holds them again where they are alike. Needs an officer's token:
+    `tonle officers add NAME --may approve`; never the token that placed it.
     """
-    _send(f"/holds/{quote(hold)}/release", {"reason": reason}, as_json)
+    if (hold is None) is (wrong_list is None):
+        terminal.fail("Name a hold or a list.", "tonle holds release HOLD --reason CODE")
+    if hold is not None:
+        _send(f"/holds/{quote(hold)}/release", {"reason": reason}, as_json)
+    else:
+        _send(f"/holds/lists/{quote(str(wrong_list))}/release", {"reason": reason}, as_json)
 
 
 def _send(path: str, body: object, as_json: bool) -> None:

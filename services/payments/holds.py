@@ -14,7 +14,10 @@ REASON = re.compile(r"[a-z0-9-]{1,40}")
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Who is not paid: a household, or whoever collects by an account; `reason` is a code."""
+    """Who is not paid: a household, or whoever collects by an account; `reason` is a code.
+
+    `released_list`: released for a wrong screening list (its version), so that nobody looked at the likeness.
+    """
 
     hold_id: str
     household_id: str | None
@@ -25,6 +28,7 @@ class Hold:
     released_by: str | None = None
     released_at: datetime | None = None
     release_reason: str | None = None
+    released_list: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +46,13 @@ class Held:
 NOTHING_HELD = Held(frozenset(), frozenset())
 
 
-def release(hold: Hold, by: str, reason: str, now: datetime) -> Hold:
+def release(hold: Hold, by: str, reason: str, now: datetime, *, wrong_list: str | None = None) -> Hold:
     """Let go. Raises `SamePerson` to whoever placed it, `NotPossible` where it is released already."""
     if hold.released_at is not None:
         raise NotPossible(f"hold {hold.hold_id} is released already", "Nothing is left to do.")
     if hold.placed_by == by:
         raise SamePerson(f"{by} placed this hold and can't release it", "Ask another person who may approve.")
-    return replace(hold, released_by=by, released_at=now, release_reason=reason)
+    return replace(hold, released_by=by, released_at=now, release_reason=reason, released_list=wrong_list)
 
 
 def account_of(payee: Payee) -> str | None:

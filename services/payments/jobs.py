@@ -26,7 +26,7 @@ from services.payments import (
     store_screening,
 )
 from services.payments.attempts import Tried
-from services.payments.budget import Budget
+from services.payments.budget import Budget, Waiting
 from services.payments.cycles import Cycle
 from services.payments.handlers import Office, opener, write
 from services.payments.partners import calls, intake, orders, pausing
@@ -36,7 +36,7 @@ from vault import keyring
 CHUNK, FREEZE_CHUNK = 500, 2000
 ISSUE, FREEZE, REISSUE, LIFT = "issue", "freeze", "reissue", "lift"
 ISSUE_LANE, LIFT_LANE, INQUIRE_LANE = "job:issue", "job:lift", "job:inquire"
-REISSUE_LANE = "job:reissue"
+REISSUE_LANE, FREEZE_LANE = "job:reissue", "job:freeze"
 
 
 def beside(office: Office) -> list[Job]:
@@ -73,8 +73,8 @@ async def issue_waiting(office: Office, service: Service) -> bool:
 async def freeze(office: Office, service: Service) -> bool:
     """Freeze a chunk of what waits into a payroll that was begun; True where more is left.
 
-    Can be stopped anywhere: where it stands is written with the lines. Who is held, or whose key is
-    destroyed, is on no list.
+    Can be stopped anywhere: where it stands is written with the lines. Who is held or alike somebody on the
+    screening list, whose payee is to be confirmed or whose key is destroyed, is on no list.
     """
     now = datetime.now(UTC)
     async with service.db.acquire() as db, db.transaction():
@@ -85,28 +85,33 @@ async def freeze(office: Office, service: Service) -> bool:
         assert cycle is not None
         found = await store_payrolls.freezable(db, freezing, FREEZE_CHUNK)
         if found:
+            await outbox.write(db, FREEZE_LANE, await _screen(office, db, found, now))
             lines = await _lines(office, db, cycle, found)
             await store_payrolls.add_lines(db, freezing.payroll, lines, found[-1])
-            return True
-        digest = Digest(cycle.terms)
-        async for page in store_payrolls.lines(db, cycle.cycle_id, freezing.payroll.number):
-            digest.add(page)
-        await store_payrolls.save(db, payroll.freeze(freezing.payroll, digest, office.thresholds), now)
+        else:
+            digest = Digest(cycle.terms)
+            async for page in store_payrolls.lines(db, cycle.cycle_id, freezing.payroll.number):
+                digest.add(page)
+            await store_payrolls.save(db, payroll.freeze(freezing.payroll, digest, office.thresholds), now)
+    await service.publisher.publish(FREEZE_LANE)
     return True
 
 
 async def _lines(office: Office, db: Connection, cycle: Cycle, household_ids: Sequence[str]) -> list[Line]:
+    """The lines of these households, sorted; what keeps others out is written where it is shown."""
     held = await parking.held(db, household_ids)
     households = await store.load(db, household_ids, [cycle.terms.period])
     key_ids = [each.payee.key_id for each in households.values() if each.payee]
     keys = await keyring.load(db, office.master, key_ids)
     desk = office.desk(keys, {cycle.cycle_id: Budget(cycle)}, await store_holds.held(db, household_ids))
-    lines = (
-        claims.claim(desk, each, cycle.cycle_id)
+    claimed = {
+        each.household_id: claims.claim(desk, each, cycle.cycle_id)
         for each in households.values()
         if each.household_id not in held
-    )
-    return sorted(line for line in lines if line is not None)
+    }
+    kept_out = {each: said for each, said in claimed.items() if isinstance(said, Waiting)}
+    await store_payrolls.keep_out(db, cycle.cycle_id, kept_out)
+    return sorted(said for said in claimed.values() if isinstance(said, Line))
 
 
 async def lift_holds(office: Office, service: Service) -> bool:

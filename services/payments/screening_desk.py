@@ -47,7 +47,7 @@ async def screen(
             if await store_holds.place(db, hold):
                 records.append(events.of_hold(hold, now, cause))
             found[household_id] = (await store_holds.standing(db, hold), alike)
-    await store_screening.keep(db, digests, names, found, now)
+    await store_screening.keep(db, digests, names, found, version=listed.version, now=now)
     return records
 
 

@@ -10,7 +10,7 @@ from services.payments.holds import Held, Hold
 
 _COLUMNS = (
     "hold_id, household_id, account_digest, reason, placed_by, placed_at, released_by, released_at, "
-    "release_reason"
+    "release_reason, released_list"
 )
 
 
@@ -31,7 +31,7 @@ async def place(db: Connection, hold: Hold) -> Hold | None:
     """Write a new hold; None where the same one stands already."""
     row = await db.fetchrow(
         f"insert into payment_hold ({_COLUMNS}) "  # noqa: S608 - a constant
-        "values ($1, $2, $3, $4, $5, $6, null, null, null) on conflict do nothing returning 1",
+        "values ($1, $2, $3, $4, $5, $6, null, null, null, null) on conflict do nothing returning 1",
         *(hold.hold_id, hold.household_id, hold.account_digest, hold.reason),
         *(hold.placed_by, hold.placed_at),
     )
@@ -57,22 +57,38 @@ async def find(db: Connection, hold_id: str) -> Hold | None:
     return _hold(row) if row else None
 
 
-async def release(db: Connection, hold: Hold, now: datetime) -> None:
-    """Write that a hold is released; what waited for it is tried again."""
-    await db.execute(
-        "update payment_hold set released_by = $2, released_at = $3, release_reason = $4 where hold_id = $1",
-        *(hold.hold_id, hold.released_by, hold.released_at, hold.release_reason),
+async def of_list(db: Connection, version: str, most: int) -> list[Hold]:
+    """Holds that stand for likenesses in this screening list alone, locked."""
+    rows = await db.fetch(
+        f"select {_COLUMNS} from payment_hold h where released_at is null "  # noqa: S608 - a constant
+        "and hold_id in (select hold_id from screening_hit where list = $1) and not exists ("
+        "select from screening_hit s where s.hold_id = h.hold_id and s.list is distinct from $1) "
+        "order by hold_id limit $2 for update",
+        version,
+        most,
+    )
+    return [_hold(row) for row in rows]
+
+
+async def release(db: Connection, holds: Sequence[Hold], now: datetime) -> None:
+    """Write that holds are released; what waited for them is tried again."""
+    await db.executemany(
+        "update payment_hold set released_by = $2, released_at = $3, release_reason = $4, released_list = $5 "
+        "where hold_id = $1",
+        [
+            (each.hold_id, each.released_by, each.released_at, each.release_reason, each.released_list)
+            for each in holds
+        ],
     )
     # `hold` is what the job looks through; what another hold still holds comes back to `held`.
-    await db.execute(
+    await db.executemany(
         "update decision set waiting = 'hold' where waiting = 'held' "
         "and ($1::text is null or household_id = $1)",
-        hold.household_id,
+        [(each.household_id,) for each in holds],
     )
-    await db.execute(
+    await db.executemany(
         "update reissue set due_at = $2 where waiting = 'held' and ($1::text is null or household_id = $1)",
-        hold.household_id,
-        now,
+        [(each.household_id, now) for each in holds],
     )
 
 

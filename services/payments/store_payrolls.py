@@ -1,6 +1,6 @@
 """SQL about payrolls: lists frozen a chunk at a time, decisions on them, and what of them is released."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import NamedTuple
@@ -80,6 +80,16 @@ async def add_lines(db: Connection, payroll: Payroll, lines: Sequence[Line], aft
         "update payroll set freeze_after = $3, households = households + $4 "
         "where cycle_id = $1 and number = $2",
         *(payroll.cycle_id, payroll.number, after, len(lines)),
+    )
+
+
+async def keep_out(db: Connection, cycle_id: str, kept_out: Mapping[str, Waiting]) -> None:
+    """Write why these (locked) households are on no list, so that they are seen to wait for it."""
+    await db.execute(
+        "update decision d set waiting = t.waiting from unnest($2::text[], $3::text[]) "
+        "as t(household_id, waiting) where d.cycle_id = $1 and d.household_id = t.household_id "
+        "and d.waiting is not null",
+        *(cycle_id, list(kept_out), list(kept_out.values())),
     )
 
 

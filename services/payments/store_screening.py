@@ -11,9 +11,10 @@ from services.payments.screening import Hit
 
 
 class Shown(NamedTuple):
-    """A likeness as it is listed: an entry of the operator's list by its id, and the hold that waits."""
+    """A likeness as it is listed: an entry of the operator's list (its version) by its id, and its hold."""
 
     household_id: str
+    list: str | None
     entry: str
     score: int
     hold_id: str
@@ -52,11 +53,14 @@ async def known(db: Connection, digests: Mapping[str, str]) -> set[str]:
 
 
 async def cleared(db: Connection, household_ids: Sequence[str]) -> set[tuple[str, str, str]]:
-    """(household, name's digest, entry) of likenesses that a person has looked at and released."""
+    """(household, name's digest, entry) of likenesses that a person has looked at and released.
+
+    What was released with a whole wrong list nobody looked at.
+    """
     rows = await db.fetch(
         "select household_id, digest, entry from screening_hit "
         "join payment_hold using (hold_id, household_id) "
-        "where household_id = any($1) and released_at is not null",
+        "where household_id = any($1) and released_at is not null and released_list is null",
         household_ids,
     )
     return {(row[0], row[1], row[2]) for row in rows}
@@ -67,9 +71,11 @@ async def keep(
     digests: Mapping[str, str],
     names: Mapping[str, str],
     found: Mapping[str, tuple[str, Sequence[Hit]]],
+    *,
+    version: str,
     now: datetime,
 ) -> None:
-    """Write who was screened, and of whom something was alike: household -> (hold, hits).
+    """Write who was screened, and of whom something was alike: household -> (hold, hits); the list's version.
 
     `names` are digests of what was compared, `digests` of that and the list.
     """
@@ -82,10 +88,11 @@ async def keep(
         now,
     )
     await db.executemany(
-        "insert into screening_hit (household_id, digest, entry, score, hold_id, at) "
-        "values ($1, $2, $3, $4, $5, $6) on conflict do nothing",
+        "insert into screening_hit (household_id, digest, entry, score, hold_id, list, at) "
+        "values ($1, $2, $3, $4, $5, $6, $7) on conflict (household_id, digest, entry) do update set "
+        "score = excluded.score, hold_id = excluded.hold_id, list = excluded.list, at = excluded.at",
         [
-            (household_id, names[household_id], hit.entry, hit.score, hold_id, now)
+            (household_id, names[household_id], hit.entry, hit.score, hold_id, version, now)
             for household_id, (hold_id, hits) in sorted(found.items())
             for hit in hits
         ],
@@ -95,7 +102,7 @@ async def keep(
 async def hits(db: Connection, *, released: bool, most: int) -> list[Shown]:
     """Likenesses that wait for a person, or those that were released; the most alike first."""
     rows = await db.fetch(
-        "select s.household_id, s.entry, s.score, s.hold_id, s.at, h.released_by, h.release_reason "
+        "select s.household_id, s.list, s.entry, s.score, s.hold_id, s.at, h.released_by, h.release_reason "
         "from screening_hit s join payment_hold h using (hold_id) where (h.released_at is not null) = $1 "
         "order by s.score desc, s.household_id, s.entry limit $2",
         released,

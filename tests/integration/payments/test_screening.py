@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.payments.conftest import Scene, family
+from tests.integration.payments.payroll_scenes import decided, frozen, payroll_cycle
 from tests.integration.payments.test_holds import released
 from tests.integration.payments.test_reports import AMOUNT
 from tests.waiting import until
@@ -42,6 +43,32 @@ async def test_a_payee_like_one_on_the_list_waits_for_a_person_once(scene: Scene
         assert (await scene.call("GET", "/holds/screening")).json() == []
     kept = "select string_agg(t::text, '') from (select * from screening_hit, screened) t"
     assert "Sok" not in await scene.db.fetchval(kept)
+
+
+async def test_a_list_is_frozen_without_likenesses_and_a_wrong_screening_list_lets_go_of_its_own_alone(
+    scene: Scene, tmp_path: Path
+) -> None:
+    one, two = family("h-0001"), family("h-0002")
+    two = replace(two, payee=two.payee.model_copy(update={"name_latin": "Chan Sophea", "name_km": "ចាន់"}))
+    async with scene.running():
+        await payroll_cycle(scene, [one, two])
+        tokens = dict(scene.tokens)
+    for number, entries in ((1, ["X-1,Dara Sok"]), (3, ["X-1,Dara Sok", "X-2,Nobody Here"])):
+        listed(scene, tmp_path, *entries)
+        async with scene.running():
+            scene.tokens = tokens
+            without = await frozen(scene, number)
+            await scene.settled_down(waiting={"h-0001": "held", "h-0002": "payroll"})
+            (hit,) = (await scene.call("GET", "/holds/screening")).json()
+            wrong, why = f"/holds/lists/{hit['list']}/release", {"reason": "wrong-list"}
+            done = await scene.call("POST", wrong, why, by="Dara")
+            again = await scene.call("POST", wrong, why, by="Dara")
+            await scene.settled_down(waiting={"h-0001": "payroll", "h-0002": "payroll"})
+            await decided(scene, without, "Dara", verdict="refuse")
+            whole = await frozen(scene, number + 1)
+            await decided(scene, whole, "Dara", verdict="refuse")
+        assert (without["households"], whole["households"]) == (1, 2)
+        assert (done.json()["released"], again.json()["released"]) == (1, 0)
 
 
 async def test_another_list_screens_who_waits_anew_but_not_what_was_released(

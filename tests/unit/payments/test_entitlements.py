@@ -20,6 +20,7 @@ from services.payments.budget import Budget, Waiting
 from services.payments.cycles import Cycle, Terms
 from services.payments.decided import Outcome
 from services.payments.entitlements import Corrected, Desk, Household, Issued, SealedPayee
+from services.payments.payroll import Line
 from services.payments.states import Cancelling, State
 
 NOW = datetime(2023, 6, 2, tzinfo=UTC)
@@ -134,8 +135,8 @@ def scored_on(household: Household, event: Received[EligibilityScored], at: Desk
 
 def test_a_list_has_no_line_for_a_payee_that_waits_to_be_confirmed() -> None:
     waits = scored_on(scored(decided(1, 1, 176_000)), decided(2, 2, 100, period="2023-07"), desk(JULY, OTHER))
-    assert claims.claim(desk(JULY, OTHER), waits, JULY.cycle_id) is None
-    assert claims.claim(desk(JULY), waits, JULY.cycle_id) is not None
+    assert claims.claim(desk(JULY, OTHER), waits, JULY.cycle_id) is Waiting.PAYEE
+    assert isinstance(claims.claim(desk(JULY), waits, JULY.cycle_id), Line)
 
 
 ACCOUNT = Account(provider="wing", number="012 345-678")
