@@ -13,8 +13,9 @@ from postbox.callers import Caller, allowed
 from postbox.problems import Problem
 from postbox.service import Service
 from services.payments import corrections, store_corrections
-from services.payments.corrections import WriteOff, WriteOffState
+from services.payments.corrections import Next, WriteOff, WriteOffState
 from services.payments.cycles import NotPossible
+from services.payments.store_corrections import Open
 
 router = APIRouter(tags=["corrections"])
 Reader = Annotated[Caller, Depends(allowed("read"))]
@@ -42,10 +43,14 @@ class Why(BaseModel):
 async def list_corrections(
     request: Request, _: Reader, *, after_household: str = "", after_programme: str = "", most: Most = 100
 ) -> list[dict[str, object]]:
-    """What programmes owe households (riel above zero), or paid them too much (below zero)."""
+    """What programmes owe households (riel above zero), or paid them too much (below zero), and who acts."""
     async with request.app.state.service.db.acquire() as db:
         found = await store_corrections.balances(db, (after_household, after_programme), most)
-    return [each._asdict() for each in found]
+    return [{**each._asdict(), **_next(each)._asdict()} for each in found]
+
+
+def _next(each: Open) -> Next:
+    return corrections.next_step(each.household_id, each.programme, each.riel, goes_on=each.goes_on)
 
 
 @router.get("/corrections/write-offs")

@@ -31,7 +31,8 @@ def list_corrections(most: Most = 100, as_json: AsJson = False) -> None:
     """List what is open: riel above zero are owed to the household, below zero it got too much.
 
     What is owed goes with the household's next payment, within its cap. What was too much is taken from it,
-    at most a fifth of each payment (a setting), unless two people write it off.
+    at most a fifth of each payment (a setting), unless two people write it off. Where the programme pays the
+    household no more, `owner` and `next_step` say who closes it, and how.
     """
     _show("/corrections", most, as_json)
 

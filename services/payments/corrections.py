@@ -7,6 +7,7 @@ count promise, plus what was written off: a payment that fails takes its part of
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import NamedTuple
 
 from contracts.money import PAYABLE_MULTIPLE_RIEL
 from services.payments.approval import SamePerson
@@ -33,6 +34,26 @@ class WriteOff:
     reason: str
     decided_by: str | None = None
     decision_reason: str | None = None
+
+
+class Next(NamedTuple):
+    """Who has to act on a balance (nobody: it happens by itself), and how."""
+
+    owner: str
+    next_step: str
+
+
+def next_step(household_id: str, programme: str, riel: int, *, goes_on: bool) -> Next:
+    """What becomes of a balance; `goes_on`: the programme still pays this household.
+
+    Nothing is taken from another programme's payment: people consented to what each is for.
+    """
+    if goes_on:
+        return Next("nobody", "goes with the next payment" if riel > 0 else "withheld from the next payments")
+    if riel > 0:
+        return Next("who prepares cycles", f"open a cycle of {programme}: what is owed goes with its payment")
+    command = f"tonle corrections write-off {household_id} {programme} --riel {-riel}"
+    return Next("two officers", f"{command}, then another person approves it")
 
 
 def balance(payments: Iterable[Payment], programme: str, written_off: int) -> int:

@@ -22,11 +22,15 @@ group by household_id, programme
 
 
 class Open(NamedTuple):
-    """What a programme owes a household (riel above zero), or paid it too much (below)."""
+    """What a programme owes a household (riel above zero), or paid it too much (below).
+
+    `goes_on`: it is entitled in a cycle of the programme that is not closed.
+    """
 
     household_id: str
     programme: str
     riel: int
+    goes_on: bool
 
 
 class Part(NamedTuple):
@@ -57,7 +61,10 @@ async def written_off(db: Connection, household_ids: Sequence[str]) -> dict[str,
 async def balances(db: Connection, after: tuple[str, str], most: int) -> list[Open]:
     """A page of the balances that are not zero, by (household, programme)."""
     rows = await db.fetch(
-        f"select * from ({BALANCES}) as open where riel <> 0 "  # noqa: S608 - a constant
+        "select household_id, programme, riel, exists (select from decision d join cycle c using (cycle_id) "  # noqa: S608
+        "where d.household_id = open.household_id and d.programme = open.programme "
+        "and d.outcome = 'eligible' and c.state not in ('closed', 'refused')) "
+        f"from ({BALANCES}) as open where riel <> 0 "
         "and (household_id, programme) > ($1, $2) order by 1, 2 limit $3",
         *(*after, most),
     )

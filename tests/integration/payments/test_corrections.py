@@ -5,7 +5,7 @@ import pytest
 
 from contracts import topics
 from contracts.payment import ReportStatus
-from tests.integration.payments.conftest import PROGRAMME, Scene, events, family
+from tests.integration.payments.conftest import CYCLE, PROGRAMME, Scene, events, family
 from tests.integration.payments.test_reports import AMOUNT, issue
 from tests.waiting import until
 
@@ -46,6 +46,7 @@ async def test_what_was_too_little_or_too_much_goes_with_the_next_payment(scene:
         await corrected(scene, **{less: AMOUNT - 40_000, more: AMOUNT + 24_000})
         listed = (await scene.call("GET", "/corrections")).json()
         assert {each["household_id"]: each["riel"] for each in listed} == {less: -40_000, more: 24_000}
+        assert {each["owner"] for each in listed} == {"nobody"}
         first = await pay(scene, "2023-07", 3, less, more)
         assert first == {less: (AMOUNT - 35_200, -35_200), more: (AMOUNT + 24_000, 24_000)}
         second = await pay(scene, "2023-08", 4, less, more)
@@ -81,6 +82,14 @@ async def test_an_overpayment_written_off_by_two_people_is_not_recovered(scene: 
         assert await pay(scene, "2023-07", 3, "h-1") == {"h-1": (AMOUNT, 0)}
     with pytest.raises(asyncpg.RestrictViolationError, match="never changed"):
         await scene.db.execute("update write_off set amount = 100")
+
+
+async def test_an_overpayment_of_a_programme_that_pays_no_more_names_who_closes_it(scene: Scene) -> None:
+    async with scene.running():
+        await corrected(scene, **{"h-1": AMOUNT - 40_000})
+        (await scene.call("POST", f"/cycles/{CYCLE}/close", by="Dara")).raise_for_status()
+        (left,) = (await scene.call("GET", "/corrections")).json()
+    assert (left["owner"], "write-off h-1" in left["next_step"]) == ("two officers", True)
 
 
 async def test_an_overpayment_whose_write_off_was_refused_is_recovered(scene: Scene) -> None:

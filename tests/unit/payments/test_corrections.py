@@ -21,6 +21,22 @@ WRITE_OFF = WriteOff("h-1", PROGRAMME, 1, 16_000, WriteOffState.PROPOSED, "Sokha
 
 
 @pytest.mark.parametrize(
+    ("riel", "goes_on", "owner", "step"),
+    [
+        (100, True, "nobody", "goes with the next payment"),
+        (-100, True, "nobody", "withheld"),
+        (100, False, "who prepares cycles", "open a cycle of covid"),
+        (-100, False, "two officers", "write-off h-1 covid --riel 100, then another person"),
+    ],
+)
+def test_a_balance_has_an_owner_and_a_next_step_where_nothing_happens_by_itself(
+    riel: int, goes_on: bool, owner: str, step: str
+) -> None:
+    found = corrections.next_step("h-1", "covid", riel, goes_on=goes_on)
+    assert (found.owner, step in found.next_step) == (owner, True)
+
+
+@pytest.mark.parametrize(
     ("balance", "due", "carried"),
     [
         (0, 176_000, 0),
