@@ -11,16 +11,15 @@ from hypothesis import strategies as st
 from contracts.cycle import CycleState
 from contracts.eligibility import EligibilityScored, ProgrammeDecision
 from contracts.eligibility import Outcome as Scored
-from contracts.household import Account, AreaType, ExitReason, HouseholdExited, Level, Payee
+from contracts.household import AreaType, ExitReason, HouseholdExited, Level, Payee
 from contracts.sealed import Sealed
 from contracts.wire import Received
 from postbox.errors import Park
-from services.payments import claims, entitlements, payees
+from services.payments import entitlements, payees
 from services.payments.budget import Budget, Waiting
 from services.payments.cycles import Cycle, Terms
 from services.payments.decided import Outcome
 from services.payments.entitlements import Corrected, Desk, Household, Issued, SealedPayee
-from services.payments.payroll import Line
 from services.payments.states import Cancelling, State
 
 NOW = datetime(2023, 6, 2, tzinfo=UTC)
@@ -109,55 +108,6 @@ def kinds(household: Household) -> list[tuple[str, int, int]]:
 
 def waiting(household: Household) -> Mapping[str, Waiting | None]:
     return {name: each.waiting for (name, _), each in household.decisions.items()}
-
-
-OTHER = PAYEE.model_copy(update={"phone": "+85512345678"})
-JULY = replace(APPROVED, terms=replace(TERMS, period="2023-07"))
-
-
-def test_another_payee_than_was_paid_last_waits_until_it_is_confirmed() -> None:
-    paid = scored(decided(1, 1, 176_000))
-    july = decided(2, 2, 176_000, period="2023-07")
-    assert kinds(scored_on(paid, july, desk(JULY)))[1:] == [("issued", 176_000, 2)]
-    changed = scored_on(paid, july, desk(JULY, OTHER))
-    assert (kinds(changed)[1:], changed.paid_to) == ([], paid.paid_to)
-    assert waiting(changed) == {PROGRAMME: Waiting.PAYEE}
-    confirmed = changed._replace(paid_to=desk().mark(OTHER))
-    after = entitlements.retry(desk(JULY, OTHER), confirmed, JULY.cycle_id, held=False)
-    assert kinds(after)[1:] == [("issued", 176_000, 2)]
-
-
-def scored_on(household: Household, event: Received[EligibilityScored], at: Desk) -> Household:
-    after = entitlements.score(at, household, event)
-    assert after is not None
-    return after
-
-
-def test_a_list_has_no_line_for_a_payee_that_waits_to_be_confirmed() -> None:
-    waits = scored_on(scored(decided(1, 1, 176_000)), decided(2, 2, 100, period="2023-07"), desk(JULY, OTHER))
-    assert claims.claim(desk(JULY, OTHER), waits, JULY.cycle_id) is Waiting.PAYEE
-    assert isinstance(claims.claim(desk(JULY), waits, JULY.cycle_id), Line)
-
-
-ACCOUNT = Account(provider="wing", number="012 345-678")
-
-
-@pytest.mark.parametrize(
-    ("change", "same"),
-    [
-        ({"name_latin": " SOK  "}, True),
-        ({"language": "en", "contact": "none", "fallback_phone": "+85512345679"}, True),
-        ({"account": Account(provider="Wing", number="012345678")}, True),
-        ({"account": Account(provider="wing", number="012345679")}, False),
-        ({"account": None}, False),
-        ({"phone": "+85512345679"}, False),
-        ({"name_latin": "Chan"}, False),
-        ({"name_km": "ចាន់"}, False),
-    ],
-)
-def test_a_payee_is_another_by_its_name_telephone_or_account(change: dict[str, object], same: bool) -> None:
-    payee = PAYEE.model_copy(update={"account": ACCOUNT})
-    assert (payees.written(payee.model_copy(update=change)) == payees.written(payee)) is same
 
 
 @pytest.mark.parametrize(
