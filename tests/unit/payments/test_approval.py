@@ -177,7 +177,7 @@ def test_a_decision_is_paid_inside_the_terms_or_says_what_it_waits_for(
 
 @pytest.mark.parametrize("waiting", Waiting)
 def test_what_waits_is_planned_until_an_approval_covers_it_as_it_is(waiting: Waiting) -> None:
-    approved = {"payroll", "envelope", "hold", "held", "payee-changed", "forgotten"}
+    approved = {"payroll", "envelope", "hold", "held", "payee-changed", "partner-paused", "forgotten"}
     assert stage(waiting, covered=False) is Stage.PLANNED
     assert stage(waiting, covered=True) is (Stage.APPROVED if waiting in approved else Stage.PLANNED)
 
