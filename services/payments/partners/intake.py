@@ -35,8 +35,8 @@ Item = Said | camt.Statement | camt.Line
 
 
 def mark(id: str) -> int:
-    """An id in eight bytes."""
-    return int.from_bytes(blake2b(id.encode(), digest_size=8).digest())
+    """An id in eight bytes, whether a bank wrote it with its hyphens or without."""
+    return int.from_bytes(blake2b(id.replace("-", "").encode(), digest_size=8).digest())
 
 
 class Checked(NamedTuple):
@@ -157,13 +157,13 @@ def _checked(path: Path, message: str) -> Checked:
         return Checked(camt.count(path, message), array("Q"), ())
     marks, total = array("Q"), 0
     wholes: list[Whole] = []
-    for said in pain002.read(path):
-        if isinstance(said, Whole):
-            wholes.append(said)
+    for each in pain002.named(path):
+        if isinstance(each, Whole):
+            wholes.append(each)
             continue
         total += 1
-        if said.payment_id:
-            marks.append(mark(said.payment_id))
+        if each:
+            marks.append(mark(each))
     return Checked(total, array("Q", sorted(marks)), wholes)
 
 

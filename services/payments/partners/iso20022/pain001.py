@@ -9,9 +9,8 @@ from lxml import etree
 
 from contracts.payment import PayTo
 from services.payments.partners.iso20022.amounts import CURRENCY, compact
-from services.payments.partners.iso20022.reading import PAIN_001
+from services.payments.partners.iso20022.reading import NAMESPACE, PAIN_001
 
-NAMESPACE = f"urn:iso:std:iso:20022:tech:xsd:{PAIN_001}"
 PURPOSE = "social transfer"
 _NAME_MOST, _ACCOUNT_MOST, _ID_MOST = 140, 34, 35
 _UNWRITABLE = re.compile("[\x00-\x1f\ud800-\udfff\ufffe\uffff]")
@@ -66,7 +65,7 @@ def write(file: BinaryIO, bulk: Bulk, credits: Iterable[Credit]) -> None:
     # Elements are made without a namespace: as text they stand in the root's, which is said once.
     with etree.xmlfile(file, encoding="utf-8") as xml:
         xml.write_declaration()
-        with xml.element("Document", {"xmlns": NAMESPACE}), xml.element("CstmrCdtTrfInitn"):
+        with xml.element("Document", {"xmlns": NAMESPACE + PAIN_001}), xml.element("CstmrCdtTrfInitn"):
             xml.write(_header(bulk))
             with xml.element("PmtInf"):
                 xml.write(*_terms(bulk))

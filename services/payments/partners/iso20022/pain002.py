@@ -9,7 +9,7 @@ from lxml import etree
 
 from contracts.payment import ReportStatus
 from services.payments.partners.iso20022.amounts import Flaw, riel, spread
-from services.payments.partners.iso20022.reading import PAIN_002, Leaves, elements, leaves, text
+from services.payments.partners.iso20022.reading import NAMESPACE, PAIN_002, Leaves, elements, leaves, text
 
 STATUSES = {
     "ACTC": ReportStatus.ACCEPTED,
@@ -30,6 +30,7 @@ DUPLICATES = frozenset({"AM05", "DU01", "DU02", "DU03", "DU04", "DU05"})
 """ExternalStatusReason1Code: it was sent before. The bank has it, so that nothing failed."""
 _ROW, _BLOCK, _GROUP = "TxInfAndSts", "OrgnlPmtInfAndSts", "OrgnlGrpInfAndSts"
 _IN_PART = "PART"
+_END_TO_END_ID = f"{{{NAMESPACE}{PAIN_002}}}OrgnlEndToEndId"
 
 
 class Said(NamedTuple):
@@ -63,6 +64,17 @@ def read(path: Path) -> Iterator[Said | Whole]:
     Its word on a payment block stands before that on the group. Raises `FileRefused` where it stops being
     valid.
     """
+    for each in _parts(path):
+        yield each if isinstance(each, Whole) else _said(each)
+
+
+def named(path: Path) -> Iterator[str | Whole | None]:
+    """As `read`, of each row no more than its end-to-end id, as it is written."""
+    for each in _parts(path):
+        yield each if isinstance(each, Whole) else each.findtext(_END_TO_END_ID)
+
+
+def _parts(path: Path) -> Iterator[etree._Element | Whole]:
     created, block = None, None
     wholes: dict[str, Whole] = {}
     for event in elements(path, PAIN_002, begin=(), end=("GrpHdr", _GROUP, _ROW, _BLOCK)):
@@ -71,7 +83,7 @@ def read(path: Path) -> Iterator[Said | Whole]:
             if block is None:  # what stands before the rows is gone after the first
                 parent = element.getparent()
                 block = {} if parent is None else leaves(parent)
-            yield _said(element)
+            yield element
         elif event.tag == "GrpHdr":
             created = text(leaves(element), "CreDtTm")
         else:

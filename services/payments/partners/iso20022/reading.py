@@ -16,7 +16,7 @@ INCOMING = (PAIN_002, CAMT_053, CAMT_054)
 Leaves = Mapping[str, etree._Element]
 T = TypeVar("T")
 _THREAD = ThreadPoolExecutor(1, thread_name_prefix="iso20022")
-_NAMESPACE = "urn:iso:std:iso:20022:tech:xsd:"
+NAMESPACE = "urn:iso:std:iso:20022:tech:xsd:"
 _MOST_IN_A_REASON = 200
 
 
@@ -50,7 +50,7 @@ def message_of(path: Path) -> str:
             _refuse_doctype(root)
     except (etree.XMLSyntaxError, StopIteration):
         raise FileRefused("It is no XML file", "Send a pain.002, camt.053 or camt.054 file.") from None
-    message = (etree.QName(root).namespace or "").removeprefix(_NAMESPACE)
+    message = (etree.QName(root).namespace or "").removeprefix(NAMESPACE)
     if message not in INCOMING:
         known = ", ".join(INCOMING)
         raise FileRefused("It is no message we read", f"Ask the partner for one of: {known}.")
@@ -76,7 +76,7 @@ def elements(path: Path, message: str, begin: Collection[str], end: Collection[s
 
     Memory stays bounded by the largest of `end`. Raises `FileRefused` where the file stops being valid.
     """
-    prefix = f"{{{_NAMESPACE}{message}}}"
+    prefix = f"{{{NAMESPACE}{message}}}"
     begins, ends = {prefix + name for name in begin}, {prefix + name for name in end}
     drop = ends or {prefix + name for name in ("TxInfAndSts", "Ntry", "TxDtls")}
     try:
