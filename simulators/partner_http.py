@@ -81,7 +81,7 @@ class Books:
         for reference in about:
             row = self._db.execute("select * from payment where reference = ?", (reference,)).fetchone()
             heard_of = row and not self._behaviour.forgets(reference)
-            unheard_of = _unknown(reference, "rjct_srch_reference_id.not_found")
+            unheard_of = _unknown(reference, "rjct.reference_id.invalid")
             found.append(self._status(row) if heard_of else unheard_of)
         return found
 

@@ -89,8 +89,9 @@ def _read(body: dict[str, object], action: str) -> list[Said]:
     Header.model_validate(body.get("header"))
     message = body.get("message")
     if action == "on-disburse":
-        return g2p.said(Statuses.model_validate(message))
-    return g2p.said(StatusMessage.model_validate(message).txnstatus_response.txn_status)
+        return g2p.said(Statuses.model_validate(message), to_question=False)
+    answer = StatusMessage.model_validate(message).txnstatus_response
+    return g2p.said(answer.txn_status, to_question=True)
 
 
 def _answer(word: str, code: str | None, status: int) -> JSONResponse:

@@ -186,4 +186,5 @@ async def _asked(http: httpx.AsyncClient, message: Message, line: Line, now: dat
     said = answer.json()
     if why := line.why_not_signed(said, now):
         raise Refused(f"its answer is not signed by it: {why}")
-    return g2p.said(StatusMessage.model_validate(said["message"]).txnstatus_response.txn_status)
+    statuses = StatusMessage.model_validate(said["message"]).txnstatus_response.txn_status
+    return g2p.said(statuses, to_question=True)

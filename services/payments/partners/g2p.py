@@ -22,6 +22,8 @@ VERSION, PURPOSE = "1.0.0", "social transfer"
 HOLDS_S = 300
 """How long a signature of ours holds."""
 NOT_FOUND = frozenset({"rjct_srch_reference_id.not_found", "rjct.srch_transaction_id.not_found"})
+NOT_KNOWN = "rjct.reference_id.invalid"
+"""The only word the draft's answer to a question has for a reference that was never ordered."""
 NO_CANCELLING = "cancelling-not-offered"
 """The draft has no call that takes an order back."""
 DUPLICATE = "rjct.reference_id.duplicate"
@@ -178,17 +180,22 @@ def ask(
     return {"header": header, "message": {"transaction_id": transaction_id, "txnstatus_request": request}}
 
 
-def said(statuses: Statuses) -> list[Said]:
-    """What each status means to us. A duplicate is no failure: the payment is known, so it is asked about."""
+def said(statuses: Statuses, *, to_question: bool) -> list[Said]:
+    """What each status means to us, in answer to an order or to a question.
+
+    A duplicate is no failure: the payment is known, so it is asked about. Neither is a reference that is not
+    known when it is asked about.
+    """
     found = []
     for each in statuses.disbursements_status:
         status: ReportStatus | None = _STATUSES[each.status]
-        if each.status_reason_code in NOT_FOUND:
+        code = each.status_reason_code
+        if code in NOT_FOUND or (to_question and code == NOT_KNOWN):
             status = ReportStatus.NOT_FOUND
-        elif each.status_reason_code == DUPLICATE:
+        elif code == DUPLICATE:
             status = ReportStatus.ACCEPTED
         riel, wrong = _riel(each)
-        found.append(Said(each.reference_id, status, riel, each.status_reason_code, each.timestamp, wrong))
+        found.append(Said(each.reference_id, status, riel, code, each.timestamp, wrong))
     return found
 
 

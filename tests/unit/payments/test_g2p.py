@@ -12,8 +12,9 @@ from nacl.signing import SigningKey
 
 from contracts.household import Account
 from contracts.payment import PayTo, ReportStatus
+from services.payments import api_callbacks
 from services.payments.partners import g2p
-from services.payments.partners.g2p import Order, Sides, Statuses
+from services.payments.partners.g2p import Acknowledgement, Order, Sides, Statuses
 
 NOW = datetime(2026, 11, 29, 4, 0, tzinfo=UTC)
 KEY, OTHER = SigningKey(bytes(32)), SigningKey(bytes([1]) * 32)
@@ -46,6 +47,16 @@ def test_what_we_send_is_valid_against_the_published_file(published: Mapping[str
         request = asked["message"]["txnstatus_request"]
         assert isinstance(request, dict)
         assert set(request) >= {"reference_id", "txn_type", "attribute_type", "attribute_value"}
+
+
+@pytest.mark.parametrize(("word", "code"), [("ACK", None), ("ERR", "err.signature.invalid")])
+def test_what_we_answer_to_a_call_back_is_valid_against_the_published_file(
+    published: Mapping[str, object], word: str, code: str | None
+) -> None:
+    said = json.loads(bytes(api_callbacks._answer(word, code, 200).body))["message"]
+    whole = {**published, "$ref": "#/components/responses/Response/content/application~1json/schema"}
+    jsonschema.Draft202012Validator(whole).validate({"message": said})
+    assert Acknowledgement.model_validate({"message": said}).refusal == code
 
 
 def test_an_amount_is_a_string_with_two_decimals() -> None:
@@ -85,8 +96,19 @@ def test_a_signature_holds_over_what_was_signed_by_whom_and_for_a_while() -> Non
 def test_a_status_means_what_it_means_and_a_duplicate_is_no_failure(
     status: str, reason: str | None, means: ReportStatus
 ) -> None:
-    (said,) = g2p.said(statuses(status=status, status_reason_code=reason))
+    (said,) = g2p.said(statuses(status=status, status_reason_code=reason), to_question=False)
     assert (said.status, said.flaw) == (means, None)
+
+
+@pytest.mark.parametrize(
+    ("to_question", "means"), [(True, ReportStatus.NOT_FOUND), (False, ReportStatus.FAILED)]
+)
+def test_a_reference_that_is_not_known_failed_where_it_was_ordered_and_not_where_it_was_asked_about(
+    to_question: bool, means: ReportStatus
+) -> None:
+    of = statuses(status="rjct", status_reason_code="rjct.reference_id.invalid")
+    (said,) = g2p.said(of, to_question=to_question)
+    assert said.status is means
 
 
 @pytest.mark.parametrize(
@@ -99,7 +121,7 @@ def test_a_status_means_what_it_means_and_a_duplicate_is_no_failure(
     ],
 )
 def test_a_wrong_amount_is_seen(amount: str, currency: str, flaw: str | None) -> None:
-    (said,) = g2p.said(statuses(amount=amount, currency_code=currency))
+    (said,) = g2p.said(statuses(amount=amount, currency_code=currency), to_question=False)
     assert said.flaw == flaw
 
 

@@ -1,7 +1,7 @@
 """The simulated partner on HTTP: what it answers and calls back, as it behaves."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,11 +16,14 @@ from nacl.signing import SigningKey
 from contracts.household import Account
 from contracts.payment import PayTo
 from services.payments.partners import g2p
-from services.payments.partners.g2p import Order, Sides
+from services.payments.partners.g2p import Order, Sides, Statuses, StatusMessage
 from simulators import partner_http
 from simulators.partner_behaviour import Behaviour
 from simulators.partner_http import Books, Partner, key_of
+from tests.unit.payments.test_g2p import check, published
 from tests.waiting import until
+
+__all__ = ["published"]
 
 PAY_TO = PayTo(name_km="-", name_latin="Sok", account=Account(provider="truemoney", number="1"))
 Http = TestClient[web.Request, web.Application]
@@ -146,6 +149,23 @@ async def test_a_question_is_answered_under_its_own_address_and_may_be_forgotten
         assert await world.ask("p-1") == (200, "ACK")
         ((_, found, _),) = await world.told()
         assert (found, world.heard[0][0]) == (status, "/txn/on-status")
+
+
+async def test_what_it_says_is_valid_against_the_published_file_and_we_read_it(
+    tmp_path: Path, published: Mapping[str, object]
+) -> None:
+    async with partner(tmp_path, fail=0.5) as world:
+        await world.order("p-1", "p-2", "p-3", "p-4")
+        await world.ask("p-1", "p-9")
+        assert {status for _, status, _ in await world.told(2)} == {"succ", "rjct"}
+        bodies = {path: json.loads(raw) for path, raw in world.heard}
+    for path, schema, contract in (
+        ("/on-disburse", "DisburseResponse", Statuses),
+        ("/txn/on-status", "TxnStatusResponse", StatusMessage),
+    ):
+        check(published, "MsgCallbackHeader_V1.0.0", bodies[path]["header"])
+        check(published, schema, bodies[path]["message"])
+        contract.model_validate(bodies[path]["message"])
 
 
 async def test_what_it_calls_back_breaks_off(tmp_path: Path) -> None:
