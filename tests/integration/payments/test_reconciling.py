@@ -7,6 +7,7 @@ import pytest
 
 from simulators import bank
 from simulators.bank import Balance, Order, Outcome
+from simulators.partner_behaviour import Behaviour
 from tests.integration.payments.conftest import Scene
 from tests.integration.payments.test_partner_files import (
     AMOUNT,
@@ -114,6 +115,35 @@ async def test_rows_set_aside_and_silence_are_differences(at_bank: Scene, tmp_pa
         await load(at_bank, tmp_path / "a.xml")
         await at_bank.db.execute("update payment set issued_at = issued_at - interval '3 days'")
         assert sorted(await differences(at_bank)) == [("set-aside", 1), ("unacknowledged", AMOUNT)]
+
+
+async def test_a_bank_at_its_worst_is_reconciled_to_zero_once_it_answers_rightly(
+    at_bank: Scene, tmp_path: Path
+) -> None:
+    worst = Behaviour(seed=3, fail=0.3, relent=1.0, partial=0.3, wrong_amount=0.4, unknown=0.3, late=0.5)
+    account = Balance("000111222", 1, OPENING, OPENING)
+    async with at_bank.running():
+        await issue(at_bank, *(banked(f"h-{number}") for number in range(8)))
+        (order,) = await out(at_bank)
+        told = bank.read(order)
+        for name, behaviour in (("worst", worst), ("right", Behaviour(fail=0.0))):
+            bank.answer(told, tmp_path / name, account, behaviour, datetime.now(UTC))
+        report = f"pain002-{told.message_id}.xml"
+        await load(at_bank, tmp_path / "worst" / report)
+        await load(at_bank, tmp_path / "right" / "camt053-000111222-1.xml")
+        kinds = {kind for kind, _ in await differences(at_bank)}
+        assert kinds == {"set-aside", "orphan"}
+        await load(at_bank, tmp_path / "right" / report)
+        assert set((await at_bank.states()).values()) == {"settled"}
+        for each in (await at_bank.call("GET", "/partners/rows", by="Bopha")).json():
+            row = {"partner": each["partner"], "file": each["sha256"], "position": each["position"]}
+            await at_bank.call("POST", "/partners/rows/close", {**row, "reason": "sent anew"}, by="Bopha")
+        assert {kind for kind, _ in await differences(at_bank)} == {"orphan"}
+        for each in (await at_bank.call("GET", "/differences", by="Bopha")).json():
+            path = f"/differences/{each['household_id']}/{each['payment_id']}/resolve"
+            covered = {"resolution": "covered", "reason": "the bank paid after all"}
+            (await at_bank.call("POST", path, covered, by="Dara")).raise_for_status()
+        assert await differences(at_bank) == []
 
 
 async def test_a_batch_booked_as_one_sum_explains_its_payments(at_bank: Scene, tmp_path: Path) -> None:
