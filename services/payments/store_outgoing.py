@@ -175,7 +175,7 @@ async def told(db: Connection, message_id: str, now: datetime) -> None:
 
 
 async def unsent(db: Connection, partner: str, most: int) -> list[Waiting]:
-    """What can't be told at all, and requests to cancel that wait, locked; to be noted with `given_up`."""
+    """What can't be told at all, and requests to cancel that wait, locked."""
     rows = await db.fetch(
         f"select {_WAITING} from outgoing "  # noqa: S608 - a constant
         "where partner = $1 and message_id is null and (flaw is not null or kind = 'cancel') "
@@ -198,24 +198,28 @@ async def untold(db: Connection, *, partner: str, payment_ids: Sequence[str]) ->
     return [Waiting(*row) for row in rows]
 
 
-async def ask_about(db: Connection, cancels: Sequence[Waiting], now: datetime) -> None:
-    """Have the partner asked about payments that it can't be asked to cancel."""
+async def say_no_more(db: Connection, payment_ids: Sequence[str]) -> None:
+    """Whatever waits to be told of these payments is told no more: they have ended."""
+    await db.execute(
+        "update outgoing set message_id = '', token = null where payment_id = any($1) and message_id is null",
+        payment_ids,
+    )
+
+
+async def refuse_to_cancel(db: Connection, cancels: Sequence[Waiting], now: datetime) -> None:
+    """These can't be told, for their `flaw`; the partner is asked about the payments instead."""
+    await db.execute(
+        "update outgoing o set message_id = '', token = null from unnest($1::text[], $2::text[]) "
+        "as t(household_id, instruction_id) where o.household_id = t.household_id "
+        "and o.instruction_id = t.instruction_id",
+        [each.household_id for each in cancels],
+        [each.instruction_id for each in cancels],
+    )
     inquiries = [
         each._replace(instruction_id=f"{each.instruction_id}/asked", kind="inquire", flaw=None)
         for each in cancels
     ]
     await add(db, inquiries, now)
-
-
-async def given_up(db: Connection, waiting: Sequence[Waiting]) -> None:
-    """These were never told, and their payments were reported as failed."""
-    await db.execute(
-        "update outgoing o set message_id = '', token = null from unnest($1::text[], $2::text[]) "
-        "as t(household_id, instruction_id) where o.household_id = t.household_id "
-        "and o.instruction_id = t.instruction_id",
-        [each.household_id for each in waiting],
-        [each.instruction_id for each in waiting],
-    )
 
 
 async def told_since(db: Connection, partner: str, since: datetime) -> int:

@@ -29,26 +29,24 @@ async def end(office: Office, service: Service, partner: str, now: datetime) -> 
         found = await store_outgoing.unsent(db, partner, AT_ONCE)
         if not found:
             return
-        records, done = await _end(office, db, found, now, service.new_traceparent())
-        await store_outgoing.given_up(db, done)
+        records = await _end(office, db, found, now, service.new_traceparent())
         await outbox.write(db, LANE, records)
     await service.publisher.publish(LANE)
 
 
 async def _end(
     office: Office, db: Connection, found: Sequence[Waiting], now: datetime, traceparent: str
-) -> tuple[Sequence[Record], list[Waiting]]:
-    """(what is to be published, what needs no telling any more)."""
+) -> Sequence[Record]:
     cancels = {each.payment_id: each for each in found if each.kind == InstructionKind.CANCEL}
     withdrawn = await store_outgoing.untold(db, partner=found[0].partner, payment_ids=sorted(cancels))
     unwritable = [each for each in found if each.kind == InstructionKind.PAY and each.flaw]
     ended = {each.payment_id: _row(each, ReportStatus.CANCELLED, WITHDRAWN) for each in withdrawn}
     ended |= {each.payment_id: _row(each, ReportStatus.FAILED, each.flaw) for each in unwritable}
     refused = [each for each in cancels.values() if each.flaw and each.payment_id not in ended]
-    await store_outgoing.ask_about(db, refused, now)
+    await store_outgoing.say_no_more(db, sorted(ended))
+    await store_outgoing.refuse_to_cancel(db, refused, now)
     _, records = await rows.book(office, db, list(ended.values()), now, traceparent)
-    void = [each for each in cancels.values() if each.payment_id in ended]
-    return records, [*withdrawn, *unwritable, *refused, *void]
+    return records
 
 
 def _row(waiting: Waiting, status: ReportStatus, reason: str | None) -> Row:
