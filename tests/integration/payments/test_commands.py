@@ -40,8 +40,9 @@ def tonle(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Tonle:
     programmes = httpx.MockTransport(lambda _: httpx.Response(200, json=PROGRAMMES))
 
     async def run(who: str, *arguments: str) -> Result:
-        def client(service: str) -> httpx.Client:
+        def client(service: str, *, timeout_s: float = 60.0) -> httpx.Client:
             return httpx.Client(
+                timeout=timeout_s,
                 verify=False,
                 base_url=scene.service.url,
                 headers={"Authorization": f"Bearer {scene.tokens[who]}"},
