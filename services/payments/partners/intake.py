@@ -186,7 +186,10 @@ def _about(whole: Whole, payment_id: str | None, flaw: str | None) -> Said:
 
 def _from(path: Path, file: File, said: Sequence[Said]) -> Iterator[Item]:
     """The rows of a file from where the job stands, those of its words on whole files at the end."""
-    rows: Iterator[Item] = pain002.rows(path) if file.message == PAIN_002 else camt.read(path, file.message)
+    reports = file.message == PAIN_002
+    rows: Iterator[Item] = (
+        pain002.rows(path, checked=True) if reports else camt.read(path, file.message, checked=True)
+    )
     return islice(chain(rows, said), file.rows_done, None)
 
 

@@ -181,8 +181,8 @@ def test_a_word_on_a_whole_file_comes_after_its_rows_and_the_narrower_word_stand
     path = report(file, *(Outcome(Order(str(number), "10"), "ACSP") for number in range(rows)))
     told = path.read_text().replace("</OrgnlMsgNmId>", f"</OrgnlMsgNmId>{group}")
     path.write_text(told.replace("</OrgnlPmtInfId>", f"</OrgnlPmtInfId>{block}"))
-    found = list(pain002.read(path))
-    assert found[:rows] == list(pain002.rows(path))
+    found = list(pain002.named(path))
+    assert found[:rows] == [each.payment_id for each in pain002.rows(path)]
     wholes = [Whole("m-1", word[0], word[1], NOW, word[2])] if word else []
     assert found[rows:] == wholes
 

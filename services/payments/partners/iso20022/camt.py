@@ -154,13 +154,13 @@ def count(path: Path, message: str) -> int:
     return total
 
 
-def read(path: Path, message: str) -> Iterator[Statement | Line]:
+def read(path: Path, message: str, *, checked: bool = False) -> Iterator[Statement | Line]:
     """Statements, each followed by its lines.
 
-    Raises `FileRefused` where the file stops being valid against `message`'s schema.
+    Raises `FileRefused` where the file stops being valid against `message`'s schema, unless it was `checked`.
     """
     reading = _Reading()
-    for event in elements(path, message, begin=_BEGINS, end=_ENDS):
+    for event in elements(path, message, begin=_BEGINS, end=_ENDS, checked=checked):
         yield from reading.after(event)
 
 

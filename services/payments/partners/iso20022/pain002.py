@@ -58,26 +58,20 @@ class Whole(NamedTuple):
     flaw: str | None = None
 
 
-def read(path: Path) -> Iterator[Said | Whole]:
-    """The rows of a file, in order, then what it says of whole files of ours.
+def named(path: Path) -> Iterator[str | Whole | None]:
+    """Of each row its end-to-end id as it is written, then what the file says of whole files of ours.
 
     Its word on a payment block stands before that on the group. Raises `FileRefused` where it stops being
     valid.
     """
-    for each in _parts(path):
-        yield each if isinstance(each, Whole) else _said(each)
-
-
-def named(path: Path) -> Iterator[str | Whole | None]:
-    """As `read`, of each row no more than its end-to-end id, as it is written."""
-    for each in _parts(path):
+    for each in _parts(path, checked=False):
         yield each if isinstance(each, Whole) else each.findtext(_END_TO_END_ID)
 
 
-def _parts(path: Path) -> Iterator[etree._Element | Whole]:
-    created, block = None, None
+def _parts(path: Path, *, checked: bool) -> Iterator[etree._Element | Whole]:
+    created, block, tags = None, None, ("GrpHdr", _GROUP, _ROW, _BLOCK)
     wholes: dict[str, Whole] = {}
-    for event in elements(path, PAIN_002, begin=(), end=("GrpHdr", _GROUP, _ROW, _BLOCK)):
+    for event in elements(path, PAIN_002, begin=(), end=tags, checked=checked):
         element = event.element
         if event.tag == _ROW:
             if block is None:  # what stands before the rows is gone after the first
@@ -94,9 +88,9 @@ def _parts(path: Path) -> Iterator[etree._Element | Whole]:
     yield from wholes.values()
 
 
-def rows(path: Path) -> Iterator[Said]:
-    """What `read` gives of single payments."""
-    return (each for each in read(path) if isinstance(each, Said))
+def rows(path: Path, *, checked: bool = False) -> Iterator[Said]:
+    """What it says of single payments, in order; what was `checked` is not held against its schema again."""
+    return (_said(each) for each in _parts(path, checked=checked) if not isinstance(each, Whole))
 
 
 def _whole(said: Leaves, created: str | None) -> Whole | None:

@@ -71,10 +71,13 @@ def check(path: Path, message: str) -> None:
         pass
 
 
-def elements(path: Path, message: str, begin: Collection[str], end: Collection[str]) -> Iterator[Event]:
+def elements(
+    path: Path, message: str, begin: Collection[str], end: Collection[str], *, checked: bool = False
+) -> Iterator[Event]:
     """The elements with these local names, in order, whole ones dropped once they were looked at.
 
-    Memory stays bounded by the largest of `end`. Raises `FileRefused` where the file stops being valid.
+    Memory stays bounded by the largest of `end`. Raises `FileRefused` where the file stops being valid; one
+    that was `checked` is not held against the schema again.
     """
     prefix = f"{{{NAMESPACE}{message}}}"
     begins, ends = {prefix + name for name in begin}, {prefix + name for name in end}
@@ -83,7 +86,7 @@ def elements(path: Path, message: str, begin: Collection[str], end: Collection[s
         with path.open("rb") as file:
             tags = [prefix + "Document", *begins, *ends, *drop]
             for number, (kind, element) in enumerate(
-                _parse(file, schema_of(message), ("start", "end"), tags)
+                _parse(file, None if checked else schema_of(message), ("start", "end"), tags)
             ):
                 if not number:
                     _refuse_doctype(element)
