@@ -55,12 +55,11 @@ async def test_an_operator_sends_orders_loads_what_comes_back_and_reconciles_to_
         )
         assert table(await tonle("Bopha", *closing)) == [["closed", "2"], ["by", "Bopha"]]
         assert (await tonle("Bopha", *closing)).exit_code == 1
-        await reconciled(tonle, at_bank, order, tmp_path)
+        await reconciled(tonle, order, tmp_path)
 
 
-async def reconciled(tonle: Tonle, scene: Scene, order: Path, folder: Path) -> None:
+async def reconciled(tonle: Tonle, order: Path, folder: Path) -> None:
     """A statement with a line too many is a difference, until a person has accepted it."""
-    await scene.db.execute("update payment set issued_at = $1", NOW)
     first, _ = bank.read(order).orders
     statement, balance = folder / "s.xml", Balance("000111222", 1, 2 * AMOUNT, 0)
     bank.write_statement(statement, balance, [Outcome(first, "ACSC")] * 2, NOW)
