@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap
 from joserfc.jwk import OKPKey
 from nacl.exceptions import CryptoError
 from nacl.signing import SigningKey, VerifyKey
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, StringConstraints
 
 HEADERS_KEPT = 64
 """How many headers of signed tokens are remembered: those of tokens signed together are the same."""
@@ -156,6 +156,10 @@ class Opener:
         return ConcatKDFHash(SHA256(), _KEY_BYTES, _DERIVED_FOR).derive(ours.exchange(theirs))
 
 
+Word = Annotated[str, StringConstraints(max_length=200)]
+"""Headers are remembered, and read before the signature is."""
+
+
 class SignedHeader(BaseModel):
     """What another may say in a token's header: anything else, `crit` too, is refused."""
 
@@ -163,9 +167,9 @@ class SignedHeader(BaseModel):
 
     alg: Literal["Ed25519"]
     exp: int = 0
-    kid: str = ""
-    typ: str = ""
-    cty: str = ""
+    kid: Word = ""
+    typ: Word = ""
+    cty: Word = ""
 
 
 class Verifier:

@@ -90,6 +90,7 @@ BAD = {
     "another name of the algorithm": headed({"alg": "EdDSA"}),
     "no algorithm": headed({"exp": 1}),
     "what it says is critical": headed({"alg": "Ed25519", "crit": ["exp"], "exp": 1}),
+    "a name without end": headed({"alg": "Ed25519", "kid": "x" * 1_000, "exp": 1}),
     "exp as text": headed({"alg": "Ed25519", "exp": "1"}),
     "a signature that is no base64": signed()[:-1] + b"\x80",
     "no signature": signed().rpartition(b".")[0] + b".",
