@@ -56,8 +56,7 @@ class Received(Generic[M]):
     traceparent: str
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(NamedTuple):
     """What made something happen when no event did: an HTTP request, an import row, a job."""
 
     id: str

@@ -1,9 +1,9 @@
 """The wrapped keys a service holds, cached nowhere, so that a destroyed key is gone at once."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from postbox.message import Connection
 from vault.master import MasterKey
@@ -12,8 +12,7 @@ from vault.sealing import KeyMissing, Keys
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-@dataclass(frozen=True)
-class WrappedKey:
+class WrappedKey(NamedTuple):
     """One household's key for one purpose; `destroyed` has neither `wrapped` nor `master_key_id`."""
 
     household_id: str
@@ -70,18 +69,11 @@ async def keep(db: Connection, keys: Sequence[WrappedKey]) -> list[str]:
                   is distinct from (excluded.state, excluded.master_key_id, excluded.wrapped)
         returning household_id
         """,
-        [key.household_id for key in rows],
-        [key.key_id for key in rows],
-        [key.purpose for key in rows],
-        [key.state for key in rows],
-        [key.master_key_id for key in rows],
-        [key.wrapped for key in rows],
+        *([key[at] for key in rows] for at in range(len(WrappedKey._fields))),
     )
     return sorted({row["household_id"] for row in changed})
 
 
 async def add(db: Connection, keys: Sequence[WrappedKey]) -> None:
     """Write down keys that were just made, so that nobody can hold them yet; cheaper than `keep`."""
-    columns = ("household_id", "key_id", "purpose", "state", "master_key_id", "wrapped")
-    rows = [(k.household_id, k.key_id, k.purpose, k.state, k.master_key_id, k.wrapped) for k in keys]
-    await db.copy_records_to_table("household_key", records=rows, columns=columns)
+    await db.copy_records_to_table("household_key", records=keys, columns=WrappedKey._fields)

@@ -1,6 +1,6 @@
 """What there is to decide of a household on which days, by the cycles and the programmes in force. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta, timezone
 from functools import lru_cache
 from hashlib import sha256
@@ -23,25 +23,29 @@ class Agenda:
         self._cycles: dict[str, list[Cycle]] = {}
         for cycle in cycles:
             self._cycles.setdefault(cycle.programme, []).append(cycle)
-        # Households of one file registered at the same time: they are asked of together.
-        self.judgements = lru_cache(REMEMBERED)(self._judgements)
+        self._found: dict[tuple[datetime, date], tuple[Judgement, ...]] = {}
 
-    def _judgements(self, registered_at: datetime, today: date) -> tuple[Judgement, ...]:
+    def judgements(self, registered_at: datetime, today: date) -> tuple[Judgement, ...]:
         """For who registered at a time: programmes with a cycle on the cycle's day, others in force today.
 
         Sensitive programmes are decided for a cycle only, their own or the one that pays them together: what
         need not be told of them is not.
         """
+        # Households of a file's chunk registered at the same time. No `lru_cache`: it would hold its Agenda.
+        found = self._found.get((registered_at, today))
+        if found is None:
+            found = self._found[registered_at, today] = tuple(self._judge(registered_at, today))
+        return found
+
+    def _judge(self, registered_at: datetime, today: date) -> Iterator[Judgement]:
         in_force = self._panel.in_force(today)
-        found = []
         for name, programme in self._panel.programmes.items():
             if (cycle := governing(self._cycles_for(programme), registered_at)) is not None:
                 day = cycle.reference_date
                 occasion = Occasion(day, cycle.cycle_id, cycle.period)
-                found.append(Judgement(programme, occasion, (day_of(registered_at) - day).days))
+                yield Judgement(programme, occasion, (day_of(registered_at) - day).days)
             elif name in in_force and name not in self._panel.sensitive:
-                found.append(Judgement(programme, Occasion(today)))
-        return tuple(found)
+                yield Judgement(programme, Occasion(today))
 
     def _cycles_for(self, programme: Programme) -> Sequence[Cycle]:
         """Its own cycles; of a sensitive one that is no draft, also those in which such are paid together."""
