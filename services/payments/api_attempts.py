@@ -7,11 +7,14 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
 
 from postbox.callers import Caller, allowed
+from postbox.message import Connection
 from postbox.problems import Problem
 from postbox.service import Service
 from services.payments import ledger, store, store_attempts, store_envelopes
+from services.payments.attempts import cover
+from services.payments.cycles import NotPossible
 from services.payments.jobs import REISSUE
-from services.payments.states import DifferenceKind
+from services.payments.states import DifferenceKind, Payment
 from services.payments.store_attempts import Differing
 
 router = APIRouter(tags=["attempts"])
@@ -28,6 +31,12 @@ class Which(BaseModel):
     cycle: Text | None = None
     household: Text | None = None
     reason: Text | None = None
+
+
+class Why(BaseModel):
+    """The reason for asking."""
+
+    reason: Text
 
 
 class Resolution(BaseModel):
@@ -76,35 +85,53 @@ async def list_differences(
     return [each._asdict() for each in found]
 
 
+@router.post("/differences/{household_id}/{payment_id}/cover", status_code=201)
+async def propose_cover(
+    request: Request, household_id: str, payment_id: str, why: Why, caller: Preparer
+) -> dict[str, object]:
+    """Ask that the cycle's envelope pay what is owed for a late settlement; another person resolves it so."""
+    service = _service(request, caller)
+    async with service.db.acquire() as db, db.transaction():
+        _, found = await _open(db, household_id, payment_id, DifferenceKind.SETTLED_LATE)
+        if found.cover_by is not None:
+            raise Problem(409, f"{found.cover_by} asked for it already", "Another person may approve it.")
+        await store_attempts.propose_cover(db, found, by=caller.name, why=why.reason)
+    return {**found._asdict(), "cover_by": caller.name, "cover_reason": why.reason}
+
+
 @router.post("/differences/{household_id}/{payment_id}/resolve")
 async def resolve(
     request: Request, household_id: str, payment_id: str, decided: Resolution, caller: Approver
 ) -> dict[str, object]:
-    """Close a payment's oldest open difference; `covered` takes its riel from the cycle's envelope."""
+    """Close a payment's oldest open difference; `covered` takes its riel from the cycle's envelope, once
+    another person asked for that."""
     service, now = _service(request, caller), datetime.now(UTC)
-    kind = DifferenceKind.SETTLED_LATE if decided.resolution == "covered" else None
+    covers = decided.resolution == "covered"
     async with service.db.acquire() as db, db.transaction():
-        budget = None
-        if decided.resolution == "covered":
-            budget = await store_envelopes.to_cover(db, household_id, payment_id)
-        payment = await store_attempts.payment(db, household_id, payment_id)
-        found = await store_attempts.open_difference(db, payment_id, kind) if payment else None
-        if payment is None or found is None:
-            raise Problem(404, "No such difference is open", "List them: tonle payments differences.")
+        budget = await store_envelopes.to_cover(db, household_id, payment_id) if covers else None
+        kind = DifferenceKind.SETTLED_LATE if covers else None
+        payment, found = await _open(db, household_id, payment_id, kind)
         if budget is not None:
-            if budget.room < payment.amount:
-                raise Problem(
-                    409,
-                    f"The envelope of {payment.cycle_id} has no room for {payment.amount} riel",
-                    f"Raise it first: tonle cycles fund {payment.cycle_id}.",
-                )
+            try:
+                cover(found.cover_by, caller.name, payment, room=budget.room)
+            except NotPossible as no:
+                raise Problem(no.status, str(no), no.remedy) from None
             funds = await store_envelopes.spend(db, [budget], [payment], covers=True)
-            transfer = ledger.covered(payment, funds[payment_id])
-            await store.insert_transfers(db, [transfer], now)
+            await store.insert_transfers(db, [ledger.covered(payment, funds[payment_id])], now)
         await store_attempts.resolve(
             db, found, decided.resolution, by=caller.name, why=decided.reason, at=now
         )
     return _resolved(found, decided, caller)
+
+
+async def _open(
+    db: Connection, household_id: str, payment_id: str, kind: DifferenceKind | None
+) -> tuple[Payment, Differing]:
+    payment = await store_attempts.payment(db, household_id, payment_id)
+    found = await store_attempts.open_difference(db, payment_id, kind) if payment else None
+    if payment is None or found is None:
+        raise Problem(404, "No such difference is open", "List them: tonle payments differences.")
+    return payment, found
 
 
 def _resolved(found: Differing, decided: Resolution, caller: Caller) -> dict[str, object]:

@@ -5,7 +5,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
+from services.payments.approval import SamePerson
 from services.payments.budget import Waiting
+from services.payments.cycles import NotPossible
 from services.payments.decided import Decision, Outcome
 from services.payments.entitlements import Desk, Household, Promise, promise
 from services.payments.states import ENDED, Key, Payment
@@ -51,6 +53,24 @@ class Tried(NamedTuple):
 
     wanted: Wanted
     waiting: Waiting | Hindrance | None
+
+
+def cover(asked_by: str | None, by: str, payment: Payment, *, room: int) -> None:
+    """Whether the envelope may pay now what is owed for a late settlement; `room`: riel its cycle can commit.
+
+    Raises `NotPossible`, `SamePerson`.
+    """
+    if asked_by is None:
+        raise NotPossible(
+            "nobody has asked to cover this", "First: tonle payments cover; another person then approves."
+        )
+    if asked_by == by:
+        raise SamePerson(f"{by} asked for this and can't decide on it", "Ask another person who may approve.")
+    if room < payment.amount:
+        raise NotPossible(
+            f"the envelope of {payment.cycle_id} has no room for {payment.amount} riel",
+            f"Raise it first: tonle cycles fund {payment.cycle_id}.",
+        )
 
 
 def again(

@@ -21,7 +21,7 @@ _ENDED = (
 )
 _DIFFERING = (
     *("household_id", "payment_id", "kind", "cycle_id", "partner", "partner_reference", "amount", "at"),
-    *("resolution", "resolved_by", "reason"),
+    *("cover_by", "resolution", "resolved_by", "reason"),
 )
 
 
@@ -34,6 +34,7 @@ def mount(app: typer.Typer) -> None:
     payments.command("cancel")(cancel)
     payments.command("differences")(list_differences)
     payments.command("cover")(cover)
+    payments.command("approve-cover")(approve_cover)
     payments.command("close")(close)
 
 
@@ -107,15 +108,22 @@ def list_differences(
 
 
 def cover(household: Household, payment: Payment, reason: Why, as_json: AsJson = False) -> None:
-    """Pay what is owed to a partner for a late settlement, from the cycle's envelope.
+    """Ask that the cycle's envelope pay what is owed to a partner for a late settlement.
 
-    It needs an officer's token in TONLE_TOKEN: `tonle officers add NAME --may approve`.
+    Another person approves it: `tonle payments approve-cover`; `tonle payments close` refuses it. It needs an
+    officer's token in TONLE_TOKEN: `tonle officers add NAME --may prepare`.
     """
+    path = f"/differences/{quote(household)}/{quote(payment)}/cover"
+    _send(path, {"reason": reason}, as_json)
+
+
+def approve_cover(household: Household, payment: Payment, reason: Why, as_json: AsJson = False) -> None:
+    """Pay from the cycle's envelope what another person asked to cover. Needs a token that may approve."""
     _resolve(household, payment, "covered", reason, as_json)
 
 
 def close(household: Household, payment: Payment, reason: Why, as_json: AsJson = False) -> None:
-    """Close a payment's difference; no riel move. Needs an officer's token, as `cover` does."""
+    """Close a payment's difference; no riel move. Needs a token that may approve."""
     _resolve(household, payment, "closed", reason, as_json)
 
 

@@ -28,6 +28,7 @@ class Kind(StrEnum):
     SETTLE_LATE = "settle-late"
     RETURN_LATE = "return-late"
     COVER = "cover"
+    REVERSE_SETTLE = "reverse-settle"
 
 
 LEGS = {
@@ -39,6 +40,7 @@ LEGS = {
     Kind.SETTLE_LATE: (Account.PAID, Account.OWED),
     Kind.RETURN_LATE: (Account.OWED, Account.PAID),
     Kind.COVER: (Account.OWED, Account.ENVELOPE),
+    Kind.REVERSE_SETTLE: (Account.IN_TRANSIT, Account.PAID),
 }
 _PAID = frozenset({"settled", "settled_late"})
 _UNSENT = frozenset({"failed", "expired", "returned", "cancelled"})
@@ -95,6 +97,11 @@ def issued(payment: Paid) -> Transfer:
 def covered(payment: Paid, fund: int) -> Transfer:
     """A fund of the envelope pays what is owed to a partner for a payment that settled late."""
     return replace(_of(Kind.COVER, payment), fund=fund)
+
+
+def reversed_settlement(payment: Paid) -> Transfer:
+    """The counter-entry of a settlement: what was paid is in transit again."""
+    return _of(Kind.REVERSE_SETTLE, payment)
 
 
 def moved(before: Paid, after: Paid) -> Transfer | None:

@@ -15,6 +15,7 @@ from services.payments import (
     api_payrolls,
     api_preview,
     api_reconciliation,
+    api_reversals,
 )
 from services.payments.handlers import Office
 
@@ -34,6 +35,7 @@ def of(office: Office) -> APIRouter:
         api_payrolls,
         api_preview,
         api_reconciliation,
+        api_reversals,
     ):
         router.include_router(part.router)
     router.include_router(api_cancelling.router(office))

@@ -15,7 +15,7 @@ from services.payments.states import ENDED, Account, DifferenceKind, Payment
 _KEY = "household_id, programme, period, purpose"
 _DIFFERENCES = """
 select household_id, payment_id, report_id, kind, cycle_id, partner, partner_reference, amount, at,
-    resolution, resolved_by, reason
+    resolution, resolved_by, reason, cover_by, cover_reason
 from difference
 """
 
@@ -38,7 +38,7 @@ class Ended(NamedTuple):
 
 
 class Differing(NamedTuple):
-    """A difference as it is listed; `amount` in riel."""
+    """A difference as it is listed; `amount` in riel. `cover_by` asked that the envelope pay it."""
 
     household_id: str
     payment_id: str
@@ -52,6 +52,8 @@ class Differing(NamedTuple):
     resolution: str | None
     resolved_by: str | None
     reason: str | None
+    cover_by: str | None
+    cover_reason: str | None
 
 
 async def note(db: Connection, accounts: Sequence[Account], now: datetime, after: timedelta) -> None:
@@ -182,6 +184,15 @@ async def open_difference(db: Connection, payment_id: str, kind: DifferenceKind 
         kind,
     )
     return Differing(*row) if row else None
+
+
+async def propose_cover(db: Connection, found: Differing, *, by: str, why: str) -> None:
+    """Write that somebody asks for a cover."""
+    await db.execute(
+        "update difference set cover_by = $4, cover_reason = $5 "
+        "where household_id = $1 and payment_id = $2 and report_id = $3",
+        *(found.household_id, found.payment_id, found.report_id, by, why),
+    )
 
 
 async def resolve(

@@ -146,7 +146,7 @@ async def test_neither_who_left_nor_who_is_forgotten_is_paid_again(scene: Scene)
     assert len(await scene.instructions()) == 2
 
 
-async def test_a_settlement_after_it_failed_is_booked_as_owed_and_covered_by_a_person(scene: Scene) -> None:
+async def test_a_settlement_after_it_failed_is_booked_as_owed_and_covered_by_two_people(scene: Scene) -> None:
     async with scene.running():
         first = (await issue(scene, "h-1"))["h-1"]
         await scene.send([scene.report(first, "h-1", S.FAILED), scene.report(first, "h-1", S.SETTLED)])
@@ -158,6 +158,11 @@ async def test_a_settlement_after_it_failed_is_booked_as_owed_and_covered_by_a_p
         path = f"/differences/h-1/{first.payment_id}/resolve"
         decided = {"resolution": "covered", "reason": "paid after all"}
         assert (await scene.call("POST", path, decided)).status_code == 403
+        assert (await scene.call("POST", path, decided, by="Dara")).status_code == 409
+        asked = path.replace("resolve", "cover"), {"reason": "receipt seen"}
+        assert (await scene.call("POST", *asked, by="Sokha")).json()["cover_by"] == "Sokha"
+        assert (await scene.call("POST", *asked, by="Sokha")).status_code == 409
+        assert (await scene.call("POST", path, decided, by="Sokha")).status_code == 403
         (await scene.call("POST", path, decided, by="Dara")).raise_for_status()
         assert (await scene.call("POST", path, decided, by="Dara")).status_code == 404
         assert (await scene.call("GET", "/differences")).json() == []

@@ -3,13 +3,18 @@
 import asyncpg
 import pytest
 
+from contracts import topics
 from contracts.payment import ReportStatus
 from services.payments import ledger
 from services.payments.ledger import Account, Kind
-from tests.integration.payments.conftest import CYCLE, Scene
+from tests.integration.payments.conftest import CYCLE, Scene, events
 from tests.integration.payments.test_reports import AMOUNT, ENVELOPE, issue
 
 pytestmark = pytest.mark.stack
+_COUNTER = (
+    "select household_id, subject, 'reverse-settle', cycle_id, credit, debit, amount, now(), fund "
+    "from transfer where kind = 'settle'"
+)
 _INSERT = "insert into transfer (household_id, subject, kind, cycle_id, debit, credit, amount, at, fund) "
 
 
@@ -41,12 +46,45 @@ async def test_balances_are_known_for_any_past_instant(scene: Scene) -> None:
     ]
 
 
+async def test_a_settlement_that_never_was_is_reversed_once_by_two_people(scene: Scene) -> None:
+    async with scene.running():
+        told = await issue(scene, "h-1")
+        await scene.send([scene.report(told["h-1"], "h-1", ReportStatus.SETTLED)])
+        await scene.settled_down(states={"h-1": "settled"})
+        before = (await scene.db.fetchval("select max(at) from transfer")).isoformat()
+        entry = {"household_id": "h-1", "subject": told["h-1"].payment_id, "reason": "of another file"}
+        path = "/ledger/reversals"
+        issued = await scene.call("POST", path, {**entry, "kind": "issue"}, by="Sokha")
+        assert (issued.status_code, "payments cancel" in issued.json()["detail"]) == (409, True)
+        asked = await scene.call("POST", path, {**entry, "kind": "settle"}, by="Sokha")
+        assert (asked.status_code, asked.json()["amount"]) == (201, AMOUNT)
+        with pytest.raises(asyncpg.RestrictViolationError, match="two people"):
+            await scene.db.execute(f"{_INSERT} {_COUNTER}")
+        approve, why = f"{path}/{asked.json()['number']}/approve", {"reason": "asked the partner"}
+        assert (await scene.call("POST", approve, why, by="Sokha")).status_code == 403
+        assert (await scene.call("POST", approve, why, by="Dara")).json()["state"] == "approved"
+        await scene.settled_down(states={"h-1": "failed"})
+        for again in ((approve, why, "Dara"), (path, {**entry, "kind": "settle"}, "Sokha")):
+            assert (await scene.call("POST", again[0], again[1], by=again[2])).status_code in (404, 409)
+        then = (await scene.call("GET", f"/ledger/balances?at={before.replace('+', '%2B')}")).json()
+    assert {each["account"]: each["riel"] for each in then}["paid"] == AMOUNT
+    assert await scene.balances() == {"funding": -ENVELOPE, "envelope": ENVELOPE, "in-transit": 0, "paid": 0}
+    assert await scene.db.fetchval("select (committed - released, payments) = (0, 0) from spent")
+    updated = events(await scene.on(topics.PAYMENT_UPDATED.name))
+    assert [(each["state"], each.get("reason")) for _, each in updated][1:] == [
+        ("unknown", "reversed"),
+        ("failed", "reversed"),
+    ]
+    with pytest.raises(asyncpg.RestrictViolationError):
+        await scene.db.execute("update reversal set reason = 'another'")
+
+
 async def test_no_statement_makes_postings_that_do_not_sum_to_zero(scene: Scene) -> None:
     async with scene.running():
         pass
     accounts = [each.value for each in Account]
     written = 0
-    for kind in Kind:
+    for kind in set(Kind) - {Kind.REVERSE_SETTLE}:
         for debit in accounts:
             for credit in accounts:
                 values = ("h-1", f"{debit}/{credit}", kind.value, CYCLE, debit, credit, 100)
@@ -58,7 +96,7 @@ async def test_no_statement_makes_postings_that_do_not_sum_to_zero(scene: Scene)
                 except asyncpg.CheckViolationError:
                     continue
                 assert ledger.LEGS[kind] == (debit, credit)
-    assert written == len(Kind)
+    assert written == len(Kind) - 1
     sums = await scene.db.fetch("select sum(amount) from posting group by subject, kind")
     assert {row[0] for row in sums} == {0}
     for amount in (0, -100):

@@ -15,7 +15,7 @@ from postbox.errors import Park
 from services.payments import attempts, ledger, payees, states
 from services.payments.attempts import Hindrance, Retrying, Wanted
 from services.payments.budget import Budget, Waiting
-from services.payments.cycles import Cycle
+from services.payments.cycles import Cycle, NotPossible
 from services.payments.decided import Decision, Outcome
 from services.payments.entitlements import Desk, Household, Issued, SealedPayee
 from services.payments.ledger import Account as Books
@@ -231,3 +231,19 @@ class Attempts(RuleBasedStateMachine):
 
 TestAttempts = Attempts.TestCase
 TestAttempts.settings = settings(max_examples=150, stateful_step_count=25, deadline=None)
+
+
+@pytest.mark.parametrize(
+    ("asked_by", "by", "room", "why"),
+    [
+        (None, "Dara", 176_000, "nobody has asked"),
+        ("Dara", "Dara", 176_000, "Dara asked for this"),
+        ("Sokha", "Dara", 175_900, "no room for 176000 riel"),
+    ],
+)
+def test_a_cover_takes_room_and_another_person_than_who_asked(
+    asked_by: str | None, by: str, room: int, why: str
+) -> None:
+    with pytest.raises(NotPossible, match=why):
+        attempts.cover(asked_by, by, FAILED, room=room)
+    attempts.cover("Sokha", "Dara", FAILED, room=176_000)
