@@ -355,6 +355,6 @@ async def test_money_rows_are_never_edited(scene: Scene) -> None:
         with pytest.raises(asyncpg.CheckViolationError, match=rule):
             await scene.db.execute(f"{added}, {column}) select cycle_id, number, {value} from fund")
     with pytest.raises(asyncpg.RestrictViolationError, match="sum of its funds"):
-        await scene.db.execute("update cycle set funded = funded + 100")
+        await scene.db.execute("update cycle set funded = funded - 100")
     with pytest.raises(asyncpg.CheckViolationError, match="preparer_does_not_decide"):
         await scene.db.execute("update cycle set decided_by = 'Sokha'")
