@@ -76,7 +76,7 @@ class Ground:
 
 async def measure(home: Path, payments: int, say: Callable[[str], None]) -> results.Figures:
     """The figures for so many payments. Raises `StackError` where one was not booked once."""
-    async with _opened(home) as ground:
+    async with opened(home) as ground:
         await _fill(ground, payments)
         say(f"{payments:,} payments issued to a bank, two files written")
         report, statement = home / "pain002.xml", home / "camt053.xml"
@@ -109,7 +109,7 @@ async def measure(home: Path, payments: int, say: Callable[[str], None]) -> resu
 
 
 @asynccontextmanager
-async def _opened(home: Path) -> AsyncIterator[Ground]:
+async def opened(home: Path) -> AsyncIterator[Ground]:
     alone = tuple(each for each in programs() if each.name == "payments")
     async with (
         Stack(StackSettings(data_dir=home / "stack"), services=alone) as stack,

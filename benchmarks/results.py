@@ -26,6 +26,8 @@ TARGETS: Mapping[str, tuple[str, float]] = {
     "shock_50k_s": ("under", 60),
     "growth_cpu_spread": ("at most", 0.2),
     "growth_speed_spread": ("at most", 0.2),
+    "payments_issued_per_second": ("at least", 3_000),
+    "reports_per_second": ("at least", 3_000),
     "reconcile_700k_s": ("under", 180),
     "pain002_700k_s": ("under", 180),
     "payments_rss_mb": ("under", 300),

@@ -21,6 +21,7 @@ from rich.console import Console
 from benchmarks import (
     eligibility,
     growth,
+    issuing,
     latency,
     notifications,
     payments,
@@ -108,9 +109,10 @@ async def measure_shocks(asked: Asked) -> results.Figures:
 
 
 async def measure_payments(asked: Asked) -> results.Figures:
-    """A bank's files of `households` rows: booked, kept and reconciled, beside a bare loop over the same."""
+    """A cycle of `households` issued, then a bank's files of as many rows, each beside a bare loop."""
     with pipeline.scratch(asked.home) as home:
-        return await payments.measure(home, asked.households, asked.say)
+        issued = await issuing.measure(home / "issuing", asked.households, asked.say)
+        return {**issued, **await payments.measure(home / "files", asked.households, asked.say)}
 
 
 PARTS: Mapping[str, Callable[[Asked], Awaitable[results.Figures]]] = {

@@ -63,10 +63,11 @@ async def issue_waiting(office: Office, service: Service) -> bool:
         if turn is None:
             return False
         waiting = await store_cycles.waiting_in(db, turn, CHUNK)
-        records = await _issue(office, db, turn.cycle.cycle_id, waiting)
+        records = await issue(office, db, turn.cycle.cycle_id, waiting)
         await store_cycles.go_on(db, turn, waiting[-1] if len(waiting) == CHUNK else None)
-        await outbox.write(db, ISSUE_LANE, records)
-    await service.publisher.publish(ISSUE_LANE)
+        written = await outbox.write(db, ISSUE_LANE, records)
+    service.courier.take([ISSUE_LANE], written)
+    await service.courier.until_room()
     return True
 
 
@@ -123,7 +124,7 @@ async def lift_holds(office: Office, service: Service) -> bool:
         if not free:
             return False
         first = free[0][0]
-        records = await _issue(office, db, first, [each for cycle_id, each in free if cycle_id == first])
+        records = await issue(office, db, first, [each for cycle_id, each in free if cycle_id == first])
         await outbox.write(db, LIFT_LANE, records)
     await service.publisher.publish(LIFT_LANE)
     return True
@@ -153,9 +154,10 @@ async def reissue(office: Office, service: Service) -> bool:
     return True
 
 
-async def _issue(
+async def issue(
     office: Office, db: Connection, cycle_id: str, household_ids: Sequence[str]
 ) -> Sequence[Record]:
+    """Issue what waits of these households (sorted) in a cycle, or say why not yet; returns what to tell."""
     now = datetime.now(UTC)
     if not household_ids:
         return ()

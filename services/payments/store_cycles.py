@@ -20,7 +20,10 @@ _CYCLES = """
 select programme, programme_hash, purpose, period, reference_date, cap_household, cap_payments,
     approval, state, version, prepared_by, decided_by, reason, proposed, funded, committed, released,
     payments, opening, asks_standing, donor, approvers, approved_by, issue_after
-from cycle join spent using (cycle_id)
+from cycle c cross join lateral (
+    select coalesce(sum(committed), 0)::bigint as committed, coalesce(sum(released), 0)::bigint as released,
+        coalesce(sum(payments), 0)::bigint as payments
+    from sub_envelope s where s.cycle_id = c.cycle_id) spent
 """
 _LOCK = "hashtextextended(cycle_id, 0)) from unnest($1::text[]) cycle_id"
 _TERMS = 7
