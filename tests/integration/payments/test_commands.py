@@ -11,7 +11,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from services.payments import cli, cli_partners, cli_payrolls, cli_reconcile
+from services.payments import cli, cli_ledger, cli_partners, cli_payrolls, cli_reconcile
 from tests.integration.payments.conftest import CYCLE, HASH, PROGRAMME, PURPOSE, Scene, family
 from tests.integration.payments.payroll_scenes import payroll_cycle
 from tonle import terminal
@@ -35,7 +35,7 @@ TERMS = ("--envelope", "1000000", "--cap-household", "400000", "--cap-payments",
 def tonle(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Tonle:
     """`await tonle("Sokha", "cycles", "list")`: run a command with a person's token."""
     app = typer.Typer()
-    for each in (cli, cli_payrolls, cli_partners, cli_reconcile):
+    for each in (cli, cli_ledger, cli_payrolls, cli_partners, cli_reconcile):
         each.mount(app)
     programmes = httpx.MockTransport(lambda _: httpx.Response(200, json=PROGRAMMES))
 
@@ -68,13 +68,14 @@ async def test_two_officers_take_a_cycle_from_opened_to_closed(scene: Scene, ton
             await tonle("Sokha", "cycles", "open", PROGRAMME, "2023-06", *TERMS),
             await tonle("Sokha", "cycles", "submit", CYCLE),
             await tonle("Dara", "cycles", "approve", CYCLE),
-            await tonle("Dara", "cycles", "fund", CYCLE, "--envelope", "2000000"),
+            await tonle("Dara", "cycles", "fund", CYCLE, "--envelope", "2000000", "--donor", "wfp"),
             await tonle("Sokha", "cycles", "approve", CYCLE, "--reason", "as agreed"),
             await tonle("Sokha", "cycles", "close", CYCLE),
         ]
         assert [each.exit_code for each in done] == [0] * len(done), done
         shown = json.loads((await tonle("Dara", "cycles", "show", CYCLE, "--json")).stdout)
         listed = (await tonle("Dara", "cycles", "list")).stdout
+        funds = json.loads((await tonle("Dara", "ledger", "funds", "--cycle", CYCLE, "--json")).stdout)
     steps = [(each["step"], each["actor"], each["reason"]) for each in shown["steps"]]
     assert steps == [
         ("open", "Sokha", None),
@@ -89,6 +90,9 @@ async def test_two_officers_take_a_cycle_from_opened_to_closed(scene: Scene, ton
     ]
     assert (shown["state"], shown["funded"], shown["reference_date"]) == ("closed", 2_000_000, "2023-06-01")
     assert CYCLE in listed
+    given = [(each["donor"], each["approved_by"], each["riel"]) for each in shown["funds"]]
+    assert given == [("royal-government", "Dara", 1_000_000), ("wfp", "Sokha", 1_000_000)]
+    assert [(each["donor"], each["room"]) for each in funds] == [each[::2] for each in given]
 
 
 MISTAKES: dict[tuple[str, ...], str] = {
