@@ -44,10 +44,10 @@ class Pays(BaseModel):
 class PartnerKeys(Pays):
     """A partner on Kafka. Public keys as JWK files: X25519 to encrypt to, Ed25519 to verify with.
 
-    It is paused by itself where it leaves a question open and has reported nothing for `silent_s` seconds
-    (None: never), until it reports again.
     A file may be a JWK Set: the first key is encrypted to, and any may have signed. `bundle_most`: how many
-    instructions share a token at most; 1 for a partner that knows single ones alone.
+    instructions share a token at most; 1 for a partner that knows single ones alone. It is paused by itself
+    where it leaves a question open and has reported nothing for `silent_s` seconds (None: never), until it
+    reports again.
     """
 
     kind: Literal["kafka"] = "kafka"
