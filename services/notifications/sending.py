@@ -6,9 +6,10 @@ written; what a stopped process leaves `sending` becomes `unknown` when its leas
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import count
 
 from postbox import outbox
 from postbox.errors import handling_of, is_transient, reason_of
@@ -65,7 +66,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Sender:
-    """One process's sender; `process` names it in its claims, `now` is the clock for its events.
+    """One process's sender; `process` and a number name its claims, `now` is the clock for its events.
 
     `counters` count what became of SMS.
     """
@@ -78,6 +79,7 @@ class Sender:
     limits: Limits
     now: Callable[[], datetime]
     counters: Counters
+    numbers: Iterator[int] = field(default_factory=count)
 
     async def run(self, service: Service) -> bool:
         """Send one chunk; True when there may be more. Raises `GatewayUnavailable` when none was taken.
@@ -98,7 +100,7 @@ class Sender:
         """Claims of processes that are gone become `unknown`, and are counted so."""
         async with service.db.acquire() as db, db.transaction():
             limits = self.limits
-            lost = await store.give_up(db, limits.lease_s, limits.chunk, limits.receipt_window_s)
+            lost = await store.give_up(db, limits.lease_s, limits.receipt_window_s)
             written = await self._announce(db, lost)
         if lost:
             self.counters.outcomes.labels("unknown").inc(len(lost))
@@ -109,9 +111,9 @@ class Sender:
     async def _send_chunk(self, service: Service, stopping: asyncio.Event) -> bool:
         clock = asyncio.get_running_loop().time
         # Half the lease is left for the last requests to time out and for writing their outcomes.
-        until = clock() + self.limits.lease_s / 2
+        until, claim = clock() + self.limits.lease_s / 2, f"{self.process}/{next(self.numbers)}"
         async with service.db.acquire() as db, db.transaction():
-            claimed = await store.claim(db, self.process, self.limits.chunk)
+            claimed = await store.claim(db, claim, self.limits.chunk)
             if not claimed:
                 return False
             keys = await keyring.load(db, self.master, (each.to.key_id for each in claimed if each.to))
@@ -132,7 +134,7 @@ class Sender:
                     sent.append(await self._hand_over(service.tracing, each))
 
         await asyncio.gather(*(work() for _ in range(min(self.limits.in_flight, len(paced)))))
-        await self._write(service, results + sent)
+        await self._write(service, claim, results + sent)
         if sent and not stopping.is_set() and all(each.state == "queued" for each in sent):
             raise GatewayUnavailable(sent[0].reason)
         return bool(put_back) or len(claimed) == self.limits.chunk
@@ -199,12 +201,12 @@ class Sender:
             gateway_message_ids=ids,
         )
 
-    async def _write(self, service: Service, results: Sequence[Result]) -> None:
+    async def _write(self, service: Service, claim: str, results: Sequence[Result]) -> None:
         for wait in (*WRITE_AGAIN_AFTER_S, None):
             try:
                 async with service.db.acquire() as db, db.transaction():
-                    finished = await store.finish(db, self.process, results, self.limits.receipt_window_s)
-                    await store_receipts.name(db, self.process, results)
+                    finished = await store.finish(db, claim, results, self.limits.receipt_window_s)
+                    await store_receipts.name(db, claim, results)
                     written = await self._announce(db, finished)
                 break
             except Exception as error:

@@ -18,8 +18,8 @@ class Overdue(NamedTuple):
     gateway_message_ids: Sequence[str]
 
 
-async def name(db: Connection, process: str, results: Sequence[Result]) -> None:
-    """Keep the gateway's own ids of SMS that this process handed over, so that their receipts find them."""
+async def name(db: Connection, claim: str, results: Sequence[Result]) -> None:
+    """Keep the gateway's own ids of a claim's SMS that were handed over, so that their receipts find them."""
     named = sorted((theirs, each.sms_id) for each in results for theirs in each.gateway_message_ids)
     if named:
         await db.execute(
@@ -29,7 +29,7 @@ async def name(db: Connection, process: str, results: Sequence[Result]) -> None:
                 join sms s using (sms_id) where s.claimed_by = $1
             on conflict do nothing
             """,
-            process,
+            claim,
             *(list(column) for column in zip(*named, strict=True)),
         )
 
@@ -159,14 +159,18 @@ async def expire(db: Connection, sms_ids: Sequence[str], again: Sequence[str]) -
                 and attempts < 2 as again
             from sms where sms_id = any($1) and receipt = 'awaited' and receipt_until < now()
             order by sms_id for update skip locked
+        ), ended as (
+            update sms s set receipt = case when due.again then null else 'unknown' end,
+                state = case when due.again then 'queued' else s.state end,
+                finished_at = case when due.again then null else s.finished_at end,
+                not_before = case when due.again then now() else s.not_before end,
+                version = version + (not due.doubted)::int
+            from due where s.sms_id = due.sms_id
+            returning {_FINISHED}, due.doubted, due.again, s.priority, s.not_before
+        ), queued as (
+            insert into sms_due select sms_id, priority, not_before from ended where again
         )
-        update sms s set receipt = case when due.again then null else 'unknown' end,
-            state = case when due.again then 'queued' else s.state end,
-            finished_at = case when due.again then null else s.finished_at end,
-            not_before = case when due.again then now() else s.not_before end,
-            version = version + (not due.doubted)::int
-        from due where s.sms_id = due.sms_id
-        returning {_FINISHED}, due.doubted, due.again
+        select {_FINISHED}, s.doubted, s.again from ended s
         """,  # noqa: S608
         sms_ids,
         again,
