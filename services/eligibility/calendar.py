@@ -9,7 +9,6 @@ from contracts.milestone import MilestoneKind
 from contracts.topics import HOUSEHOLD_REGISTERED
 from contracts.wire import Cause, Record
 from postbox import outbox
-from postbox.errors import handling_of, reason_of
 from postbox.message import Connection
 from postbox.service import Service
 from services.eligibility import milestones, store, store_calendar
@@ -18,6 +17,7 @@ from services.eligibility.due import due
 from services.eligibility.grounds import Registration
 from services.eligibility.handlers import Office
 from services.eligibility.households import Desk, Household, score_again
+from services.eligibility.jobs import judging
 from services.eligibility.milestones import Reached
 from services.eligibility.store_calendar import Run
 from vault import keyring
@@ -80,17 +80,12 @@ def reach_each(desk: Desk, found: Sequence[tuple[Household, Registration]], day:
     """Milestones of each household by a day, in order; what may pass by waiting is raised."""
     done = Done()
     for household, kept in found:
-        try:
+        done.next_on[household.household_id] = None
+        with judging(household, done.failed):
             after, reached, next_on = _reach(desk, household, kept, day)
-        except Exception as error:
-            if handling_of(error) == "wait":
-                raise
-            done.failed[household.household_id] = reason_of(error)
-            done.next_on[household.household_id] = None
-            continue
-        done.changed += [after] if after != household else []
-        done.reached += [(each, kept) for each in reached]
-        done.next_on[household.household_id] = next_on
+            done.changed += [after] if after != household else []
+            done.reached += [(each, kept) for each in reached]
+            done.next_on[household.household_id] = next_on
     return done
 
 

@@ -1,6 +1,7 @@
 """Work beside the stream, a chunk a transaction: score again where a cycle changed, count who is reached."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -78,19 +79,25 @@ async def decide_again(
 def _score_each(
     desk: Desk, found: Sequence[tuple[Household, Registration]], cause_id: str
 ) -> tuple[list[Household], dict[str, str]]:
-    """Those scored again, and the reason for each that can't be; what may pass by waiting is raised."""
+    """Those scored again, and the reason for each that can't be."""
     changed: list[Household] = []
     failed: dict[str, str] = {}
     for household, kept in found:
-        try:
+        with judging(household, failed):
             again = score_again(desk, household, kept, cause_id)
-        except Exception as error:
-            if handling_of(error) == "wait":
-                raise
-            failed[household.household_id] = reason_of(error)
-        else:
             changed += [again] if again is not None else []
     return changed, failed
+
+
+@contextmanager
+def judging(household: Household, failed: dict[str, str]) -> Iterator[None]:
+    """Note in `failed` why this household can't be judged; what may pass by waiting is raised."""
+    try:
+        yield
+    except Exception as error:
+        if handling_of(error) == "wait":
+            raise
+        failed[household.household_id] = reason_of(error)
 
 
 def _lane(turn: Turn) -> str:
@@ -124,12 +131,9 @@ def _add_each(desk: Desk, counting: Counting, found: Sequence[tuple[Household, R
     """Households that can't be read (forgotten ones, say) are left out; gives how many."""
     unreadable = 0
     for household, kept in found:
-        try:
+        known = None
+        with judging(household, {}):
             known = desk.opened(household, kept)
-        except Exception as error:
-            if handling_of(error) == "wait":
-                raise
-            known = None
         if known is None:
             unreadable += 1
             continue
