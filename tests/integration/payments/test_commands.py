@@ -11,12 +11,24 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from services.payments import cli, cli_ledger, cli_partners, cli_payrolls, cli_reconcile
+from services.payments import (
+    cli,
+    cli_corrections,
+    cli_holds,
+    cli_ledger,
+    cli_partners,
+    cli_payments,
+    cli_payrolls,
+    cli_reconcile,
+)
 from tests.integration.payments.conftest import CYCLE, HASH, PROGRAMME, PURPOSE, Scene, family
 from tests.integration.payments.payroll_scenes import payroll_cycle
 from tonle import terminal
 
 pytestmark = pytest.mark.stack
+MOUNTED = (
+    *(cli, cli_payrolls, cli_partners, cli_reconcile, cli_payments, cli_corrections, cli_ledger, cli_holds),
+)
 Tonle = Callable[..., Awaitable[Result]]
 PROGRAMMES = [
     {
@@ -35,7 +47,7 @@ TERMS = ("--envelope", "1000000", "--cap-household", "400000", "--cap-payments",
 def tonle(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Tonle:
     """`await tonle("Sokha", "cycles", "list")`: run a command with a person's token."""
     app = typer.Typer()
-    for each in (cli, cli_ledger, cli_payrolls, cli_partners, cli_reconcile):
+    for each in MOUNTED:
         each.mount(app)
     programmes = httpx.MockTransport(lambda _: httpx.Response(200, json=PROGRAMMES))
 
