@@ -65,7 +65,8 @@ def test_a_story_is_read_within_three_seconds(run: Run) -> None:
         return httpx.Client(verify=False, base_url=state.services[service].url, headers=headers)
 
     began = time.monotonic()
-    assert story.read(client, run.done.shown.household_id) == run.done.shown.steps
+    told = story.read(client, run.done.shown.household_id)
+    assert told[: len(run.done.shown.steps)] == run.done.shown.steps
     assert time.monotonic() - began < 3
 
 
