@@ -29,10 +29,10 @@ install: $(INSTALLED)  ## Make .venv with exactly what requirements.lock names, 
 demo: $(INSTALLED)  ## Register, score, pay and tell HOUSEHOLDS households on a real Kafka and PostgreSQL
 	@$(BIN)/tonle demo --households $(HOUSEHOLDS) $(ARGS)
 
-test: lint  ## Lint, then every test that needs Python alone, in two processes; ends with one table
-	@TONLE_LINTED=$(LINTED) $(BIN)/pytest -q -m "not more and not long" -n 2 $(ARGS)
+test: lint  ## Lint, then every test that needs Python alone, in three processes; ends with one table
+	@TONLE_LINTED=$(LINTED) $(BIN)/pytest -q -m "not more and not long" -n 3 $(ARGS)
 
-test-more: $(INSTALLED)  ## The tests that need apt, Docker or a browser; what cannot run is listed
+test-more: $(INSTALLED)  ## The tests that need apt, Docker or a browser, and the long ones; what cannot run is listed
 	@$(BIN)/pytest -q -m "more and not long" $(ARGS) || { code=$$?; [ $$code -eq 5 ] && echo "No test needs more yet."; }
 
 # A check's name, its command; its seconds go into the table of `make test`.

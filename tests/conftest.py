@@ -2,6 +2,7 @@
 
 import itertools
 import os
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Protocol, TypeVar
 import asyncpg
 import pytest
 import pytest_asyncio
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from xdist.scheduler import LoadScopeScheduling
 
 from postbox import migrate
@@ -23,9 +26,13 @@ from tonle.stack.secrets import Secrets
 from tonle.stack.supervisor import Stack, StackSettings
 
 pytest_plugins = ["tests.summary"]
+# How fast a busy machine draws examples is not what is tested.
+hypothesis_settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("patient")
 
-PARTITIONS = 2
+PARTITIONS, PREFIXES = 2, 16
 SESSION_TIMEOUT_MS = 6000
+LONGEST = ("tests/faults/test_the_whole", "tests/flow", "tests/faults", "tests/integration", "")
 
 Settings = TypeVar("Settings", bound=ServiceSettings)
 _numbers = itertools.count(1)
@@ -51,10 +58,16 @@ class MakeSettings(Protocol):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
-    """With `-n 2` a file's tests stay in one process, and so do all that share the flow's one run."""
+    """With `-n 3` a file's tests stay in one process, and so do all that share the flow's one run."""
+    config.option.loadscopereorder = False  # the files with most tests would come first: the quickest ones
     scheduler = LoadScopeScheduling(config, log)
     scheduler._split_scope = together
     return scheduler
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest comes first, so that no process has it left when the others are done."""
+    items.sort(key=lambda item: next(n for n, folder in enumerate(LONGEST) if item.nodeid.startswith(folder)))
 
 
 def together(nodeid: str) -> str:
@@ -78,21 +91,31 @@ def secrets(stack: Stack) -> Secrets:
     return stack.secrets
 
 
+@pytest_asyncio.fixture(scope="session")
+async def prefixes(stack: Stack) -> deque[str]:
+    """Whose rules are set once: services run under tests as who they are, and rules take the broker longest.
+
+    Each is used again only after all others, when members of its groups that were killed have timed out.
+    """
+    found = deque(f"t{number}." for number in range(PREFIXES))
+    rules = [access.rules(prefix) for prefix in found]
+    await admission.allow(stack.state.kafka.broker(ADMIN), frozenset().union(*rules))
+    return found
+
+
 @pytest_asyncio.fixture
-async def topic_prefix(stack: Stack) -> AsyncIterator[str]:
+async def topic_prefix(stack: Stack, prefixes: deque[str]) -> AsyncIterator[str]:
     """A prefix of this test's own, with every topic of the flow made under it."""
-    prefix = f"t{next(_numbers)}."
-    async with own_topics(stack.state.kafka.broker(ADMIN), prefix):
-        yield prefix
+    prefixes.rotate()
+    async with own_topics(stack.state.kafka.broker(ADMIN), prefixes[0]):
+        yield prefixes[0]
 
 
 @asynccontextmanager
 async def own_topics(broker: Broker, prefix: str) -> AsyncIterator[None]:
-    """Every topic of the flow under a prefix, and its rules: services run under tests as who they are."""
+    """Every topic of the flow under a prefix, deleted in the end."""
     names = await topics.create(broker, prefix=prefix, partitions=PARTITIONS)
-    await admission.allow(broker, access.rules(prefix))
     yield
-    await admission.forbid(broker, access.rules(prefix) - access.rules(""))
     await topics.delete(broker, names)
 
 

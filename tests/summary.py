@@ -43,7 +43,7 @@ class Summary:
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
         more = sum(item.get_closest_marker("more") is not None for item in items)
         if more:
-            self._not_selected["needs apt, Docker or a browser: run by make test-more"] = more
+            self._not_selected["needs apt, Docker or a browser, or takes long: run by make test-more"] = more
         if len(items) > more:
             self._not_selected["not selected by this command"] = len(items) - more
 

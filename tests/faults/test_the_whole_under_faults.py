@@ -10,7 +10,7 @@ from tests.faults.run import run
 SEED, HOUSEHOLDS = 7, 2_000
 
 
-@pytest.mark.long
+@pytest.mark.stack
 @pytest.mark.timeout(600)
 async def test_nothing_is_lost_or_doubled_whatever_is_killed_stopped_or_cut(tmp_path: Path) -> None:
     verdict = await run(Plan(SEED, HOUSEHOLDS, tmp_path / "stack", short=True))

@@ -20,7 +20,7 @@ from tonle.demo_acts import APPROVER, PREPARER, Acts
 from tonle.stack.postgres import SUPERUSER
 from tonle.stack.supervisor import Stack, StackSettings
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.more]
 HOUSEHOLDS, RIEL = 60, 600_000
 WFP = Path(programmes.__file__).parent / "programmes" / "flood-supplement-wfp.yaml"
 CYCLE = "flood-supplement-wfp-2020-11"

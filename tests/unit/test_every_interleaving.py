@@ -382,7 +382,7 @@ def moves(transfer: Transfer) -> bool:
     return transfer.frees or transfer.kind is Kind.ISSUE
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.randoms(use_true_random=True))
 def test_every_interleaving_of_all_topics_ends_in_the_same_payments_and_sms(random: Random) -> None:
     given_events = inputs(random, troubled=True)
@@ -391,7 +391,7 @@ def test_every_interleaving_of_all_topics_ends_in_the_same_payments_and_sms(rand
     assert digest(drawn) == digest(in_order(given_events))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.randoms(use_true_random=True))
 def test_where_the_cycle_was_known_before_all_that_is_kept_is_the_same(random: Random) -> None:
     given_events = inputs(random, troubled=False)

@@ -17,7 +17,7 @@ from tonle.stack.access import ADMIN
 from tonle.stack.secrets import Secrets
 from tonle.stack.supervisor import Stack
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.more]
 
 HOUSEHOLDS = 60
 CONTRACTS = {topic.name: topic.contract for topic in TOPICS}

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import sys
+from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,10 +81,10 @@ def simulator_of(stack: Stack, secrets: Secrets, prefix: str, folder: Path) -> S
 
 @pytest_asyncio.fixture(scope="module")
 async def talk(
-    stack: Stack, secrets: Secrets, tmp_path_factory: pytest.TempPathFactory
+    stack: Stack, secrets: Secrets, prefixes: deque[str], tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Talk]:
     """Our side of the talk with one simulator, which all tests of the suite share."""
-    kafka, prefix = stack.state.kafka.broker("payments"), "partner-suite."
+    kafka, prefix = stack.state.kafka.broker("payments"), prefixes.pop()
     async with own_topics(stack.state.kafka.broker(ADMIN), prefix):
         simulator = simulator_of(stack, secrets, prefix, tmp_path_factory.mktemp("partner"))
         await simulator.start()

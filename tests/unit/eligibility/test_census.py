@@ -61,7 +61,7 @@ facts = st.builds(
 orders = st.permutations(list(PANEL.programmes.values()))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(facts, orders, st.sampled_from(DAYS))
 def test_all_programmes_at_once_decide_as_one_after_another(
     found: Facts, judged: list[Programme], on: date
@@ -99,7 +99,6 @@ def entitled(programme: Programme, found: Facts, on: date) -> bool:
     return made.outcome is Outcome.ELIGIBLE
 
 
-@settings(deadline=None)
 @given(facts)
 def test_a_census_counts_for_each_programme_what_it_would_count_itself(found: Facts) -> None:
     every = list(PANEL.programmes.values())

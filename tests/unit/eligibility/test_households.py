@@ -232,7 +232,7 @@ class World:
         )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.randoms(use_true_random=True))
 def test_any_interleaving_repetition_and_grouping_ends_in_the_same_state(random: Random) -> None:
     sealer, topics = history(random)

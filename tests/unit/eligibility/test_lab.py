@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.eligibility import Outcome
@@ -36,7 +36,7 @@ from tests.unit.eligibility.laboratory import (
 )
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=12)
 @given(st.lists(households, min_size=1, max_size=40))
 def test_columns_give_every_household_what_the_stream_gives_it(everybody: list[Household]) -> None:
     with laboratory(everybody, shocks=STRUCK) as lab:

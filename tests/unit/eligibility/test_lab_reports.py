@@ -21,7 +21,7 @@ from tests.unit.eligibility.laboratory import (
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(households, min_size=1, max_size=6), st.sampled_from(DAYS))
 def test_columns_hold_of_reports_what_the_stream_makes_of_them(everybody: list[Household], on: date) -> None:
     expected = [facts_by_stream(each, on) for each in everybody]

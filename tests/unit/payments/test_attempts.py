@@ -230,7 +230,7 @@ class Attempts(RuleBasedStateMachine):
 
 
 TestAttempts = Attempts.TestCase
-TestAttempts.settings = settings(max_examples=150, stateful_step_count=25, deadline=None)
+TestAttempts.settings = settings(max_examples=150, stateful_step_count=25)
 
 
 @pytest.mark.parametrize(

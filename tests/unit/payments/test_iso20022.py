@@ -55,7 +55,7 @@ def credit(number: int = 1, amount: int = 176_000, pay_to: PayTo = WITH_ACCOUNT)
 # -- out -------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(1, 10**12), _TEXT, _TEXT, st.booleans()), min_size=1, max_size=5))
 def test_whatever_can_be_paid_is_written_as_a_valid_pain_001_that_reads_back(
     wanted: list[tuple[int, str, str, bool]],
