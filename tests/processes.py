@@ -52,5 +52,5 @@ async def answering_process(
 
     async with service_process(module, settings, port=port) as process:
         async with httpx.AsyncClient(verify=False) as client:
-            await until(ready, most_s=60)
+            await until(ready)
         yield process, url.removesuffix("/health/ready")

@@ -110,7 +110,7 @@ async def test_killed_and_frozen_processes_lose_nothing_and_do_nothing_twice(
         trouble = asyncio.create_task(disturb(some, random.Random(SEED)))
         sent = await feed_while(scene, trouble)
         await trouble
-        await until(scene.all_done, most_s=90)
+        await until(scene.all_done)
     effects = Counter(await scene.effects())
     assert [number for number in range(sent) if effects[number] != 1] == []
     records = await scene.on(counting.COUNTED)

@@ -107,7 +107,7 @@ class Gateway:
         return found
 
     async def _get(self, path: str, **query: str) -> httpx.Response:
-        async with httpx.AsyncClient(verify=False, base_url=self.url) as client:
+        async with httpx.AsyncClient(verify=False, base_url=self.url, timeout=60) as client:
             return (await client.get(path, params=query)).raise_for_status()
 
     async def _answers(self) -> bool:
@@ -232,7 +232,7 @@ class Scene:
 
     async def get(self, path: str, **query: str) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self.admin_token}"}
-        async with httpx.AsyncClient(verify=False, base_url=self.url, headers=headers) as client:
+        async with httpx.AsyncClient(verify=False, base_url=self.url, headers=headers, timeout=60) as client:
             return await client.get(path, params=query)
 
     @asynccontextmanager

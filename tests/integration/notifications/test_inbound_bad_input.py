@@ -58,7 +58,7 @@ async def test_what_is_forged_malformed_or_too_long_is_refused_counted_and_leave
     scene: Scene, told: dict[str, object]
 ) -> None:
     long = b"x" * 100_000
-    async with scene.running(**told), httpx.AsyncClient(base_url=scene.url) as kannel:
+    async with scene.running(**told), httpx.AsyncClient(base_url=scene.url, timeout=60) as kannel:
         kept = {"X-Kannel-From": STRANGER, "X-Kannel-To": TO, "X-Kannel-Id": "m-2"}
         refused = [
             await kannel.get(query(secret=WRONG, text="STOP")),
@@ -74,7 +74,7 @@ async def test_what_is_forged_malformed_or_too_long_is_refused_counted_and_leave
         assert STRANGER not in "".join(each.text for each in refused)
         assert [await counted(scene, what) for what in ("forged", "malformed", "too-long")] == [3, 2, 2]
         assert await scene.db.fetchval("select count(*) from message_seen") == 0
-    async with scene.running(), httpx.AsyncClient(base_url=scene.url) as kannel:
+    async with scene.running(), httpx.AsyncClient(base_url=scene.url, timeout=60) as kannel:
         assert (await kannel.get(query(text="STOP"))).status_code == 404
 
 
@@ -83,7 +83,7 @@ async def test_a_text_in_any_encoding_is_kept_and_told_in_words(
 ) -> None:
     sys.stdout.write(f"seed {SEED}\n")
     chance = random.Random(SEED)
-    async with scene.running(**told), httpx.AsyncClient(base_url=scene.url) as kannel:
+    async with scene.running(**told), httpx.AsyncClient(base_url=scene.url, timeout=60) as kannel:
         for number in range(ANY_ENCODING):
             coding, charset = str(chance.randrange(5)), chance.choice(CHARSETS)
             octets = chance.randbytes(chance.randrange(400))
@@ -103,7 +103,7 @@ async def test_a_text_in_any_encoding_is_kept_and_told_in_words(
 
 async def test_a_long_text_is_cut_and_commands_in_it_are_words(scene: Scene, told: dict[str, object]) -> None:
     text = "complaint'); drop table message; -- " + "ក" * 1_700
-    async with scene.running(**told), httpx.AsyncClient(base_url=scene.url) as kannel:
+    async with scene.running(**told), httpx.AsyncClient(base_url=scene.url, timeout=60) as kannel:
         kept = {"X-Kannel-From": STRANGER, "X-Kannel-To": TO, "X-Kannel-Id": "m-1"}
         answer = await kannel.post(query(), content=text.encode(), headers=kept)
         assert answer.status_code == 200
@@ -115,7 +115,7 @@ async def test_a_long_text_is_cut_and_commands_in_it_are_words(scene: Scene, tol
 async def test_a_message_that_can_not_be_kept_is_told_again_and_is_one(
     scene: Scene, told: dict[str, object]
 ) -> None:
-    async with scene.running(**told), httpx.AsyncClient(base_url=scene.url) as kannel:
+    async with scene.running(**told), httpx.AsyncClient(base_url=scene.url, timeout=60) as kannel:
         await scene.db.execute("alter table message rename to gone")
         assert (await kannel.get(query(text="complaint"))).status_code == 503
         assert await counted(scene, "not-kept") == 1

@@ -44,7 +44,7 @@ async def write(
 ) -> httpx.Response:
     """What Kannel's sms-service calls for an SMS that came in."""
     told = {"secret": SECRET, "from": sender, "to": "1286", "id": f"m-{number}", **query}
-    async with httpx.AsyncClient(verify=False, base_url=scene.url) as client:
+    async with httpx.AsyncClient(verify=False, base_url=scene.url, timeout=60) as client:
         return await client.get("/gateway/kannel/inbound", params={**told, "text": text})
 
 
@@ -312,7 +312,7 @@ async def _grievance(scene: Scene, message_id: str, sequence: int) -> None:
 
 async def _caller(scene: Scene, actions: list[str]) -> str:
     headers = {"Authorization": f"Bearer {scene.admin_token}"}
-    async with httpx.AsyncClient(verify=False, base_url=scene.url, headers=headers) as client:
+    async with httpx.AsyncClient(verify=False, base_url=scene.url, headers=headers, timeout=60) as client:
         new = {"name": "somebody", "actions": actions, "area": ""}
         token: str = (await client.post("/callers", json=new)).json()["token"]
     return token
@@ -320,7 +320,7 @@ async def _caller(scene: Scene, actions: list[str]) -> str:
 
 async def _as(scene: Scene, token: str, path: str) -> httpx.Response:
     headers = {"Authorization": f"Bearer {token}"}
-    async with httpx.AsyncClient(verify=False, base_url=scene.url, headers=headers) as client:
+    async with httpx.AsyncClient(verify=False, base_url=scene.url, headers=headers, timeout=60) as client:
         return await client.get(path)
 
 

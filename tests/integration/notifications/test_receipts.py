@@ -27,7 +27,7 @@ def told(scene: Scene) -> dict[str, object]:
 
 
 async def call(scene: Scene, path: str, secret: str = SECRET, **query: str | int) -> httpx.Response:
-    async with httpx.AsyncClient(base_url=scene.url) as kannel:
+    async with httpx.AsyncClient(base_url=scene.url, timeout=60) as kannel:
         return await kannel.get(f"/gateway/kannel/{path}", params={"secret": secret, **query})
 
 

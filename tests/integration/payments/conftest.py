@@ -217,7 +217,9 @@ class Scene:
 
     async def call(self, method: str, path: str, body: object = None, by: str = "admin") -> httpx.Response:
         headers = {"Authorization": f"Bearer {self.tokens[by]}"}
-        async with httpx.AsyncClient(verify=False, base_url=self.service.url, headers=headers) as client:
+        async with httpx.AsyncClient(
+            verify=False, base_url=self.service.url, headers=headers, timeout=60
+        ) as client:
             return await client.request(method, path, json=body)
 
     async def officer(self, name: str, *actions: str) -> None:

@@ -145,7 +145,7 @@ async def test_every_payment_ends_once_though_reports_are_lost_and_the_partner_d
         await until(lambda: scene.db.fetchval("select count(*) > 20 from report"))
         await simulator.end(signal.SIGKILL)
         await simulator.start()
-        await until(lambda: scene.db.fetchval(ENDED, 100), most_s=60)
+        await until(lambda: scene.db.fetchval(ENDED, 100))
         paid = {household for household, state in (await scene.states()).items() if state == "settled"}
         ledger = (await simulator.get("/summary")).json()
     assert (ledger["settled"], ledger["failed"]) == (len(paid), 100 - len(paid))

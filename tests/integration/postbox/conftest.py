@@ -75,7 +75,9 @@ class Scene:
 
     async def call(self, method: str, path: str, body: object = None) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self.admin_token}"}
-        async with httpx.AsyncClient(verify=False, base_url=self.service.url, headers=headers) as client:
+        async with httpx.AsyncClient(
+            verify=False, base_url=self.service.url, headers=headers, timeout=60
+        ) as client:
             return await client.request(method, path, json=body)
 
 

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -16,18 +15,14 @@ from postbox.service import Service
 from services.registration import app
 from services.registration.app import RegistrationSettings
 from services.registration.forms import HouseholdForm, form_of
-from tests import waiting
 from tests.broker import everything
 from tests.unit.registration.samples import household, told
+from tests.waiting import until
 from vault import keyring
 
 ACTIONS = [
     "household.register", "household.revise", "household.read", "household.exit", "household.import", "read",
 ]  # fmt: skip
-
-
-until = partial(waiting.until, most_s=100.0)
-"""More patient than others: an import of thousands of rows takes its time."""
 
 
 def form(number: int = 1, /, **changes: str) -> HouseholdForm:

@@ -14,8 +14,9 @@ from services.registration import store_duplicates
 from services.registration.household import household_id
 from services.registration.likeness import Alike, Likeness, Pair
 from services.registration.store_duplicates import Search
-from tests.integration.registration.conftest import ACTIONS, Window, form, until
+from tests.integration.registration.conftest import ACTIONS, Window, form
 from tests.unit.registration.samples import RURAL, URBAN
+from tests.waiting import until
 
 pytestmark = pytest.mark.stack
 NOW = datetime(2023, 6, 1, tzinfo=UTC)

@@ -16,7 +16,8 @@ from contracts.wire import Cause
 from services.registration.app import rulebook
 from services.registration.escalating import Escalator
 from tests.broker import as_admin
-from tests.integration.registration.conftest import ACTIONS, Window, form, until
+from tests.integration.registration.conftest import ACTIONS, Window, form
+from tests.waiting import until
 from vault import keyring
 from vault.master import MasterKey
 

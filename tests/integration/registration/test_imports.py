@@ -15,9 +15,10 @@ from contracts import wire
 from contracts.household import HouseholdRegistered
 from contracts.topics import HOUSEHOLD_KEY, HOUSEHOLD_REGISTERED
 from services.registration.household import household_id
-from tests.integration.registration.conftest import Window, form, until
+from tests.integration.registration.conftest import Window, form
 from tests.integration.registration.test_readers import parquet_file, xlsx_file
 from tests.unit.registration.samples import COLUMNS, PHNOM_PENH, csv_bytes, row
+from tests.waiting import until
 
 pytestmark = pytest.mark.stack
 

@@ -10,9 +10,10 @@ import pytest
 from contracts import wire
 from contracts.household import HouseholdRegistered
 from contracts.topics import HOUSEHOLD_KEY, HOUSEHOLD_REGISTERED
-from tests.integration.registration.conftest import Window, until
+from tests.integration.registration.conftest import Window
 from tests.processes import answering_process
 from tests.unit.registration.samples import csv_bytes, row
+from tests.waiting import until
 
 pytestmark = pytest.mark.stack
 HOUSEHOLDS = 2000
