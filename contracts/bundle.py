@@ -16,8 +16,8 @@ CTY = "cloudevents-batch+json"
 """`application/` is left out there (RFC 7515, section 4.1.10)."""
 BUNDLED = "bundled"
 """The header that says of a bundle nobody else can open which events it holds: `[[id, key, sequence], …]`."""
-BYTES_MOST = 256 * 1024
-"""Of one batch; as a token in a token it is at most 466 kB, and 1 MiB is what a topic takes."""
+BYTES_MOST = 32 * 1024
+"""Of one batch: as a token in a token it is under 64 KiB, which is what JOSE libraries take by default."""
 _CE = "ce_"
 _SCALARS = (str, int, float)
 

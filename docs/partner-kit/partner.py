@@ -24,7 +24,6 @@ US = json.loads(
 TOLD, SAID = (f"{US['topic_prefix']}partner.{US['name']}.{kind}.v1" for kind in ("instruction", "report"))
 SIGNED = JWSRegistry({"exp": HeaderParameter("Expiration Time", "int")}, algorithms=["Ed25519"])
 SEALED = JWERegistry(algorithms=["ECDH-ES+A256KW", "A256GCM"])
-SEALED.max_ciphertext_length = SIGNED.max_payload_length = 1024 * 1024  # a batch is more than by default
 FILES = (f"{US['name']}-sign", f"{US['name']}-encrypt", "payments.pub")
 OURS, OPENS, TONLE = (OKPKey.import_key(json.loads(Path(US["keys"], f"{f}.jwk").read_text())) for f in FILES)
 BOOKS = sqlite3.connect(US["books"], isolation_level=None)

@@ -50,8 +50,6 @@ PROGRAMME, PERIOD, PURPOSE, HASH = "covid-19-cash-transfer", "2023-06", "social-
 CYCLE = f"{PROGRAMME}-{PERIOD}"
 SIGNATURES = JWSRegistry({"exp": HeaderParameter("Expiration Time", "int")}, algorithms=["Ed25519"])
 ENCRYPTION = JWERegistry(algorithms=["ECDH-ES+A256KW", "A256GCM"])
-# Many instructions in one token are more than the library takes by default.
-SIGNATURES.max_payload_length = ENCRYPTION.max_ciphertext_length = 1024 * 1024
 _TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
 
 
