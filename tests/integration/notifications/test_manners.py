@@ -64,7 +64,7 @@ async def test_money_that_waits_is_reminded_of_once_and_at_night_nobody_is_distu
         await until(lambda: _states(scene, waiting=2))
     reasons = await scene.db.fetch("select distinct reason from sms where state = 'waiting'")
     assert [row["reason"] for row in reasons] == ["quiet-hours"]
-    await scene.db.execute("update sms set not_before = now()")
+    await scene.db.execute("update sms_due set not_before = now()")
     async with scene.running(sms_reminder_days=31):
         await until(lambda: _states(scene, sent=3))
     templates = [row[0] for row in await scene.db.fetch("select template from sms order by 1")]
