@@ -95,6 +95,7 @@ class Inbox:
             + _SCHEMA
         )
         self._waiting: list[tuple[Sms, Callable[[], object]]] = []
+        self._closed = False
 
     def keep(self, sms: Sms, kept: Callable[[], object]) -> None:
         """Calls `kept` once the message is on disk."""
@@ -127,12 +128,13 @@ class Inbox:
         """Keep what waits, and close the file."""
         if self._waiting:
             self._commit()
+        self._closed = True
         self._db.close()
 
     def _commit(self) -> None:
         batch, self._waiting = self._waiting, []
-        if not batch:
-            return  # closed meanwhile, and kept then
+        if not batch or self._closed:
+            return  # kept when it was closed; what came after that is never answered
         self._db.execute("begin")
         self._db.executemany(
             "insert into sms (sms_id, recipient, sender, text, coding, received_at, became) "

@@ -84,12 +84,12 @@ async def test_two_processes_tell_it_once(scene: Scene) -> None:
         assert len(await completed(scene)) == 2
 
 
-async def test_a_cycle_opened_again_with_another_day_is_told_again(scene: Scene) -> None:
+async def test_a_cycle_that_was_refused_and_opened_again_is_told_again(scene: Scene) -> None:
     async with scene.running():
         await scene.register("h-1")
         await scene.tell(cycle_changed())
         await until(lambda: scene.db.fetchval(f"{TOLD} having count(*) = 2"))
-        await scene.tell(cycle_changed(CycleState.REFUSED, 2), cycle_changed(version=3))
+        await scene.tell(cycle_changed(CycleState.REFUSED, 2, minute=1), cycle_changed(version=3, minute=2))
         await until(lambda: scene.db.fetchval(f"{TOLD} having count(*) = 4"))
         told = await completed(scene)
     assert sorted(each.sequence for each in told) == [1, 1, 3, 3]

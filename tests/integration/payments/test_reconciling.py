@@ -140,9 +140,11 @@ async def test_a_bank_at_its_worst_is_reconciled_to_zero_once_it_answers_rightly
             await at_bank.call("POST", "/partners/rows/close", {**row, "reason": "sent anew"}, by="Bopha")
         assert {kind for kind, _ in await differences(at_bank)} == {"orphan"}
         for each in (await at_bank.call("GET", "/differences", by="Bopha")).json():
-            path = f"/differences/{each['household_id']}/{each['payment_id']}/resolve"
-            covered = {"resolution": "covered", "reason": "the bank paid after all"}
-            (await at_bank.call("POST", path, covered, by="Dara")).raise_for_status()
+            path = f"/differences/{each['household_id']}/{each['payment_id']}"
+            why = {"reason": "the bank paid after all"}
+            (await at_bank.call("POST", f"{path}/cover", why, by="Sokha")).raise_for_status()
+            covered = {"resolution": "covered", **why}
+            (await at_bank.call("POST", f"{path}/resolve", covered, by="Dara")).raise_for_status()
         assert await differences(at_bank) == []
 
 
