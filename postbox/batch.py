@@ -18,7 +18,7 @@ from postbox.errors import BEHIND, handling_of, is_transient, reason_of
 from postbox.message import Batch, Connection, Event, Outgoing, Subscription
 from postbox.parking import Raw, Set
 from postbox.positions import Place, Position
-from postbox.reading import Message, read, set_aside, shares
+from postbox.reading import Message, read, set_aside, shares, tables_first
 from postbox.telemetry import Metrics, Tracing
 
 log = logging.getLogger(__name__)
@@ -95,6 +95,7 @@ class Loop:
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
+        self._tables = {topic for topic, to in tools.subscriptions.items() if to.compacted}
         self._order = {topic: index for index, topic in enumerate(tools.subscriptions)}
         self._db: asyncpg.Connection | None = None
         self._sought: dict[Place, int] = {}
@@ -111,12 +112,18 @@ class Loop:
         What fails for a passing reason is tried again with a bounded backoff; if that does not help within
         `stall_s`, the partitions are rewound and polled again, so that the group keeps this member.
         """
-        for records in shares([*await self._read_ahead(consumer), *polled]):
-            if not await self._do(records, consumer):
+        ahead = await self._read_ahead(consumer)
+        astray: set[Place] = set()
+        for records in shares(tables_first(polled, ahead, self._tables)):
+            left = [each for each in records if (each.topic, each.partition) not in astray]
+            work = await self._do(left, consumer)
+            if work is None:
                 return
+            # What follows a gap in the same poll is as stale: taken, it would jump over what is sought.
+            astray |= work.seeks.keys() | work.stops.keys()
 
-    async def _do(self, records: Sequence[ConsumerRecord], consumer: AIOKafkaConsumer) -> bool:
-        """One transaction; False where it was given up for now."""
+    async def _do(self, records: Sequence[ConsumerRecord], consumer: AIOKafkaConsumer) -> Work | None:
+        """One transaction; None where it was given up for now."""
         metrics, limits = self._tools.metrics, self._tools.limits
         wait, waited = 0.05, 0.0
         while True:
@@ -132,7 +139,7 @@ class Loop:
                 log.warning("batch failed, trying again", exc_info=error)
                 if waited >= limits.stall_s:
                     _rewind(consumer, records)
-                    return False
+                    return None
                 await asyncio.sleep(wait)
                 waited, wait = waited + wait, min(wait * 2, limits.backoff_s_max)
         metrics.stalled.set(0)
@@ -144,7 +151,7 @@ class Loop:
             self._publish_too = set()
             self._tools.courier.take(lanes, work.written)
             await self._tools.courier.until_room()
-        return True
+        return work
 
     async def _read_ahead(self, consumer: AIOKafkaConsumer) -> list[ConsumerRecord]:
         """What is there of compacted topics: each is a table that events refer to, so it is read first.
@@ -165,11 +172,7 @@ class Loop:
 
     async def _behind(self, consumer: AIOKafkaConsumer) -> dict[TopicPartition, int]:
         """Partitions of compacted topics that are not read to their end, and where that is."""
-        tables = [
-            place
-            for place in consumer.assignment() - consumer.paused()
-            if self._tools.subscriptions[place.topic].compacted
-        ]
+        tables = [place for place in consumer.assignment() - consumer.paused() if place.topic in self._tables]
         ends: dict[TopicPartition, int] = await consumer.end_offsets(tables) if tables else {}
         return {place: end for place, end in ends.items() if await consumer.position(place) < end}
 

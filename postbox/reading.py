@@ -1,6 +1,6 @@
 """Records as the messages they hold: as a rule one, but a record may be a bundle of many."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 from postbox.errors import Handling
@@ -40,6 +40,13 @@ def set_aside(message: Message, handling: Handling, reason: str) -> Set:
     event = message.event
     traceparent = None if isinstance(event, Exception) else event.traceparent
     return Set(message.record, message.key, handling, reason, traceparent, message.item)
+
+
+def tables_first(polled: Sequence[R], ahead: Sequence[R], tables: Collection[str]) -> list[R]:
+    """What was polled, and what was read `ahead` of compacted topics after it: those first, in order."""
+    before = [record for record in polled if record.topic in tables]
+    others = [record for record in polled if record.topic not in tables]
+    return [*before, *ahead, *others]
 
 
 def shares(records: Sequence[R]) -> Iterator[Sequence[R]]:

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 
 import asyncpg
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
-from postbox import outbox
+from postbox import outbox, reading
+from postbox.batch import Loop
 from postbox.message import Batch, Connection, Outgoing, Subscription
 from postbox.service import Job, Service
 from tests.broker import as_admin
@@ -189,6 +190,27 @@ async def test_records_delivered_again_from_the_start_change_nothing(scene: Scen
         absorbed = service.metrics.absorbed.labels("position")._value.get()
     assert await scene.effects() == list(range(21))
     assert absorbed >= 20
+
+
+async def test_a_stale_prefetch_that_takes_several_transactions_jumps_over_nothing(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handle, seen = Loop.handle, list[ConsumerRecord]()
+
+    async def miss_the_first(
+        loop: Loop, polled: Sequence[ConsumerRecord], consumer: AIOKafkaConsumer
+    ) -> None:
+        found = polled if seen else polled[1:]
+        seen.extend(polled)
+        await handle(loop, found, consumer)
+
+    monkeypatch.setattr(Loop, "handle", miss_the_first)
+    monkeypatch.setattr(reading, "SHARE_BYTES", 1)
+    for number in range(6):
+        await scene.add(number)
+    async with scene.running():
+        await until(scene.all_done)
+    assert await scene.effects() == list(range(6))
 
 
 async def test_what_a_crash_left_in_a_lane_goes_out_before_what_follows(scene: Scene) -> None:

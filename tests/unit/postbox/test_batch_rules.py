@@ -11,6 +11,7 @@ from postbox.message import Batch, Subscription
 from postbox.outbox import STRANDS, lanes_of, strands
 from postbox.parking import DeadLetter, dead_letter
 from postbox.positions import Position, checksum, is_another_log, undone
+from postbox.reading import tables_first
 
 
 @dataclass(slots=True)
@@ -27,6 +28,7 @@ class At(NamedTuple):
     timestamp: int = 1_700_000_000_000
     topic: str = "t"
     partition: int = 0
+    headers: tuple[tuple[str, bytes | None], ...] = ()
 
 
 class Raw(NamedTuple):
@@ -87,6 +89,14 @@ def test_records_below_the_position_are_done_and_a_gap_is_seen() -> None:
     assert undone([At(3), At(4), At(5)], Position(5)) == ([At(5)], False)
     assert undone([At(3), At(4)], Position(5)) == ([], False)
     assert undone([At(7), At(8)], Position(5)) == ([At(7), At(8)], True)
+
+
+def test_tables_are_read_first_and_in_their_order_whatever_was_polled_of_them_already() -> None:
+    polled = [At(0), At(7, topic="table"), At(1), At(8, topic="table")]
+    ahead = [At(9, topic="table"), At(10, topic="table")]
+    found = tables_first(polled, ahead, {"table"})
+    assert [(each.topic, each.offset) for each in found[:4]] == [("table", at) for at in (7, 8, 9, 10)]
+    assert found[4:] == [At(0), At(1)]
 
 
 def test_a_log_that_was_cut_and_written_on_is_recognised_by_the_record_before_the_position() -> None:
