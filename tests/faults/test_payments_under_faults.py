@@ -5,6 +5,7 @@ The seed is printed; TONLE_FAULT_SEED and TONLE_FAULT_HOUSEHOLDS set it and the 
 
 import asyncio
 import contextlib
+import json
 import os
 import random
 import signal
@@ -109,14 +110,28 @@ async def finished(scene: Scene) -> bool:
 
 async def agreed(scene: Scene, book: Path) -> bool:
     """Whether the partner has nothing more to do or to say, and all it settled was heard or forgotten."""
-    with contextlib.closing(sqlite3.connect(f"file:{book}?mode=ro", uri=True)) as partner:
-        (waiting,) = partner.execute("select count(*) from payment where settle_at is not null").fetchone()
-        rows = partner.execute("select payment_id from payment where state = 'settled'")
-        settled = {row[0] for row in rows}
+    if not await finished(scene):
+        return False
     heard = await scene.db.fetch(
         "select payment_id from payment where state in ('settled', 'settled_late', 'unknown')"
     )
-    return waiting == 0 and settled <= {row["payment_id"] for row in heard} and await finished(scene)
+    with contextlib.closing(sqlite3.connect(f"file:{book}?mode=ro", uri=True)) as partner:
+        (waiting,) = partner.execute("select count(*) from payment where settle_at is not null").fetchone()
+        rows = partner.execute("select payment_id from payment where state = 'settled'")
+        missing = {row[0] for row in rows} - {row["payment_id"] for row in heard}
+        return waiting == 0 and missing == never_said(partner, missing)
+
+
+def never_said(partner: sqlite3.Connection, payment_ids: set[str]) -> set[str]:
+    """Which of these a partner settled after it had said that they failed, its word on that being lost.
+
+    Nobody asks about what failed: only a statement of the partner's can tell of them.
+    """
+    if not payment_ids:
+        return set()
+    rows = partner.execute("select content from report where not dropped")
+    said = [json.loads(row[0]) for row in rows]
+    return payment_ids - {each["payment_id"] for each in said if each["status"] == "settled"}
 
 
 async def dismiss_impossible_reports(scene: Scene, book: Path) -> Counter[str]:
@@ -162,6 +177,8 @@ async def check(scene: Scene, book: Path) -> None:
     """The partner's own record and the database say the same of every payment and every riel."""
     with contextlib.closing(sqlite3.connect(f"file:{book}?mode=ro", uri=True)) as partner:
         theirs = dict(partner.execute("select payment_id, state from payment"))
+        settled = {payment_id for payment_id, state in theirs.items() if state == "settled"}
+        lost = never_said(partner, settled)
     rows = await scene.db.fetch("select household_id, payment_id, state, late, reason from payment")
     states = Counter(row["state"] for row in rows)
     differences = await scene.db.fetch("select payment_id, kind from difference")
@@ -171,8 +188,11 @@ async def check(scene: Scene, book: Path) -> None:
     assert {row["payment_id"] for row in rows} == set(theirs)
     paid = {row["payment_id"] for row in rows if row["state"] in ("settled", "settled_late")}
     forgotten = {row["payment_id"] for row in rows if row["state"] == "unknown"}
-    settled = {payment_id for payment_id, state in theirs.items() if state == "settled"}
-    assert paid <= settled <= paid | forgotten
+    over = {row["payment_id"] for row in rows if row["state"] in ("failed", "expired")}
+    unheard = lost - paid - forgotten
+    sys.stdout.write(f"{len(unheard)} that it said had failed, settled since, its word on that lost\n")
+    assert unheard <= over
+    assert paid <= settled <= paid | forgotten | unheard
     counted = Counter(row["household_id"] for row in rows if row["state"] in ("settled", "unknown"))
     assert max(counted.values()) == 1
     late = {row["payment_id"] for row in rows if row["late"]}
