@@ -116,6 +116,8 @@ class Loop:
         astray: set[Place] = set()
         for records in shares(tables_first(polled, ahead, self._tables)):
             left = [each for each in records if (each.topic, each.partition) not in astray]
+            if not left:
+                continue
             work = await self._do(left, consumer)
             if work is None:
                 return
@@ -218,7 +220,6 @@ class Loop:
     def _left(
         self, place: Place, records: list[ConsumerRecord], position: Position, work: Work
     ) -> list[ConsumerRecord]:
-        compacted = self._tools.subscriptions[place.topic].compacted
         left, gap = positions.undone(records, position)
         self._tools.metrics.absorbed.labels("position").inc(len(records) - len(left))
         if position.stopped is not None:
@@ -227,7 +228,7 @@ class Loop:
             work.stops[place] = f"its log was cut short below offset {position.next_offset} and written on"
         elif gap and self._sought.get(place) != position.next_offset:
             work.seeks[place] = position.next_offset  # a stale prefetch must not jump ahead
-        elif gap and not compacted:
+        elif gap and place.topic not in self._tables:
             work.stops[place] = f"its log lacks offset {position.next_offset}, which was not done yet"
         else:
             return left
