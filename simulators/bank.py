@@ -5,7 +5,7 @@ Pays what a pain.001 orders, each end-to-end id once, and writes a pain.002 and 
 """
 
 import argparse
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -205,21 +205,34 @@ def _add(parent: etree._Element, fact: str) -> etree._Element:
     return top
 
 
-def answer(told: Orders, folder: Path, account: Balance, behaviour: Behaviour, now: datetime) -> None:
-    """Pay an order file, and write what the bank says of it; `account` is as it was before."""
+def answer(
+    told: Orders,
+    folder: Path,
+    account: Balance,
+    behaviour: Behaviour,
+    now: datetime,
+    *,
+    before: Container[str] = (),
+) -> list[Order] | None:
+    """Pay an order file, and write what the bank says of it; `account` is as it was before.
+
+    `before`: ids that were paid by earlier files. Returns what was paid now, None of a file refused whole.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     report = folder / f"pain002-{told.message_id}.xml"
     if behaviour.picks(behaviour.refuse, f"refuse/{told.message_id}"):
         refuse(report, told.message_id, now)
-        return
+        return None
     outcomes = list(pay(told.orders, behaviour))
     write_report(report, told.message_id, said(outcomes, behaviour), now)
     report.write_bytes(behaviour.breaks_off(report.read_bytes(), told.message_id))
     if after_all := relented(outcomes, behaviour):
         write_report(folder / f"pain002-{told.message_id}-2.xml", told.message_id, after_all, now)
-    paid = [each for each in (*outcomes, *after_all) if each.status == SETTLED]
+    settled = (each for each in (*outcomes, *after_all) if each.status == SETTLED)
+    paid = [each for each in settled if each.order.id not in before]
     balance = account._replace(closing=account.opening - sum(int(each.order.amount) for each in paid))
     write_statement(folder / f"camt053-{balance.account}-{balance.sequence}.xml", balance, paid, now)
+    return [each.order for each in paid]
 
 
 def main() -> None:

@@ -14,13 +14,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from deploy.containers import composed, downloads, engine, images
+from deploy.containers import composed, downloads, engine, images, sending
 from deploy.containers.steps import CannotRun, StepFailed, run, step
 from tonle.stack.errors import StackError
 
 EXIT_CANNOT_RUN = 77
 # These start stacks of their own on one machine, whatever the images are.
 ALONE = ("stack/test_commands.py", "stack/test_first_start.py", "stack/test_supervisor.py", "benchmarks")
+PROCESSES = "3"  # each with a Kafka and a PostgreSQL of its own; most of a test is waiting
 TESTS = ("tests/integration", *(f"--ignore=tests/integration/{each}" for each in ALONE))
 
 
@@ -84,8 +85,8 @@ def _inside(fetched: Fetched, households: int, tests: Sequence[str]) -> int:
         images.build_stand_in(images.POSTGRES, fetched.postgres)
         images.build_ours(compose)
         with composed.running(compose, secrets) as stack:
-            composed.check_confinement()
-            sent = composed.send_households(stack, households)
+            sent = sending.send_households(stack, compose, households)
+            composed.check_confinement(secrets)
         passed = _run_tests(tests)
     seconds = time.monotonic() - began
     print(f"containers-check: passed in {seconds:.0f} s: {sent}; on testcontainers: {passed}")  # noqa: T201
@@ -95,7 +96,7 @@ def _inside(fetched: Fetched, households: int, tests: Sequence[str]) -> int:
 def _run_tests(tests: Sequence[str]) -> str:
     with step("tests") as said:
         told = {"TONLE_TEST_STACK": "containers", "TESTCONTAINERS_RYUK_DISABLED": "true"}
-        pytest = (sys.executable, "-m", "pytest", "--quiet", "-m", "not more", *tests)
+        pytest = (sys.executable, "-m", "pytest", "--quiet", "-m", "not more", "-n", PROCESSES, *tests)
         said.append(run(*pytest, within=downloads.ROOT, told=told, shown=True).splitlines()[-1].strip("= "))
     return said[0]
 

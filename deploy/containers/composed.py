@@ -1,28 +1,20 @@
-"""The composed stack: up, 1,000 households through it, and what its containers may do."""
+"""The composed stack: up, what its containers may do, and down to nothing."""
 
-import asyncio
 import json
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
-import httpx
-
 from deploy.containers.downloads import ROOT
 from deploy.containers.steps import StepFailed, run, step
-from tonle import generate
-from tonle.demo_acts import Acts, Terms
-from tonle.hops import Counted, at_rest, sums
 from tonle.stack import containers
 from tonle.stack.process import Identity
 from tonle.stack.secrets import Secrets
 from tonle.stack.state import KafkaPart, PostgresPart, StackState, WebPart
-from tonle.stack.topics import SERVICES
 
 
 class Health(TypedDict):
@@ -40,21 +32,32 @@ class State(TypedDict):
     Health: NotRequired[Health]
 
 
+class Mount(TypedDict):
+    """Where something else lies in a container, and whether it can be written to."""
+
+    Destination: str
+    RW: bool
+
+
 class Inspected(TypedDict):
     """As much as is used of what `docker inspect` says of a container."""
 
     Name: str
     State: State
+    RestartCount: int
     HostConfig: dict[str, object]
-    Config: dict[str, str | list[str]]
+    Config: dict[str, object]
+    Mounts: list[Mount]
 
 
 PROJECT = "tonle-check"
+OURS = ("--filter", f"label=com.docker.compose.project={PROJECT}")
 HEALTHY_S_MAX = 600
-AT_REST_S_MAX = 600
-RIEL_PER_HOUSEHOLD = 1_000_000
+SECRETS = "/run/secrets/"
+PLAIN = {".password", ".token", ".secret", ".key"}
+"""What the files are named that hold a secret as it is spoken."""
 PORTS = {"registration": 8001, "eligibility": 8002, "payments": 8003, "notifications": 8004}
-OUTSIDE = {"gateway": 8011, "partner-wing": 8012}
+OUTSIDE = {"gateway": 8011, "partner-wing": 8012, "partner-truemoney": 8013, "partner-acleda": 8014}
 
 
 def command() -> tuple[str, ...]:
@@ -65,7 +68,8 @@ def command() -> tuple[str, ...]:
         program: tuple[str, ...] = ("docker-compose",)
     else:
         program = ("docker", "compose")
-    return (*program, "--project-name", PROJECT, "--file", str(ROOT / "docker-compose.yml"))
+    file = ("--file", str(ROOT / "docker-compose.yml"))
+    return (*program, "--project-name", PROJECT, *file, "--profile", "http-partner")
 
 
 @contextmanager
@@ -82,8 +86,9 @@ def running(compose: Sequence[str], secrets: Path) -> Iterator[StackState]:
     except StepFailed as error:
         raise StepFailed(f"{error}\n{run(*compose, 'logs', '--tail', '15')[-6000:]}") from None
     finally:
-        with step("down"):
+        with step("down") as said:
             run(*compose, "down", "--volumes", "--timeout", "20")
+            said.append(_nothing_is_left())
         shutil.rmtree(secrets)
 
 
@@ -113,8 +118,16 @@ def _last_words(state: State) -> str:
     return said[-1].rpartition("\n")[2] if said else state["Status"]
 
 
+def _nothing_is_left() -> str:
+    kinds = {"containers": ("ps", "--all"), "volumes": ("volume", "ls"), "networks": ("network", "ls")}
+    left = {kind: run("docker", *listing, "--quiet", *OURS) for kind, listing in kinds.items()}
+    if any(left.values()):
+        raise StepFailed(f"left behind: {left}")
+    return f"no {', '.join(kinds)} left"
+
+
 def _containers() -> list[Inspected]:
-    names = run("docker", "ps", "--all", "--quiet", "--filter", f"label=com.docker.compose.project={PROJECT}")
+    names = run("docker", "ps", "--all", "--quiet", *OURS)
     found: list[Inspected] = json.loads(run("docker", "inspect", *names.split()))
     return found
 
@@ -142,58 +155,28 @@ def _addresses(made: Secrets) -> StackState:
     )
 
 
-def check_confinement() -> None:
-    """Every running container has a read-only root, no capability, and a user that is not root."""
+def check_confinement(secrets: Path) -> None:
+    """Every container is confined, has its secrets as files alone, and was never started again."""
+    values = [path.read_text().strip() for path in secrets.iterdir() if path.suffix in PLAIN]
     with step("confinement") as said:
         found = _containers()
-        for each in found:
-            host, user = each["HostConfig"], str(each["Config"]["User"]).partition(":")[0]
-            if not host["ReadonlyRootfs"] or host["CapDrop"] != ["ALL"] or user in ("", "0", "root"):
-                raise StepFailed(f"{each['Name']} runs as {user or 'root'}, or can write or do too much")
-            if any("PASSWORD=" in variable for variable in each["Config"]["Env"]):
-                raise StepFailed(f"{each['Name']} is told a password in its environment")
-        said.append(f"{len(found)} containers: not root, read-only, no capabilities, no secret in variables")
+        if wrong := [f"{each['Name']} {flaw}" for each in found for flaw in flaws(each, values)]:
+            raise StepFailed("; ".join(wrong))
+        said.append(f"{len(found)} containers: not root, read-only, no capabilities, secrets as files")
 
 
-def send_households(stack: StackState, households: int) -> str:
-    """Import a file over HTTP, wait until every SMS has its outcome, check the sums; says what came."""
-    with step("households") as said, tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "households.csv")
-        generate.write(file, households=households, seed=4)
-        began = time.monotonic()
-        counted = asyncio.run(_send(stack, file, households))
-        seconds = time.monotonic() - began
-        said += [str(each) for each in sums(counted)[:1]]
-        said.append(f"{households / seconds:,.0f} households/s")
-        return (
-            f"{counted.registration['registered']:,} households registered, "
-            f"{counted.payments['payments']:,} payments, {counted.notifications['sent']:,} SMS"
-        )
-
-
-async def _send(stack: StackState, file: Path, households: int) -> Counted:
-    async with Acts(stack) as acts:
-        await acts.let_in()
-        await acts.prepare(await acts.programme(), Terms(households * RIEL_PER_HOUSEHOLD))
-        await acts.approve()
-        await acts.upload(file)
-    headers = {"Authorization": f"Bearer {stack.tokens['admin']}"}
-    async with httpx.AsyncClient(headers=headers, timeout=30) as http:
-        counted = await _wait_until_at_rest(http, stack, households)
-        gateway = (await http.get(f"{stack.simulators['gateway'].url}/summary")).json()
-    told = counted.notifications
-    if (gateway["accepted"], gateway["duplicates_absorbed"]) != (told["sent"] + told["unknown"], 0):
-        raise StepFailed(f"the gateway has {gateway}, notifications {dict(told)}")
-    return counted
-
-
-async def _wait_until_at_rest(http: httpx.AsyncClient, stack: StackState, households: int) -> Counted:
-    deadline = time.monotonic() + AT_REST_S_MAX
-    while True:
-        counts = {name: (await http.get(f"{stack.services[name].url}/summary")).json() for name in SERVICES}
-        counted = Counted(**counts)
-        if counted.registration["imported"] >= households and at_rest(counted):
-            return counted
-        if time.monotonic() > deadline:
-            raise StepFailed(f"not at rest: {'; '.join(map(str, sums(counted)))}")
-        await asyncio.sleep(0.5)
+def flaws(container: Inspected, secrets: Sequence[str]) -> Iterator[str]:
+    """What a container may do and should not; `secrets` are texts it may not be told."""
+    host, told = container["HostConfig"], container["Config"]
+    if str(told["User"]).partition(":")[0] in ("", "0", "root"):
+        yield "runs as root"
+    if not host["ReadonlyRootfs"]:
+        yield "can write to its root"
+    if (host["CapDrop"], host["SecurityOpt"]) != (["ALL"], ["no-new-privileges:true"]):
+        yield "can do too much"
+    if any(secret in json.dumps(told) for secret in secrets):
+        yield "is told a secret in a variable or its command"
+    if any(mount["RW"] for mount in container["Mounts"] if mount["Destination"].startswith(SECRETS)):
+        yield "can write to its secrets"
+    if container["RestartCount"]:
+        yield f"was started again {container['RestartCount']} times"

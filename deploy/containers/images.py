@@ -53,11 +53,13 @@ def build_ours(compose: Sequence[str]) -> None:
         with step(f"{service} image") as said:
             run(*compose, "build", COMPOSED_AS.get(service, service))
             image = f"tonle/{service}:{settings()['TONLE_VERSION']}"
-            said.append(f"{size(image)}, {_modules(service, image)} modules of ours")
+            said.append(f"{size(image)}, {_files(service, image)} files of ours")
 
 
-def _modules(service: str, image: str) -> int:
-    listed = run("docker", "run", "--rm", image, "sh", "-c", "cd /app && find . -name '*.py'").splitlines()
+def _files(service: str, image: str) -> int:
+    """How many files of ours an image holds. Raises `StepFailed` where one is not its service's."""
+    find = "cd /app && find . -type f -not -name '*.pyc'"
+    listed = run("docker", "run", "--rm", image, "sh", "-c", find).splitlines()
     strangers = [path for path in listed if not install.belongs(service, path)]
     if strangers or not listed:
         raise StepFailed(f"{image} holds {strangers[:5] or 'nothing'}")

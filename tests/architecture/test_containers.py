@@ -18,7 +18,7 @@ SERVICES = COMPOSE["services"]
 STAYING = sorted(name for name in SERVICES if name != "prepare")
 OURS = sorted(name for name in SERVICES if "build" in SERVICES[name])
 PROGRAMS = {
-    "simulators": {"simulators.gateway", "simulators.partner", "simulators.partner_http"},
+    "simulators": {f"simulators.{name}" for name in ("gateway", "partner", "partner_http", "bank_http")},
     "cli": {"tonle.cli", "tonle.stack.containers"}.union(*COMMANDS.values()),
 }
 """What is run in the images that hold no service."""
@@ -42,7 +42,7 @@ def made(tmp_path: Path) -> secrets.Secrets:
 
 
 def test_every_service_and_partner_of_the_flow_is_composed() -> None:
-    partners = {f"partner-{name}" for name in (*topics.PARTNERS, *topics.CALLED)}
+    partners = {f"partner-{name}" for name in (*topics.PARTNERS, *topics.SERVED)}
     assert {*topics.SERVICES, *partners, "gateway", "kafka", "postgres", "prepare"} == set(SERVICES)
 
 
@@ -157,7 +157,8 @@ def test_our_images_do_not_run_as_root() -> None:
 def test_an_image_is_built_for_the_service_it_is_named_by(name: str) -> None:
     built = SERVICES[name]["build"]["args"]["SERVICE"]
     assert default(SERVICES[name]["image"]).split(":")[0] == f"tonle/{built}"
-    assert name in (*topics.SERVICES, "prepare", "gateway", "partner-wing", "partner-truemoney")
+    outside = {"gateway", *(f"partner-{each}" for each in (*topics.PARTNERS, *topics.SERVED))}
+    assert name in {*topics.SERVICES, "prepare", *outside}
     assert name == built or built in install.OTHERS
 
 
