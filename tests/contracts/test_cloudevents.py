@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from contracts import wire
 from contracts.household import HouseholdKey, KeyPurpose, KeyState
+from contracts.payment import PaymentIssued
 from contracts.release import INSTRUCTION, REPORT
 from contracts.topics import PAYMENT_ISSUED
 from tests.contracts.examples import HOUSEHOLD, TIME, TOPIC, record
@@ -31,6 +32,14 @@ def test_another_sdk_reads_our_records_with_every_attribute(name: str, kind: str
     jose = name in {INSTRUCTION, REPORT}
     assert event.get_datacontenttype() == ("application/jose" if jose else "application/json")
     assert event.get_data() == (made.value.decode() if jose else json.loads(made.value))
+
+
+def test_an_event_reads_the_same_whatever_the_order_of_its_headers() -> None:
+    made = record(PAYMENT_ISSUED.name, "full")
+    ours = wire.decode(PaymentIssued, made.topic, made.key, made.value, made.headers)
+    others = wire.decode(PaymentIssued, made.topic, made.key, made.value, (*made.headers[::-1], ("x", b"\0")))
+    assert ours == others
+    assert tuple(name for name, _ in made.headers) == wire.EMITTED  # which is read without a dict
 
 
 @pytest.mark.parametrize("purpose", KeyPurpose)
