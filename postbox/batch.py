@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import lru_cache
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -47,12 +46,13 @@ class Work:
     seeks: dict[Place, int] = field(default_factory=dict)
     stops: dict[Place, str] = field(default_factory=dict)
     outgoing: list[Outgoing] = field(default_factory=list)
-    lane_of_key: dict[bytes, str] = field(default_factory=dict)
     sets: list[Set] = field(default_factory=list)
     holds: dict[str, str] = field(default_factory=dict)
     handled: dict[str, int] = field(default_factory=dict)
     wakes: set[str] = field(default_factory=set)
     written: outbox.Written = field(default_factory=dict)
+    lanes: set[str] = field(default_factory=set)
+    anyone_held: bool = False
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ class Loop:
                 break
             except Exception as error:
                 # The commit may have happened: its lanes are published even if the next try finds all done.
-                self._publish_too |= {_lane(*place) for place in _by_place(records)}
+                self._publish_too |= {*outbox.LOOP_LANES}
                 metrics.retries.labels(type(error).__name__).inc()
                 metrics.stalled.set(1)
                 log.warning("batch failed, trying again", exc_info=error)
@@ -149,9 +149,8 @@ class Loop:
             metrics.handled.labels(topic).inc(count)
         self._turn(consumer, work)
         if work.written or self._publish_too:
-            lanes = {_lane(*place) for place in work.positions} | self._publish_too
+            self._tools.courier.take(work.lanes | self._publish_too, work.written)
             self._publish_too = set()
-            self._tools.courier.take(lanes, work.written)
             await self._tools.courier.until_room()
         return work
 
@@ -192,6 +191,8 @@ class Loop:
         work = Work()
         async with db.transaction():
             fresh = await self._claim(db, records, work)
+            # With the positions locked: who held a key of these partitions before us has committed.
+            work.anyone_held = not self._tables.issuperset(fresh) and await parking.is_any_held(db)
             for topic in sorted(fresh, key=self._order.__getitem__):
                 await self._topic(db, self._tools.subscriptions[topic], fresh[topic], work, singly=singly)
             if work.sets:
@@ -199,8 +200,8 @@ class Loop:
             await positions.stop(db, work.stops)
             if work.positions:
                 await positions.advance(db, work.positions)
-                next_offsets = {_lane(*place): at.next_offset for place, at in work.positions.items()}
-                lanes = outbox.lanes_of(work.outgoing, work.lane_of_key, next_offsets)
+                lanes = outbox.lanes_of(work.outgoing)
+                work.lanes = {lane.name for lane in lanes}
                 work.written = await outbox.write_lanes(db, lanes)
         return work
 
@@ -238,7 +239,7 @@ class Loop:
         self, db: Connection, to: Subscription, records: Sequence[Raw], work: Work, *, singly: bool
     ) -> None:
         messages = [message for record in records for message in read(to, record)]
-        held = await self._held(db, to, messages)
+        held = await self._held(db, to, messages) if work.anyone_held else set[str]()
         events: list[Event] = []
         sources: list[Message] = []
         for message in messages:
@@ -249,8 +250,6 @@ class Loop:
             else:
                 events.append(message.event)
                 sources.append(message)
-                place = message.record.topic, message.record.partition
-                work.lane_of_key[(message.key or "").encode()] = _lane(*place)
         work.handled[to.topic] = len(events)
         if not events:
             return
@@ -265,7 +264,7 @@ class Loop:
 
     async def _held(self, db: Connection, to: Subscription, messages: Sequence[Message]) -> set[str]:
         # A table is what others wait for; it never waits itself.
-        if to.compacted or not await parking.is_any_held(db):
+        if to.compacted:
             return set()
         return await parking.held(db, sorted({each.key for each in messages if each.key}))
 
@@ -361,8 +360,3 @@ def _by_place(records: Sequence[ConsumerRecord]) -> dict[Place, list[ConsumerRec
     for record in records:
         found.setdefault((record.topic, record.partition), []).append(record)
     return {Place(*place): together for place, together in found.items()}
-
-
-@lru_cache(maxsize=1024)
-def _lane(topic: str, partition: int) -> str:
-    return f"{topic}/{partition}"

@@ -1,7 +1,7 @@
 """Outgoing records: written in the caller's transaction, published after it, each key's in order.
 
-A lane names who wrote; a strand is a share of the keys. Publishing a lane publishes its strands whole, so
-that what one lane says of a key never overtakes what another said before.
+A lane names who wrote; a strand is a share of the keys, and a lane of its own for the loop. Publishing a lane
+publishes its strands whole, so that what one lane says of a key never overtakes what another said before.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from postbox.packing import pack, pages, unpack
 
 STRANDS = 4
 """A multiple of the usual partition count: then a batch of one partition is in one strand."""
+LOOP_LANES = tuple(f"loop/{strand}" for strand in range(STRANDS))
 ROWS_AT_ONCE = 64
 
 MakeProducer = Callable[[], AIOKafkaProducer]
@@ -36,35 +37,31 @@ _PUBLISHED = "update outbox set published_at = clock_timestamp() where id = any(
 
 
 class Lane(NamedTuple):
-    """Records with a common origin: those one source partition caused, or one kind of API write."""
+    """What goes into one row: records of a strand, and by which name they are found."""
 
     name: str
-    next_offset: int | None
+    strand: int
     records: Sequence[Outgoing]
 
 
 async def write(db: Connection, lane: str, records: Sequence[Outgoing]) -> Written:
     """Put records in the outbox on the caller's connection; publish after its transaction committed."""
-    return await write_lanes(db, [Lane(lane, None, records)])
+    return await write_lanes(db, [Lane(lane, *said) for said in strands(records).items()])
 
 
-async def write_lanes(db: Connection, lanes: Iterable[Lane]) -> Written:
-    """One row per lane and strand that has records, what they say in pages beside it."""
-    rows = {
-        (lane.name, strand): (lane.name, lane.next_offset, strand, len(records), records)
-        for lane in lanes
-        for strand, records in strands(lane.records).items()
-    }
-    if not rows:
+async def write_lanes(db: Connection, lanes: Sequence[Lane]) -> Written:
+    """One row for each, what its records say in pages beside it. No two may be of one strand."""
+    if not lanes:
         return {}
-    *columns, said = zip(*rows.values(), strict=True)
     found = await db.fetch(
-        "insert into outbox (lane, next_offset, strand, message_count) "
-        "select * from unnest($1::text[], $2::bigint[], $3::int[], $4::int[]) returning id, lane, strand",
-        *columns,
+        "insert into outbox (lane, strand, message_count) "
+        "select * from unnest($1::text[], $2::int[], $3::int[]) returning id, strand",
+        [lane.name for lane in lanes],
+        [lane.strand for lane in lanes],
+        [len(lane.records) for lane in lanes],
     )
-    said_by = dict(zip(rows, said, strict=True))
-    written = {id_: said_by[lane, strand] for id_, lane, strand in found}
+    said_by = {lane.strand: lane.records for lane in lanes}
+    written = {id_: said_by[strand] for id_, strand in found}
     parts = [(id_, *part) for id_, records in written.items() for part in enumerate(pages(pack(records)))]
     await db.copy_records_to_table("outbox_page", records=parts, columns=("outbox_id", "number", "part"))
     return written
@@ -115,10 +112,7 @@ class Publisher:
                     (row["strand"], own.get(row["id"]) or unpack(row["messages"])) for row in rows
                 )
                 if rows:
-                    ids = [row["id"] for row in rows]
-                    await db.execute(
-                        "update outbox set published_at = clock_timestamp() where id = any($1)", ids
-                    )
+                    await db.execute(_PUBLISHED, [row["id"] for row in rows])
             if len(rows) < ROWS_AT_ONCE:
                 return sent
 
@@ -211,18 +205,9 @@ class Publisher:
         await asyncio.gather(*(_send_batches(producer, name, *place) for place in places.items()))
 
 
-def lanes_of(
-    records: Sequence[Outgoing], lane_of_key: Mapping[bytes, str], next_offsets: Mapping[str, int]
-) -> list[Lane]:
-    """Sort a batch's records into the lanes of the partitions that caused them, by their key.
-
-    `next_offsets` names every lane of the batch; a record of another key goes into the first of them.
-    """
-    default = min(next_offsets)
-    lanes: dict[str, list[Outgoing]] = {}
-    for record in records:
-        lanes.setdefault(lane_of_key.get(record.key, default), []).append(record)
-    return [Lane(name, next_offsets.get(name), lanes[name]) for name in sorted(lanes)]
+def lanes_of(records: Sequence[Outgoing]) -> list[Lane]:
+    """A batch's records: each strand is a lane of its own, whichever partitions they were caused by."""
+    return [Lane(LOOP_LANES[strand], strand, said) for strand, said in strands(records).items()]
 
 
 async def _send_batches(

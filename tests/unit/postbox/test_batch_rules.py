@@ -106,13 +106,15 @@ def test_a_log_that_was_cut_and_written_on_is_recognised_by_the_record_before_th
     assert not is_another_log([At(5, b"other")], position)
 
 
-def test_a_batchs_records_go_into_the_lanes_of_the_partitions_that_caused_them() -> None:
-    records = [DeadLetter("out", key, b"", ()) for key in (b"a", b"b", b"other", b"a")]
-    lanes = lanes_of(records, {b"a": "t/1", b"b": "t/0"}, {"t/0": 5, "t/1": 9})
-    assert [(lane.name, lane.next_offset, [record.key for record in lane.records]) for lane in lanes] == [
-        ("t/0", 5, [b"b", b"other"]),
-        ("t/1", 9, [b"a", b"a"]),
-    ]
+def test_what_a_batch_says_of_the_keys_of_a_strand_is_one_lane_in_its_order() -> None:
+    keys = (b"a", b"b", b"c", b"d", b"a")
+    lanes = lanes_of([DeadLetter("out", key, b"%d" % at, ()) for at, key in enumerate(keys)])
+    assert len({lane.strand for lane in lanes}) == len(lanes) > 1
+    assert sorted(int(record.value) for lane in lanes for record in lane.records) == [0, 1, 2, 3, 4]
+    for lane in lanes:
+        assert lane.name == f"loop/{lane.strand}"
+        said = [int(record.value) for record in lane.records]
+        assert said == sorted(said)
 
 
 def test_a_row_of_the_outbox_knows_which_partition_its_records_belong_to() -> None:
