@@ -29,6 +29,8 @@ def chart() -> str:
     """A Mermaid chart: one arrow from who says to who listens, with the topics it carries."""
     told: dict[tuple[str, str], list[str]] = {}
     for topic in topics():
+        if topic.replaced:
+            continue
         for consumer in topic.consumers or (NOBODY,):
             told.setdefault((topic.producer, consumer), []).append(topic.name)
     arrows = [
@@ -43,7 +45,8 @@ def table() -> str:
     lines = ["| topic | contract | key | said by | heard by |", "|---|---|---|---|---|"]
     for topic in topics():
         heard = ", ".join(map(_box, topic.consumers)) or "kept for audit"
-        cells = (f"`{topic.name}`", f"`{topic.contract.__name__}`", topic.key, _box(topic.producer), heard)
+        said = _box(topic.producer) + (", no more" if topic.replaced else "")
+        cells = (f"`{topic.name}`", f"`{topic.contract.__name__}`", topic.key, said, heard)
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 

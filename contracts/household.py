@@ -226,8 +226,25 @@ class KeyState(StrEnum):
     DESTROYED = "destroyed"
 
 
-class HouseholdKey(Contract):
+class DataKey(Contract):
     """A data key wrapped by the master key; `destroyed` carries none and is kept for ever."""
+
+    key_id: str
+    purpose: KeyPurpose
+    state: KeyState
+    master_key_id: str | None = None
+    wrapped: bytes | None = None
+
+
+class HouseholdKeys(Contract):
+    """All data keys a household ever had; a later event of the household replaces this one."""
+
+    household_id: HouseholdId
+    keys: Annotated[tuple[DataKey, ...], Field(min_length=1)]
+
+
+class HouseholdKey(Contract):
+    """One data key, as it was told before `HouseholdKeys`: read still, and written no more."""
 
     household_id: HouseholdId
     key_id: str

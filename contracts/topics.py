@@ -8,7 +8,7 @@ from contracts.cycle import CycleChanged, EnvelopeChanged
 from contracts.eligibility import EligibilityCompleted, EligibilityScored
 from contracts.grievance import GrievanceOpened, GrievanceUpdated
 from contracts.hold import HoldChanged
-from contracts.household import HouseholdExited, HouseholdKey, HouseholdRegistered
+from contracts.household import HouseholdExited, HouseholdKey, HouseholdKeys, HouseholdRegistered
 from contracts.message import MessageReceived
 from contracts.milestone import MilestoneReached
 from contracts.model import Contract
@@ -26,6 +26,7 @@ class Topic:
     """`<noun>.<past-tense verb>.v<major>`; `name` is also the events' `ce_type`.
 
     `consumers` are those that listen today; what has none is kept for ever all the same, for audit.
+    `replaced`: a later version is written instead; what it holds is still read.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Topic:
     consumers: tuple[str, ...]
     key: str = "household_id"
     compacted: bool = False
+    replaced: bool = False
 
 
 HOUSEHOLD_REGISTERED = Topic(
@@ -46,6 +48,14 @@ HOUSEHOLD_KEY = Topic(
     "registration",
     ("eligibility", "payments", "notifications"),
     key="household_id/key_id",
+    compacted=True,
+    replaced=True,
+)
+HOUSEHOLD_KEYS = Topic(
+    "household.key.v2",
+    HouseholdKeys,
+    "registration",
+    ("eligibility", "payments", "notifications"),
     compacted=True,
 )
 CONDITION_REPORTED = Topic("condition.reported.v1", ConditionReported, "registration", ("eligibility",))
@@ -95,6 +105,7 @@ GRIEVANCE_UPDATED = Topic(
 
 TOPICS = (
     HOUSEHOLD_KEY,
+    HOUSEHOLD_KEYS,
     HOUSEHOLD_REGISTERED,
     HOUSEHOLD_EXITED,
     CONDITION_REPORTED,

@@ -1,7 +1,7 @@
 """Model <-> CloudEvents 1.0 record, Kafka binary mode (CloudEvents Kafka binding, section 3.2)."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -174,12 +174,6 @@ def load(contract: type[M], value: bytes) -> M:
         return contract.__pydantic_validator__.validate_json(value, strict=True)  # type: ignore[no-any-return]
     except ValidationError as error:
         raise WireError(_first(error)) from None
-
-
-def mentions(word: str) -> Callable[[bytes], bool]:
-    """Whether a JSON value can hold this word of an enum: asked first, it spares decoding the others."""
-    quoted = f'"{word}"'.encode()
-    return lambda value: quoted in value
 
 
 def decode(

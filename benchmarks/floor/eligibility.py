@@ -8,7 +8,7 @@ from benchmarks.floor.hop import Ciphers, Hop, Service, columns, run
 from benchmarks.floor.wire import CYCLE, PERIOD, REFERENCE_DATE, Event, Out, Outgoing, seal, unseal, uuid5
 from contracts import wire
 from contracts.eligibility import EligibilityScored, ProgrammeDecision
-from contracts.household import AreaType, CommuneCode, HouseholdRegistered, Level, Persons
+from contracts.household import AreaType, CommuneCode, HouseholdRegistered, KeyPurpose, Level, Persons
 from contracts.sealed import Sealed
 from contracts.topics import ELIGIBILITY_SCORED, HOUSEHOLD_REGISTERED
 from services.eligibility.facts import People, facts_of
@@ -76,7 +76,7 @@ async def main() -> None:
         HouseholdRegistered,
         lambda said: (said.persons.key_id, said.payee.key_id),
         eligibility.score,
-        purposes=(b'"purpose":',),
+        purposes=tuple(KeyPurpose),
     )
     await hop.run()
 

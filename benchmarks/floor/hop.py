@@ -22,8 +22,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from benchmarks.floor.wire import Event, Headers, M, Out, Outgoing
 from contracts import wire
-from contracts.household import HouseholdKey
-from contracts.topics import HOUSEHOLD_KEY, Topic
+from contracts.household import HouseholdKeys, KeyPurpose
+from contracts.topics import HOUSEHOLD_KEYS, Topic
 from postbox.broker import Broker
 from postbox.listening import Listener, Polling
 from vault.master import MasterKey
@@ -129,7 +129,7 @@ class Hop(Generic[M]):
     key_ids: Callable[[M], Iterable[str]]
     work: Work[M]
     then: Work[M] | None = None
-    purposes: Sequence[bytes] = (b'"purpose":"payee"',)
+    purposes: Sequence[KeyPurpose] = (KeyPurpose.PAYEE,)
 
     async def run(self) -> None:
         """Listen until told to stop."""
@@ -139,7 +139,7 @@ class Hop(Generic[M]):
         async def take(records: Sequence[ConsumerRecord], _: AIOKafkaConsumer) -> None:
             await self._take_keys(keys_db, records)
 
-        listeners = [self._listener(HOUSEHOLD_KEY, take), self._listener(self.topic, self._handle)]
+        listeners = [self._listener(HOUSEHOLD_KEYS, take), self._listener(self.topic, self._handle)]
         for listener in listeners:
             await listener.start()
         while True:
@@ -166,12 +166,17 @@ class Hop(Generic[M]):
         return Listener([topic.name], polling, handle)
 
     async def _take_keys(self, db: asyncpg.Connection, records: Sequence[ConsumerRecord]) -> None:
-        wanted = [each.value for each in records if any(word in each.value for word in self.purposes)]
-        keys = [wire.load(HouseholdKey, value) for value in wanted]
+        told = [wire.load(HouseholdKeys, each.value) for each in records]
+        keys = [
+            (key.key_id, said.household_id, key.wrapped)
+            for said in told
+            for key in said.keys
+            if key.purpose in self.purposes
+        ]
         await db.execute(
             "insert into household_key select * from unnest($1::text[], $2::text[], $3::bytea[])"
             " on conflict do nothing",
-            *columns(sorted((key.key_id, key.household_id, key.wrapped) for key in keys), 3),
+            *columns(sorted(keys), 3),
         )
 
     async def _ciphers(self, key_ids: list[str]) -> Ciphers:

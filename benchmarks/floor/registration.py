@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from time import time_ns
 
 from aiokafka.partitioner import murmur2
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -12,9 +13,18 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from benchmarks.floor.hop import Service, run, until_stopped
 from benchmarks.floor.wire import Out, Outgoing, seal, uuid5
 from contracts import wire
-from contracts.household import HouseholdKey, HouseholdRegistered, KeyPurpose, KeyState, Level, Payee, Persons
+from contracts.household import (
+    DataKey,
+    HouseholdKeys,
+    HouseholdRegistered,
+    KeyPurpose,
+    KeyState,
+    Level,
+    Payee,
+    Persons,
+)
 from contracts.sealed import Sealed
-from contracts.topics import HOUSEHOLD_KEY, HOUSEHOLD_REGISTERED
+from contracts.topics import HOUSEHOLD_KEYS, HOUSEHOLD_REGISTERED
 from services.registration.places import area_type_of
 from tonle.sample import COLUMNS, HOUSEHOLD_COLUMNS, MEMBER_COLUMNS
 
@@ -61,44 +71,42 @@ class Registration(Service):
         """Rows to what is kept of them, and what is told."""
         households, keys = [], []
         outgoing: Outgoing = {}
-        chance = pieces()
+        chance, made_ms = pieces(), time_ns() // 1_000_000
         for row in rows:
             household_id = uuid5(f"household/{row[0]}")
             persons, payee = persons_of(row, chance)
             sealed = (wire.dump(persons), wire.dump(payee))
             households.append((household_id, 1, *sealed))
-            made = [(next(chance).hex(), next(chance) + next(chance)) for _ in KeyPurpose]
+            made = [
+                (f"{made_ms:012x}{next(chance)[:10].hex()}", next(chance) + next(chance)) for _ in KeyPurpose
+            ]
             trace = f"00-{next(chance).hex()}-{next(chance)[:8].hex()}-00".encode()
             partition = (murmur2(household_id.encode()) & 0x7FFFFFFF) % PARTITIONS
-            told = outgoing.setdefault((HOUSEHOLD_KEY.name, partition), [])
-            for (key_id, key), purpose in zip(made, KeyPurpose, strict=True):
-                wrapped = self.master.wrap(key, bound_to=f"{household_id}/{key_id}")
-                keys.append((key_id, household_id, wrapped))
-                told.append(self._key(household_id, key_id, purpose, wrapped, trace=trace))
+            wrapped = [
+                (key_id, household_id, self.master.wrap(key, bound_to=f"{household_id}/{key_id}"))
+                for key_id, key in made
+            ]
+            keys += wrapped
+            told = outgoing.setdefault((HOUSEHOLD_KEYS.name, partition), [])
+            told.append(self._keys(household_id, wrapped, trace))
             registered = _registered(row, household_id, sealed, made, trace)
             outgoing.setdefault((HOUSEHOLD_REGISTERED.name, partition), []).append(registered)
         return households, keys, outgoing
 
-    def _key(
-        self, household_id: str, key_id: str, purpose: KeyPurpose, wrapped: bytes, *, trace: bytes
-    ) -> Out:
-        data = HouseholdKey(
-            household_id=household_id,
-            key_id=key_id,
-            purpose=purpose,
-            state=KeyState.ACTIVE,
-            master_key_id=self.master.id,
-            wrapped=wrapped,
+    def _keys(self, household_id: str, wrapped: Sequence[WrappedKey], trace: bytes) -> Out:
+        keys = tuple(
+            DataKey(
+                key_id=key_id,
+                purpose=purpose,
+                state=KeyState.ACTIVE,
+                master_key_id=self.master.id,
+                wrapped=key,
+            )
+            for (key_id, _, key), purpose in zip(wrapped, KeyPurpose, strict=True)
         )
-        event_id = uuid5(f"{HOUSEHOLD_KEY.name}/{household_id}/{key_id}/active")
-        return (
-            f"{household_id}/{key_id}".encode(),
-            wire.dump(data),
-            event_id.encode(),
-            b"row",
-            b"import",
-            trace,
-        )
+        data = HouseholdKeys(household_id=household_id, keys=keys)
+        event_id = uuid5(f"{HOUSEHOLD_KEYS.name}/{household_id}/1")
+        return household_id.encode(), wire.dump(data), event_id.encode(), b"row", b"import", trace
 
 
 def _registered(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from contracts import topics, wire
+from contracts import topics, versions
 from contracts.topics import Topic
 from postbox.message import Handler, Subscription
 from postbox.service import Job, Service, ServiceSettings, run
@@ -64,7 +64,7 @@ def service(settings: EligibilitySettings) -> Service:
         settings,
         # Cycles first: a batch that brings both takes their lock alone before it shares it.
         subscriptions=[
-            _listen(topics.HOUSEHOLD_KEY, handlers.keep_keys),
+            *(_listen(topic, handlers.keep_keys) for topic in (topics.HOUSEHOLD_KEYS, topics.HOUSEHOLD_KEY)),
             _listen(topics.CYCLE_CHANGED, handlers.open_cycle),
             _listen(topics.HOUSEHOLD_REGISTERED, partial(handlers.score, office)),
             _listen(topics.HOUSEHOLD_EXITED, partial(handlers.leave, office)),
@@ -85,7 +85,7 @@ def service(settings: EligibilitySettings) -> Service:
 
 
 def _listen(topic: Topic, handler: Handler) -> Subscription:
-    decode = partial(wire.decode, topic.contract)
+    decode = versions.decoder(topic)
     holds = not topic.compacted
     return Subscription(topic.name, decode, handler, topic.contract, holds=holds, compacted=topic.compacted)
 

@@ -7,7 +7,7 @@ from functools import partial
 
 from contracts.condition import ConditionReported
 from contracts.cycle import CycleChanged
-from contracts.household import HouseholdExited, HouseholdKey, HouseholdRegistered
+from contracts.household import HouseholdExited, HouseholdKeys, HouseholdRegistered
 from contracts.sealed import Sealed
 from contracts.wire import Received, Record
 from postbox import parking
@@ -67,13 +67,14 @@ class Office:
         return [mailing.record(letter, now) for letter in told]
 
 
-async def keep_keys(batch: Batch[Received[HouseholdKey]], db: Connection) -> Sequence[Record]:
+async def keep_keys(batch: Batch[Received[HouseholdKeys]], db: Connection) -> Sequence[Record]:
     """Keep wrapped keys, and try again what waited for them."""
     changed = await keyring.keep(
         db,
         [
-            WrappedKey(key.household_id, key.key_id, key.purpose, key.state, key.master_key_id, key.wrapped)
-            for key in (each.data for each in batch.messages)
+            WrappedKey(said.household_id, key.key_id, key.purpose, key.state, key.master_key_id, key.wrapped)
+            for said in (each.data for each in batch.messages)
+            for key in said.keys
         ],
     )
     await parking.retry_now(db, changed)

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
-from contracts import topics, wire
+from contracts import topics, versions
 from contracts.model import Contract
 from contracts.topics import Topic
 from postbox.message import Handler, Subscription
@@ -56,7 +56,7 @@ def service(settings: Settings) -> Service:
         "notifications",
         settings,
         subscriptions=(
-            _listen(topics.HOUSEHOLD_KEY, handlers.keep_keys, wants=handlers.OF_PAYEES),
+            *(_listen(topic, handlers.keep_keys) for topic in (topics.HOUSEHOLD_KEYS, topics.HOUSEHOLD_KEY)),
             _listen(topics.HOUSEHOLD_REGISTERED, desk.hear_of_household, heard.HouseholdHeard),
             _listen(topics.ELIGIBILITY_SCORED, desk.hear_of_standing, heard.ScoredHeard, desk.is_wanted),
             _listen(topics.PAYMENT_ISSUED, desk.hear_of_payment, heard.IssuedHeard),
@@ -85,7 +85,7 @@ def service(settings: Settings) -> Service:
 def _listen(
     topic: Topic, handler: Handler, heard_as: type[Contract] | None = None, wants: Wants = None
 ) -> Subscription:
-    decode = partial(wire.decode, heard_as or topic.contract)
+    decode = versions.decoder(topic, heard_as)
     return Subscription(topic.name, decode, handler, topic.contract, compacted=topic.compacted, wants=wants)
 
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from contracts.household import HouseholdKey, KeyPurpose, KeyState
+from contracts.household import HouseholdKeys, KeyPurpose, KeyState
 from contracts.milestone import MilestoneReached
-from contracts.wire import M, Received, Record, mentions
+from contracts.wire import M, Received, Record
 from postbox import parking
 from postbox.message import Batch, Connection
 from services.notifications import store, store_contacts, store_messages, store_payments, telling
@@ -18,18 +18,17 @@ from vault import keyring
 from vault.keyring import WrappedKey
 from vault.master import MasterKey
 
-OF_PAYEES = mentions(KeyPurpose.PAYEE)
-"""Which keys are wanted: those of payees, the only ones that are opened here."""
 
-
-async def keep_keys(batch: Batch[Received[HouseholdKey]], db: Connection) -> Sequence[Record]:
+async def keep_keys(batch: Batch[Received[HouseholdKeys]], db: Connection) -> Sequence[Record]:
     """Keep the wrapped keys of payees, forget whose are destroyed, and try again what waited for them."""
-    payees = [m.data for m in batch.messages if m.data.purpose is KeyPurpose.PAYEE]
     keys = [
-        WrappedKey(k.household_id, k.key_id, k.purpose, k.state, k.master_key_id, k.wrapped) for k in payees
+        WrappedKey(said.household_id, key.key_id, key.purpose, key.state, key.master_key_id, key.wrapped)
+        for said in (each.data for each in batch.messages)
+        for key in said.keys
+        if key.purpose is KeyPurpose.PAYEE
     ]
     await parking.retry_now(db, await keyring.keep(db, keys))
-    if destroyed := {key.household_id: key.key_id for key in payees if key.state is KeyState.DESTROYED}:
+    if destroyed := {key.household_id: key.key_id for key in keys if key.state == KeyState.DESTROYED}:
         await store_contacts.forget(db, destroyed)
         await store_messages.forget(db, destroyed)
     return ()

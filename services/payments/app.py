@@ -1,13 +1,12 @@
 """Payments as a process: its settings, what it listens to, and what it works with."""
 
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
 from pydantic import Field
 
-from contracts import topics, wire
+from contracts import topics, versions
 from contracts.topics import Topic
 from postbox.message import Handler, Subscription
 from postbox.service import Service, ServiceSettings, run
@@ -69,7 +68,7 @@ def service_of(settings: PaymentsSettings) -> Service:
         "payments",
         settings,
         subscriptions=[
-            replace(_listen(topics.HOUSEHOLD_KEY, handlers.keep_keys), wants=handlers.OF_PAYEES),
+            *(_listen(topic, handlers.keep_keys) for topic in (topics.HOUSEHOLD_KEYS, topics.HOUSEHOLD_KEY)),
             _listen(topics.ELIGIBILITY_SCORED, partial(handlers.score, office)),
             _listen(topics.ELIGIBILITY_COMPLETED, handlers.complete),
             *(_of_partner(office, partner) for partner in office.partners.values()),
@@ -84,7 +83,7 @@ def service_of(settings: PaymentsSettings) -> Service:
 
 
 def _listen(topic: Topic, handler: Handler) -> Subscription:
-    decode, table = partial(wire.decode, topic.contract), topic.compacted
+    decode, table = versions.decoder(topic), topic.compacted
     return Subscription(topic.name, decode, handler, topic.contract, holds=not table, compacted=table)
 
 

@@ -13,10 +13,10 @@ from contracts.eligibility import (
     ProgrammeDecision,
     SensitiveDecisions,
 )
-from contracts.household import HouseholdExited, HouseholdKey, KeyPurpose, KeyState, Payee
+from contracts.household import HouseholdExited, HouseholdKeys, KeyPurpose, KeyState, Payee
 from contracts.payment import PaymentReport, ReportStatus
 from contracts.topics import ELIGIBILITY_SCORED
-from contracts.wire import Received, Record, dump, load, mentions
+from contracts.wire import Received, Record, dump, load
 from postbox import parking
 from postbox.message import Batch, Connection
 from services.payments import (
@@ -53,8 +53,6 @@ from vault.keyring import WrappedKey
 from vault.master import MasterKey
 from vault.sealing import Keys
 
-OF_PAYEES = mentions(KeyPurpose.PAYEE)
-"""Which keys are wanted: payments never opens what those of persons seal."""
 _MAY_FREE = frozenset(
     {ReportStatus.FAILED, ReportStatus.EXPIRED, ReportStatus.RETURNED, ReportStatus.CANCELLED}
 )
@@ -193,19 +191,16 @@ async def queue(batch: Batch[Told], db: Connection) -> Sequence[Record]:
     return ()
 
 
-async def keep_keys(batch: Batch[Received[HouseholdKey]], db: Connection) -> Sequence[Record]:
+async def keep_keys(batch: Batch[Received[HouseholdKeys]], db: Connection) -> Sequence[Record]:
     """Keep payees' wrapped keys; what waited for one is tried again, or says that it was destroyed."""
-    said = [each.data for each in batch.messages if each.data.purpose is KeyPurpose.PAYEE]
-    changed = await keyring.keep(
-        db,
-        [
-            WrappedKey(
-                each.household_id, each.key_id, each.purpose, each.state, each.master_key_id, each.wrapped
-            )
-            for each in said
-        ],
-    )
-    destroyed = [(each.household_id, each.key_id) for each in said if each.state is KeyState.DESTROYED]
+    keys = [
+        WrappedKey(said.household_id, key.key_id, key.purpose, key.state, key.master_key_id, key.wrapped)
+        for said in (each.data for each in batch.messages)
+        for key in said.keys
+        if key.purpose is KeyPurpose.PAYEE
+    ]
+    changed = await keyring.keep(db, keys)
+    destroyed = [(key.household_id, key.key_id) for key in keys if key.state == KeyState.DESTROYED]
     if destroyed:
         await store.mark_forgotten(db, destroyed)
     await parking.retry_now(db, changed)

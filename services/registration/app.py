@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from holidays import country_holidays
 
 from contracts import wire
-from contracts.topics import HOUSEHOLD_KEY, MESSAGE_RECEIVED, Topic
+from contracts.topics import HOUSEHOLD_KEYS, MESSAGE_RECEIVED, Topic
 from postbox.message import Handler, Subscription
 from postbox.service import Job, Service, ServiceSettings, run
 from services.registration import api, api_conditions, api_duplicates, api_grievances, api_imports, handlers
@@ -68,7 +68,7 @@ def service(settings: RegistrationSettings) -> Service:
             Job(ESCALATING, Escalator(office.rulebook).run, EVERY_S),
         ],
         migrations=[keyring.MIGRATIONS, MIGRATIONS],
-        publish_first=[HOUSEHOLD_KEY.name],
+        publish_first=[HOUSEHOLD_KEYS.name],
         state=office,
     )
 

@@ -1,5 +1,6 @@
 """What registration tells the other services: households' keys, registrations, revisions and exits."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -48,27 +49,33 @@ def _new_key(household_id: str, purpose: str, master: MasterKey, keys: Keys) -> 
     return WrappedKey(household_id, key_id, purpose, KeyState.ACTIVE.value, master.id, wrapped)
 
 
-def key_record(made: WrappedKey, at: datetime, cause: wire.Cause) -> wire.Record:
-    """A new key (`HouseholdKey`), placed on the partition where its household's other events are."""
-    topic = topics.HOUSEHOLD_KEY
+def keys_record(
+    household_id: str, made: Sequence[WrappedKey], at: datetime, cause: wire.Cause
+) -> wire.Record:
+    """A new household's keys (`HouseholdKeys`)."""
+    topic = topics.HOUSEHOLD_KEYS
     said = {
-        "household_id": made.household_id,
-        "key_id": made.key_id,
-        "purpose": made.purpose,
-        "state": made.state,
-        "master_key_id": made.master_key_id,
-        "wrapped": made.wrapped,
+        "household_id": household_id,
+        "keys": [
+            {
+                "key_id": key.key_id,
+                "purpose": key.purpose,
+                "state": key.state,
+                "master_key_id": key.master_key_id,
+                "wrapped": key.wrapped,
+            }
+            for key in made
+        ],
     }
     return wire.emit_bytes(
         topic,
         to_json(said, bytes_mode="base64"),
         wire.JSON,
-        id=wire.event_id(topic, made.household_id, made.key_id, made.state),
-        key=f"{made.household_id}/{made.key_id}",
+        id=wire.event_id(topic, household_id, 1),
+        key=household_id,
         sequence=1,
         time=at,
         cause=cause,
-        partition_by=made.household_id,
     )
 
 

@@ -62,7 +62,7 @@ async def register(
         wrapped += own
         made.append(registration)
         changes.append(_change(registration, "registered", act, arrival))
-        told += [events.key_record(key, act.at, arrival.cause) for key in own]
+        told.append(events.keys_record(household_id, own, act.at, arrival.cause))
         told.append(
             events.registered(
                 registration, keys, by=act.by, channel=act.channel, at=act.at, cause=arrival.cause

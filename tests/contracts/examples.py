@@ -20,9 +20,7 @@ from contracts.household import (
     Channel,
     ExitReason,
     HouseholdExited,
-    HouseholdKey,
     HouseholdRegistered,
-    KeyPurpose,
     KeyState,
     Level,
 )
@@ -53,6 +51,7 @@ from contracts.sealed import Sealed
 from contracts.sms import SmsEncoding, SmsSent, SmsStatus, SmsUpdated
 from contracts.topics import TOPICS, Topic, partner_instruction, partner_report
 from tests.contracts.examples_of_answers import MESSAGE_TEXT, answered
+from tests.contracts.examples_of_keys import DESTROYED, keyed
 from tests.contracts.examples_of_money import funded, held
 from tests.contracts.examples_of_referrals import referred
 from tests.contracts.examples_of_shocks import SHOCKS
@@ -127,14 +126,7 @@ FULL: dict[str, Contract] = {
     "household.exited.v1": HouseholdExited(
         household_id=HOUSEHOLD, revision=3, reason=ExitReason.GRADUATED, exited_by="registrar-1"
     ),
-    "household.key.v1": HouseholdKey(
-        household_id=HOUSEHOLD,
-        key_id="person-key-1",
-        purpose=KeyPurpose.PERSON,
-        state=KeyState.ACTIVE,
-        master_key_id="0123456789abcdef",
-        wrapped=bytes(range(60)),
-    ),
+    **keyed(HOUSEHOLD),
     "condition.reported.v1": ConditionReported(
         household_id=HOUSEHOLD,
         number=3,
@@ -304,6 +296,7 @@ CHANGED: dict[str, dict[str, object]] = {
         "payee": payee("household.registered.v1", "minimal"),
     },
     "household.key.v1": {"state": KeyState.DESTROYED},
+    "household.key.v2": {"keys": (DESTROYED,)},
     "condition.reported.v1": {
         "report": seal("person-key-1", wire.dump(REPORTED), "condition.reported.v1", "minimal")
     },

@@ -8,11 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts import wire
-from contracts.household import HouseholdKey, KeyPurpose, KeyState
 from contracts.payment import PaymentIssued
 from contracts.release import INSTRUCTION, REPORT
 from contracts.topics import PAYMENT_ISSUED
-from tests.contracts.examples import HOUSEHOLD, TIME, TOPIC, record
+from tests.contracts.examples import TIME, TOPIC, record
 
 
 @pytest.mark.parametrize("kind", ["full", "minimal"])
@@ -40,12 +39,6 @@ def test_an_event_reads_the_same_whatever_the_order_of_its_headers() -> None:
     others = wire.decode(PaymentIssued, made.topic, made.key, made.value, (*made.headers[::-1], ("x", b"\0")))
     assert ours == others
     assert tuple(name for name, _ in made.headers) == wire.EMITTED  # which is read without a dict
-
-
-@pytest.mark.parametrize("purpose", KeyPurpose)
-def test_a_payees_key_is_told_from_others_before_it_is_decoded(purpose: KeyPurpose) -> None:
-    key = HouseholdKey(household_id=HOUSEHOLD, key_id="k", purpose=purpose, state=KeyState.DESTROYED)
-    assert wire.mentions(KeyPurpose.PAYEE)(wire.dump(key)) == (purpose is KeyPurpose.PAYEE)
 
 
 def test_the_id_of_an_event_is_the_same_for_ever() -> None:

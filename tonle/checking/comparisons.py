@@ -10,6 +10,7 @@ from tonle.stack.topics import SERVED
 Kind = Literal["lost", "doubled", "differs"]
 _STATES, _CORRECTIONS = "payment.updated.v1: states", "payment.updated.v1: corrections"
 _STEPS = "payment.updated.v1: steps told"
+_KEYS, _PAYEES_KEYS = "household keys, latest", "household keys: payees"
 
 
 @dataclass(frozen=True)
@@ -53,19 +54,17 @@ class Finding:
 COMPARISONS = (
     Comparison("each revision of a household was told", "registration: revisions", "household.registered.v1"),
     Comparison("each exit was told", "registration: exits", "household.exited.v1"),
-    Comparison("each household key was told", "registration: keys", "household.key.v1, latest"),
+    Comparison("each household key was told", "registration: keys", _KEYS),
     Comparison(
         "eligibility knows each key",
-        "household.key.v1, latest",
+        _KEYS,
         "eligibility: keys",
         ("eligibility: parked",),
     ),
-    Comparison(
-        "payments knows each payee's key", "household.key.v1: payees", "payments: keys", ("payments: parked",)
-    ),
+    Comparison("payments knows each payee's key", _PAYEES_KEYS, "payments: keys", ("payments: parked",)),
     Comparison(
         "notifications knows each payee's key",
-        "household.key.v1: payees",
+        _PAYEES_KEYS,
         "notifications: keys",
         ("notifications: parked",),
     ),
@@ -126,7 +125,9 @@ COMPARISONS = (
 
 _SMS_ID = "substr(key, length(household) + 2)"  # the gateway knows an SMS by this alone
 _DERIVED = {
-    "household.key.v1: payees": """select * from "household.key.v1, latest" where value like 'payee %'""",
+    _KEYS: """select * from "household.key.v2, latest" union all select * from "household.key.v1, latest"
+        where key not in (select key from "household.key.v2")""",
+    _PAYEES_KEYS: f"""select * from "{_KEYS}" where value like 'payee %'""",  # noqa: S608
     _STATES: """select * from "payment.updated.v1, latest" where key not like '%/corrected'""",
     _CORRECTIONS: """select * from "payment.updated.v1" where key like '%/corrected'""",
     # Accepted, asked about and accepted again is one step.

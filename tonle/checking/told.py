@@ -12,7 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from contracts import bundle, topics, wire
 from contracts.bundle import Item
 from contracts.eligibility import EligibilityScored
-from contracts.household import HouseholdExited, HouseholdKey, HouseholdRegistered
+from contracts.household import HouseholdExited, HouseholdKey, HouseholdKeys, HouseholdRegistered
 from contracts.model import Contract
 from contracts.payment import PaymentIssued, PaymentReport, PaymentState, PaymentUpdated
 from contracts.referral import ReferralMade
@@ -58,6 +58,12 @@ def _exited(data: HouseholdExited) -> Iterator[Line]:
 def _key(data: HouseholdKey) -> Iterator[Line]:
     key = f"{data.household_id}/{data.key_id}"
     yield Line(data.household_id, key, f"{data.purpose} {data.state}", key)
+
+
+def _keys(data: HouseholdKeys) -> Iterator[Line]:
+    household = data.household_id
+    for each in data.keys:
+        yield Line(household, f"{household}/{each.key_id}", f"{each.purpose} {each.state}", household)
 
 
 def _scored(data: EligibilityScored) -> Iterator[Line]:
@@ -109,6 +115,7 @@ _LINES: dict[str, Callable[..., Iterator[Line]]] = {
     topics.HOUSEHOLD_REGISTERED.name: _registered,
     topics.HOUSEHOLD_EXITED.name: _exited,
     topics.HOUSEHOLD_KEY.name: _key,
+    topics.HOUSEHOLD_KEYS.name: _keys,
     topics.SHOCK_DECLARED.name: _shock_declared,
     topics.SHOCK_ENDED.name: _shock_ended,
     topics.ELIGIBILITY_SCORED.name: _scored,

@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaProducer
 
 from contracts import topics, wire
 from contracts.eligibility import EligibilityScored
-from contracts.household import HouseholdKey, KeyPurpose, KeyState
+from contracts.household import DataKey, HouseholdKeys, KeyPurpose, KeyState
 from contracts.wire import Cause, Received, Record
 from postbox.service import Service
 from services.eligibility import app
@@ -51,13 +51,12 @@ class Scene:
         async with app.service(self.settings.model_copy(update=changes)).running() as self.service:
             yield self
 
-    def key(self, household_id: str, purpose: KeyPurpose, state: KeyState = KeyState.ACTIVE) -> HouseholdKey:
+    def key(self, household_id: str, purpose: KeyPurpose, state: KeyState = KeyState.ACTIVE) -> DataKey:
         """A household's key as registration tells it."""
         key_id = f"{household_id}-{purpose}"
         active = state is KeyState.ACTIVE
         wrapped = self.master.wrap(key_of(key_id), bound_to=f"{household_id}/{key_id}")
-        return HouseholdKey(
-            household_id=household_id,
+        return DataKey(
             key_id=key_id,
             purpose=purpose,
             state=state,
@@ -72,15 +71,13 @@ class Scene:
         purposes: Sequence[KeyPurpose] = tuple(KeyPurpose),
     ) -> None:
         """Announce keys of a household."""
-        for purpose in purposes:
-            data = self.key(household_id, purpose, state)
-            about = f"{household_id}/{data.key_id}"
-            topic = topics.HOUSEHOLD_KEY
-            known_as = wire.event_id(topic, about, state)
-            cause = Cause("request", "request", TRACE)
-            await self.send(
-                wire.emit(topic, data, id=known_as, key=about, sequence=1, time=START, cause=cause)
-            )
+        keys = tuple(self.key(household_id, purpose, state) for purpose in purposes)
+        topic, data = topics.HOUSEHOLD_KEYS, HouseholdKeys(household_id=household_id, keys=keys)
+        known_as = wire.event_id(topic, household_id, state, *purposes)
+        cause = Cause("request", "request", TRACE)
+        await self.send(
+            wire.emit(topic, data, id=known_as, key=household_id, sequence=1, time=START, cause=cause)
+        )
 
     async def tell(self, *events: Event) -> None:
         """Put events on their topics, as they are."""

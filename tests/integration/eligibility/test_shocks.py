@@ -193,13 +193,13 @@ def office(scene: Scene) -> Office:
 
 async def know(scene: Scene, household_ids: Sequence[str]) -> None:
     """Keep these households' keys."""
-    keys = [scene.key(each, purpose) for each in household_ids for purpose in KeyPurpose]
+    keys = [(each, scene.key(each, purpose)) for each in household_ids for purpose in KeyPurpose]
     async with transaction(scene) as db:
         await keyring.keep(
             db,
             [
-                WrappedKey(k.household_id, k.key_id, k.purpose, k.state, k.master_key_id, k.wrapped)
-                for k in keys
+                WrappedKey(of, key.key_id, key.purpose, key.state, key.master_key_id, key.wrapped)
+                for of, key in keys
             ],
         )
 

@@ -20,7 +20,8 @@ from contracts import topics, wire
 from contracts.household import (
     AreaType,
     Channel,
-    HouseholdKey,
+    DataKey,
+    HouseholdKeys,
     HouseholdRegistered,
     KeyPurpose,
     KeyState,
@@ -142,16 +143,15 @@ class Scene:
         """Announce a household's payee key, or that it is destroyed."""
         key_id, key = self._key(household)
         active = state is KeyState.ACTIVE
-        data = HouseholdKey(
-            household_id=household,
+        payee = DataKey(
             key_id=key_id,
             purpose=KeyPurpose.PAYEE,
             state=state,
             master_key_id=self.master.id if active else None,
             wrapped=self.master.wrap(key, bound_to=f"{household}/{key_id}") if active else None,
         )
-        record_key = f"{household}/{key_id}"
-        await self._emit(topics.HOUSEHOLD_KEY, data, f"{record_key}/{state}", record_key)
+        data = HouseholdKeys(household_id=household, keys=(payee,))
+        await self._emit(topics.HOUSEHOLD_KEYS, data, f"{household}/{state}", household)
 
     async def issue(self, household: str, number: int = 1, **payee: Any) -> str:
         """A payment a partner has ready, to a household whose payee differs from the usual one as told.

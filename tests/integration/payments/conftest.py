@@ -116,6 +116,7 @@ class Scene:
     def key(
         self, of: Family, state: KeyState = KeyState.ACTIVE, purpose: KeyPurpose = KeyPurpose.PAYEE
     ) -> Record:
+        """As registration told keys once: payments reads them still."""
         active = state is KeyState.ACTIVE
         bound_to = f"{of.household_id}/{of.key_id}"
         data = HouseholdKey(

@@ -7,8 +7,8 @@ import pytest
 from aiokafka import ConsumerRecord
 
 from contracts import wire
-from contracts.household import HouseholdExited, HouseholdKey, HouseholdRegistered, Payee, Persons
-from contracts.topics import HOUSEHOLD_EXITED, HOUSEHOLD_KEY, HOUSEHOLD_REGISTERED
+from contracts.household import HouseholdExited, HouseholdKeys, HouseholdRegistered, Payee, Persons
+from contracts.topics import HOUSEHOLD_EXITED, HOUSEHOLD_KEYS, HOUSEHOLD_REGISTERED
 from postbox.packing import unpack
 from services.registration.household import household_id
 from tests.integration.registration.conftest import Window, form
@@ -202,13 +202,11 @@ async def test_the_keys_told_open_what_a_registration_seals(open_window: Window)
     await open_window.register(form(collector="2"))
     (record,) = await open_window.on(HOUSEHOLD_REGISTERED.name)
     event = registration(record)
-    told = [
-        wire.decode(HouseholdKey, HOUSEHOLD_KEY.name, each.key, each.value, each.headers)
-        for each in await open_window.on(HOUSEHOLD_KEY.name)
-    ]
-    assert [key.key for key in told] == [f"{FIRST}/{key.data.key_id}" for key in told]
-    assert [key.data.purpose for key in told] == ["person", "payee"]
-    assert [event.data.persons.key_id, event.data.payee.key_id] == [key.data.key_id for key in told]
+    (record,) = await open_window.on(HOUSEHOLD_KEYS.name)
+    told = wire.decode(HouseholdKeys, HOUSEHOLD_KEYS.name, record.key, record.value, record.headers)
+    assert (told.key, told.sequence) == (FIRST, 1)
+    assert [key.purpose for key in told.data.keys] == ["person", "payee"]
+    assert [event.data.persons.key_id, event.data.payee.key_id] == [key.key_id for key in told.data.keys]
     assert (event.key, event.sequence, event.data.registered_by) == (FIRST, 1, "office  6")
     persons = await persons_of(open_window, event)
     keys, sealed = await keys_of(open_window, event), event.data.payee
@@ -222,15 +220,15 @@ async def test_keys_stand_before_the_registration_in_the_outbox(open_window: Win
     await open_window.register(form())
     packed = await open_window.db.fetchval("select outbox_messages(id) from outbox")
     topics = [record.topic for record in unpack(packed)]
-    assert topics == [HOUSEHOLD_KEY.name, HOUSEHOLD_KEY.name, HOUSEHOLD_REGISTERED.name]
+    assert topics == [HOUSEHOLD_KEYS.name, HOUSEHOLD_REGISTERED.name]
 
 
 async def test_keys_are_on_the_partition_of_their_household(open_window: Window) -> None:
     for number in range(1, 9):
         await open_window.register(form(number), str(number))
     where = {r.key.decode(): r.partition for r in await open_window.on(HOUSEHOLD_REGISTERED.name)}
-    for record in await open_window.on(HOUSEHOLD_KEY.name):
-        assert record.partition == where[record.key.decode().partition("/")[0]]
+    for record in await open_window.on(HOUSEHOLD_KEYS.name):
+        assert record.partition == where[record.key.decode()]
     assert set(where.values()) == {0, 1}
 
 
@@ -246,7 +244,7 @@ async def test_a_revision_keeps_keys_and_person_ids_and_an_exit_follows(
     assert [first.sequence, second.sequence, exited.sequence] == [1, 2, 3]
     assert (first.data.replaces, second.data.replaces, exited.data.revision) == (None, 1, 3)
     assert first.data.persons.key_id == second.data.persons.key_id
-    assert len(await open_window.on(HOUSEHOLD_KEY.name)) == 2
+    assert len(await open_window.on(HOUSEHOLD_KEYS.name)) == 1
     before, after = await persons_of(open_window, first), await persons_of(open_window, second)
     assert [each.person_id for each in before.members] == [each.person_id for each in after.members]
 

@@ -13,7 +13,7 @@ from aiokafka import ConsumerRecord
 
 from contracts import wire
 from contracts.household import HouseholdRegistered
-from contracts.topics import HOUSEHOLD_KEY, HOUSEHOLD_REGISTERED
+from contracts.topics import HOUSEHOLD_KEYS, HOUSEHOLD_REGISTERED
 from services.registration.household import household_id
 from tests.integration.registration.conftest import Window, form
 from tests.integration.registration.test_readers import parquet_file, xlsx_file
@@ -48,7 +48,7 @@ async def test_five_bad_rows_of_a_hundred_are_quarantined_and_their_neighbours_r
     run = await open_window.imported(csv_bytes(rows))
     assert (run["state"], tally(run)) == ("finished", (100, 95, 5, 0, 0))
     assert len(await open_window.on(HOUSEHOLD_REGISTERED.name)) == 95
-    assert len(await open_window.on(HOUSEHOLD_KEY.name)) == 190
+    assert len(await open_window.on(HOUSEHOLD_KEYS.name)) == 95
     found = await open_window.quarantine()
     assert [entry["row_number"] for entry in found] == [8, 28, 48, 68, 88]
     assert found[0]["flaws"] == [

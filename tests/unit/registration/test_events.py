@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from contracts import wire
-from contracts.household import Channel, HouseholdKey, HouseholdRegistered
+from contracts.household import Channel, HouseholdKeys, HouseholdRegistered
 from services.registration import events
 from services.registration.events import Registration
 from tests.unit.registration.samples import household
@@ -17,10 +17,10 @@ CAUSE = wire.Cause("cause", "correlation", "")
 MASTER = MasterKey(b"m" * 32)
 
 
-def test_a_key_is_told_as_its_contract_writes_it() -> None:
-    for key in events.new_keys("a-household", MASTER, Keys({})):
-        told = events.key_record(key, AT, CAUSE).value
-        assert wire.dump(wire.load(HouseholdKey, told)) == told
+def test_keys_are_told_as_their_contract_writes_them() -> None:
+    made = events.new_keys("a-household", MASTER, Keys({}))
+    told = events.keys_record("a-household", made, AT, CAUSE).value
+    assert wire.dump(wire.load(HouseholdKeys, told)) == told
 
 
 @pytest.mark.parametrize("revision", [1, 2])

@@ -30,7 +30,7 @@ def test_every_topic_of_the_flow_is_made_with_one_partition_count_and_only_keys_
     assert {"partner.wing.instruction.v1", "partner.wing.report.v1"} <= made.keys()
     assert {made[topic.name].num_partitions for topic in flow.TOPICS} == {4}
     compacted = {n for n, topic in made.items() if topic.topic_configs.get("cleanup.policy") == "compact"}
-    assert compacted == {"household.key.v1"}
+    assert compacted == {"household.key.v1", "household.key.v2"}
 
 
 def test_secrets_are_made_once_and_kept(tmp_path: Path) -> None:
