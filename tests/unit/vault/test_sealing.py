@@ -1,3 +1,5 @@
+from time import sleep
+
 import pytest
 
 from vault.master import MasterKey
@@ -103,3 +105,12 @@ def test_new_keys_are_long_and_never_the_same() -> None:
     made = [new_key() for _ in range(100)]
     assert len({key_id for key_id, _ in made}) == len({key for _, key in made}) == 100
     assert all(len(key) == 32 for _, key in made)
+
+
+def test_keys_made_later_have_later_ids() -> None:
+    made = []
+    for _ in range(20):
+        made.append(new_key()[0])
+        sleep(0.001)
+    assert made == sorted(made)
+    assert {len(key_id) for key_id in made} == {32}
