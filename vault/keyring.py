@@ -5,6 +5,8 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from asyncpg import UniqueViolationError
+
 from postbox.message import Connection
 from vault.master import MasterKey
 from vault.sealing import KeyMissing, Keys
@@ -26,23 +28,24 @@ class WrappedKey(NamedTuple):
 async def load(db: Connection, master: MasterKey, key_ids: Iterable[str]) -> Keys:
     """The keys named, in one query; those not there are `missing`."""
     rows = await db.fetch(
-        "select key_id, household_id, state, wrapped, master_key_id from household_key"
+        "select key_id, household_id, wrapped, nullif(master_key_id, $2) from household_key"
         " where key_id = any($1::text[])",
         sorted(set(key_ids)),
+        master.id,
     )
     wrapped: dict[str, Callable[[], bytes]] = {}
     destroyed: list[str] = []
-    for key_id, household_id, state, blob, master_key_id in rows:
-        if state == "destroyed":
+    for key_id, household_id, blob, other_master_key_id in rows:
+        if blob is None:
             destroyed.append(key_id)
         else:
-            wrapped[key_id] = partial(_unwrap, master, master_key_id, blob, f"{household_id}/{key_id}")
+            wrapped[key_id] = partial(_unwrap, master, other_master_key_id, blob, f"{household_id}/{key_id}")
     return Keys(wrapped, destroyed)
 
 
-def _unwrap(master: MasterKey, master_key_id: str, wrapped: bytes, bound_to: str) -> bytes:
-    if master_key_id != master.id:
-        raise KeyMissing(f"wrapped by master key {master_key_id}, this service has {master.id}")
+def _unwrap(master: MasterKey, other_master_key_id: str | None, wrapped: bytes, bound_to: str) -> bytes:
+    if other_master_key_id is not None:
+        raise KeyMissing(f"wrapped by master key {other_master_key_id}, this service has {master.id}")
     return master.unwrap(wrapped, bound_to=bound_to)
 
 
@@ -56,7 +59,11 @@ async def keep(db: Connection, keys: Sequence[WrappedKey]) -> list[str]:
         known = latest.get(key.key_id)
         if known is None or known.state != "destroyed":
             latest[key.key_id] = key
+    if not latest:
+        return []
     rows = [latest[key_id] for key_id in sorted(latest)]
+    if await _added(db, rows):
+        return sorted({key.household_id for key in rows})
     changed = await db.fetch(
         """
         insert into household_key (household_id, key_id, purpose, state, master_key_id, wrapped)
@@ -72,6 +79,16 @@ async def keep(db: Connection, keys: Sequence[WrappedKey]) -> list[str]:
         *([key[at] for key in rows] for at in range(len(WrappedKey._fields))),
     )
     return sorted({row["household_id"] for row in changed})
+
+
+async def _added(db: Connection, rows: Sequence[WrappedKey]) -> bool:
+    """Add keys nobody holds, as nearly all are; False, and nothing added, where one is held."""
+    try:
+        async with db.transaction():
+            await add(db, rows)
+    except UniqueViolationError:
+        return False
+    return True
 
 
 async def add(db: Connection, keys: Sequence[WrappedKey]) -> None:
