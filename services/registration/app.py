@@ -28,8 +28,12 @@ SATURDAY = 5
 
 
 class RegistrationSettings(ServiceSettings):
-    """What registration is told beside what every service is."""
+    """What registration is told beside what every service is.
 
+    `batch_timeout_ms`: of complaints by SMS it hears seldom, and looking for them costs CPU each time.
+    """
+
+    batch_timeout_ms: int = 200
     master_key_file: Path
     import_chunk_rows: int = 500
     outbox_messages_most: int = 60_000
