@@ -52,15 +52,21 @@ async def known(db: Connection, household_ids: Iterable[str]) -> dict[str, Known
 
 async def holders(db: Connection, identities: Iterable[Identity]) -> dict[Identity, Holder]:
     """Which household holds each of these identities."""
-    rows = await db.fetch(
-        "select i.kind, i.value, i.household_id, h.commune"
-        " from unnest($1::text[], $2::text[]) as wanted(kind, value)"
-        " join identity i using (kind, value) join household h on h.household_id = i.household_id",
-        *_columns(set(identities)),
-    )
-    return {
-        Identity(kind, value): Holder(household_id, commune) for kind, value, household_id, commune in rows
-    }
+    values: dict[str, set[str]] = {}
+    for kind, value in identities:
+        values.setdefault(kind, set()).add(value)
+    found: dict[Identity, Holder] = {}
+    for kind, wanted in values.items():
+        # One kind at a time: then the index is read forward once, and not entered for each value.
+        rows = await db.fetch(
+            "select i.value, i.household_id, h.commune from identity i"
+            " join household h on h.household_id = i.household_id"
+            " where i.kind = $1 and i.value = any($2::text[])",
+            kind,
+            sorted(wanted),
+        )
+        found |= {Identity(kind, value): Holder(*holder) for value, *holder in rows}
+    return found
 
 
 async def add(db: Connection, households: Sequence[Registration], import_id: str | None) -> None:
