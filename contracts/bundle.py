@@ -4,13 +4,18 @@ CloudEvents 1.0, JSON format, section 4: an array of structured events. Kafka's 
 batch travels as what a token says (`cty`), and its record is an event of its own in binary mode.
 """
 
+import re
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from datetime import datetime
+from functools import lru_cache
+from typing import Generic, Literal, NamedTuple, TypeVar
 
+from pydantic import TypeAdapter
 from pydantic_core import from_json, to_json
 
+from contracts.model import Contract
 from contracts.topics import Topic
-from contracts.wire import JSON, Headers, Record, WireError, event_id
+from contracts.wire import JSON, Headers, Received, Record, WireError, decode, event_id
 
 CTY = "cloudevents-batch+json"
 """`application/` is left out there (RFC 7515, section 4.1.10)."""
@@ -20,6 +25,10 @@ BYTES_MOST = 32 * 1024
 """Of one batch: as a token in a token it is under 64 KiB, which is what JOSE libraries take by default."""
 _CE = "ce_"
 _SCALARS = (str, int, float)
+_ESCAPED = re.compile(rb'[\x00-\x1f"\\\x7f-\xff]')
+_NUL = b"\\u0000"
+_TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+M = TypeVar("M", bound=Contract)
 
 
 class Item(NamedTuple):
@@ -42,6 +51,42 @@ def items(payload: bytes) -> list[Item]:
     if not isinstance(found, list) or not found:
         raise WireError("value: no batch of events")
     return [_item(each) for each in found]
+
+
+class Read(NamedTuple, Generic[M]):
+    """One event of a batch, or why it is none, and its key."""
+
+    key: bytes | None
+    event: Received[M] | WireError
+
+
+class _Structured(Contract, Generic[M]):
+    """An event as our own side, and every SDK with text extensions, writes it."""
+
+    specversion: Literal["1.0"]
+    type: str
+    id: str
+    time: str
+    partitionkey: str
+    sequence: str = "0"
+    correlationid: str = ""
+    traceparent: str = ""
+    data: M
+
+
+def read(contract: type[M], topic: str, payload: bytes) -> list[Read[M]]:
+    """The events of a batch, each as `decode` reads it alone. Raises `WireError` where the whole is no batch.
+
+    A batch is read in one pass; where anything in it is unusual, event by event.
+    """
+    if _NUL not in payload:
+        try:
+            found = _batches(contract).validate_json(payload, strict=True)
+            if found:
+                return [Read(each.partitionkey.encode(), _received(each, topic)) for each in found]
+        except ValueError:
+            pass
+    return [Read(each.key, _decoded(contract, topic, each)) for each in items(payload)]
 
 
 class Bundle(NamedTuple):
@@ -79,11 +124,47 @@ def list_of(headers: Headers) -> list[tuple[str, str, int]]:
     return [(id_, key, sequence) for id_, key, sequence in from_json(listing)] if listing else []
 
 
+@lru_cache
+def _batches(contract: type[M]) -> TypeAdapter[list[_Structured[M]]]:
+    return TypeAdapter(list[_Structured[contract]])  # type: ignore[valid-type]
+
+
+def _received(said: _Structured[M], topic: str) -> Received[M]:
+    time, sequence, trace = datetime.fromisoformat(said.time), int(said.sequence), said.traceparent
+    if said.type != topic or not said.partitionkey or time.tzinfo is None:
+        raise ValueError("unusual: to be read by itself")
+    trace = trace if _TRACEPARENT.fullmatch(trace) else ""
+    return Received(said.data, said.id, topic, said.partitionkey, time, sequence, said.correlationid, trace)
+
+
+def _decoded(contract: type[M], topic: str, item: Item) -> Received[M] | WireError:
+    try:
+        return decode(contract, topic, *item)
+    except WireError as error:
+        return error
+
+
 def _structured(record: Record) -> bytes:
-    attributes = {name.removeprefix(_CE): value.decode() for name, value in record.headers}
-    attributes["datacontenttype"] = attributes.pop("content-type")
+    values = [value for _, value in record.headers]
+    if _ESCAPED.search(b"".join(values)) or _ESCAPED.search(record.key):
+        return _escaped(record)
+    said = [_opening(name) + value for name, value in record.headers]
+    return b'{%b","partitionkey":"%b","data":%b}' % (b'",'.join(said), record.key, record.value)
+
+
+def _escaped(record: Record) -> bytes:
+    attributes = {_attribute(name): value.decode() for name, value in record.headers}
     attributes["partitionkey"] = record.key.decode()
     return b'%b,"data":%b}' % (to_json(attributes)[:-1], record.value)
+
+
+@lru_cache
+def _opening(header: str) -> bytes:
+    return b'"%b":"' % _attribute(header).encode()
+
+
+def _attribute(header: str) -> str:
+    return "datacontenttype" if header == "content-type" else header.removeprefix(_CE)
 
 
 def _item(event: object) -> Item:

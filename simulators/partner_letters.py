@@ -79,16 +79,17 @@ class Letters:
         """The instructions of a record, or why one is none. Raises `NotForUs` or `WireError` for all."""
         header, payload = self._verified(self._opened(record.value or b""))
         if header.get("cty") == bundle.CTY:
-            return [self._read(*each) for each in bundle.items(payload)]
-        return [self._read(record.key, payload, record.headers)]
+            found = bundle.read(PaymentInstruction, self._instructions, payload)
+            return [self._checked(each.event) for each in found]
+        return [
+            self._checked(decode(PaymentInstruction, self._instructions, record.key, payload, record.headers))
+        ]
 
-    def _read(
-        self, key: bytes | None, value: bytes | None, headers: Headers
+    def _checked(
+        self, told: Received[PaymentInstruction] | WireError
     ) -> Received[PaymentInstruction] | WireError:
-        try:
-            told = decode(PaymentInstruction, self._instructions, key, value, headers)
-        except WireError as error:
-            return error
+        if isinstance(told, WireError):
+            return told
         if told.data.partner != self._partner or told.data.kind is InstructionKind.UNRECOGNISED:
             return WireError("an instruction for another partner, or of an unknown kind")
         return told

@@ -33,8 +33,12 @@ def both(name: str) -> list[Record]:
 def test_each_event_of_a_batch_is_read_as_the_record_it_would_be_alone(name: str) -> None:
     records = both(name)
     topic = TOPIC[name]
-    read = [wire.decode(topic.contract, topic.name, *each) for each in bundle.items(batch(records))]
-    assert read == [wire.decode(topic.contract, topic.name, r.key, r.value, r.headers) for r in records]
+    alone = [wire.decode(topic.contract, topic.name, r.key, r.value, r.headers) for r in records]
+    items = bundle.items(batch(records))
+    assert [wire.decode(topic.contract, topic.name, *each) for each in items] == alone
+    read = bundle.read(topic.contract, topic.name, batch(records))
+    assert [each.event for each in read] == alone
+    assert [each.key for each in read] == [each.key for each in items]
 
 
 @pytest.mark.parametrize("name", BUNDLED)
@@ -57,6 +61,8 @@ def test_a_batch_is_written_as_it_was_frozen(name: str) -> None:
 def test_what_is_no_batch_is_refused_as_a_whole(payload: bytes) -> None:
     with pytest.raises(wire.WireError):
         bundle.items(payload)
+    with pytest.raises(wire.WireError):
+        bundle.read(TOPIC[REPORT].contract, TOPIC[REPORT].name, payload)
 
 
 GOOD = json.loads(batch(both(REPORT)[:1]))[0]
@@ -77,11 +83,38 @@ BAD = {
 
 @pytest.mark.parametrize("what", BAD)
 def test_a_bad_event_of_a_batch_is_refused_alone(what: str) -> None:
-    topic = TOPIC[REPORT]
-    bad, good = bundle.items(json.dumps([BAD[what], GOOD]).encode())
-    with pytest.raises(wire.WireError):
+    topic, payload = TOPIC[REPORT], json.dumps([BAD[what], GOOD]).encode()
+    bad, good = bundle.items(payload)
+    with pytest.raises(wire.WireError) as refused:
         wire.decode(topic.contract, topic.name, *bad)
     assert wire.decode(topic.contract, topic.name, *good).id == GOOD["id"]
+    read = bundle.read(topic.contract, topic.name, payload)
+    assert [each.key for each in read] == [bad.key, good.key]
+    assert [str(read[0].event), getattr(read[1].event, "id", None)] == [str(refused.value), GOOD["id"]]
+
+
+UNUSUAL = {
+    "numbers for texts": {**GOOD, "id": 7, "sequence": 3},
+    "a trace that can't be parsed": {**GOOD, "traceparent": "00-0-0-0"},
+    "no trace": {name: value for name, value in GOOD.items() if name != "traceparent"},
+    "an unknown attribute": {**GOOD, "more": {"a": 1}},
+    "a null": {**GOOD, "correlationid": None},
+    "letters and quotes": {**GOOD, "id": 'សុខ "a"\\', "correlationid": "a\nb"},
+}
+
+
+@pytest.mark.parametrize("what", UNUSUAL)
+def test_an_unusual_event_of_a_batch_is_read_in_one_pass_as_it_is_alone(what: str) -> None:
+    topic, payload = TOPIC[REPORT], json.dumps([UNUSUAL[what], GOOD]).encode()
+    alone = [wire.decode(topic.contract, topic.name, *each) for each in bundle.items(payload)]
+    assert [each.event for each in bundle.read(topic.contract, topic.name, payload)] == alone
+
+
+def test_what_needs_escaping_is_escaped_in_a_batch() -> None:
+    first = both(REPORT)[0]
+    said = dict(first.headers) | {"ce_id": b'a"b\\c', "ce_correlationid": "សុខ\n".encode()}
+    (event,) = json.loads(batch([first._replace(key=b'h"1', headers=tuple(said.items()))]))
+    assert [event["id"], event["correlationid"], event["partitionkey"]] == ['a"b\\c', "សុខ\n", 'h"1']
 
 
 def test_records_are_cut_by_count_and_by_size_in_their_order() -> None:

@@ -67,26 +67,22 @@ class KafkaPartner:
         except NotSigned:
             raise WireError("report: the signature is not the partner's") from None
         if header.cty == bundle.CTY:
-            items = bundle.items(said)
-            return [Item(each.key, self._read_one(header, topic, *each)) for each in items]
-        return self._read(header, topic, key, said, headers)
+            read = bundle.read(PaymentReport, topic, said)
+            return [Item(key, self._checked(header, event)) for key, event in read]
+        report = self._checked(header, decode(PaymentReport, topic, key, said, headers))
+        if isinstance(report, WireError):
+            raise report
+        return report
 
-    def _read_one(
-        self, header: SignedHeader, topic: str, key: bytes | None, value: bytes | None, headers: Headers
+    def _checked(
+        self, header: SignedHeader, report: Received[PaymentReport] | WireError
     ) -> Received[PaymentReport] | WireError:
-        try:
-            return self._read(header, topic, key, value, headers)
-        except WireError as error:
-            return error
-
-    def _read(
-        self, header: SignedHeader, topic: str, key: bytes | None, value: bytes | None, headers: Headers
-    ) -> Received[PaymentReport]:
-        report = decode(PaymentReport, topic, key, value, headers)
+        if isinstance(report, WireError):
+            return report
         if report.data.partner != self.name:
-            raise WireError("report: it names another partner than the topic's")
+            return WireError("report: it names another partner than the topic's")
         if not header.exp > report.time.timestamp():
-            raise WireError("report: its signature has expired, or says no time")
+            return WireError("report: its signature has expired, or says no time")
         return report
 
 
