@@ -90,19 +90,20 @@ def read(contract: type[M], topic: str, payload: bytes) -> list[Read[M]]:
 
 
 class Bundle(NamedTuple):
-    """Records that go together, and they as one batch."""
+    """Records that go together, the id, key and sequence of each, and they as one batch."""
 
     records: Sequence[Record]
+    named: Sequence[tuple[str, str, int]]
     batch: bytes
 
     @property
     def listing(self) -> bytes:
         """The value of the header `bundled`: what this holds, for whoever can't open it."""
-        return to_json([_named(record) for record in self.records])
+        return to_json(self.named)
 
     def id_in(self, topic: Topic) -> str:
         """The id of a bundle: the same events in the same order have the same for ever."""
-        return event_id(topic, "bundle", *(_named(record)[0] for record in self.records))
+        return event_id(topic, "bundle", *(id_ for id_, *_ in self.named))
 
 
 def bundles(records: Sequence[Record], most: int) -> Iterator[Bundle]:
@@ -112,10 +113,14 @@ def bundles(records: Sequence[Record], most: int) -> Iterator[Bundle]:
         said.append(_structured(record))
         size += len(said[-1]) + 1
         if at > begin and (at - begin == most or size > BYTES_MOST):
-            yield Bundle(records[begin:at], b"[%b]" % b",".join(said[begin:at]))
+            yield _bundle(records[begin:at], said[begin:at])
             begin, size = at, len(said[-1]) + 1
     if begin < len(records):
-        yield Bundle(records[begin:], b"[%b]" % b",".join(said[begin:]))
+        yield _bundle(records[begin:], said[begin:])
+
+
+def _bundle(records: Sequence[Record], said: Sequence[bytes]) -> Bundle:
+    return Bundle(records, [_named(record) for record in records], b"[%b]" % b",".join(said))
 
 
 def list_of(headers: Headers) -> list[tuple[str, str, int]]:

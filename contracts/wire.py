@@ -160,9 +160,9 @@ def _timestamp(time: datetime) -> bytes:
     return time.isoformat().encode()  # most records of a batch share one
 
 
-def dump(data: Contract) -> bytes:
-    """Compact JSON; refuses a word this version does not know (enums are closed on write)."""
-    value = data.__pydantic_serializer__.to_json(data, exclude_none=True)
+def dump(data: Contract, without: set[str] | None = None) -> bytes:
+    """Compact JSON, fields `without`; refuses a word that is not known yet (enums are closed on write)."""
+    value = data.__pydantic_serializer__.to_json(data, exclude_none=True, exclude=without)
     if _UNRECOGNISED in value:
         raise WireError(f"{type(data).__name__} holds a word this version does not know")
     return value

@@ -171,7 +171,7 @@ async def hold(db: Connection, reasons: dict[str, str]) -> None:
 
 async def retry_now(db: Connection, keys: Sequence[str]) -> None:
     """Let what waits under these keys be tried again at once: what it waited for has arrived."""
-    if keys:
+    if keys and await is_any_held(db):
         await db.execute(
             "update parked set retry_at = now() where key = any($1) and handling = 'wait'", list(keys)
         )

@@ -117,7 +117,7 @@ def placing(digest: Digest) -> APIRouter:
         service, now = _service(request, caller), datetime.now(UTC)
         if (new.household_id is None) is (new.account is None):
             raise Problem(422, "A hold is on a household or on an account", "Name one of both.")
-        account = digest(holds.named(new.account.model_dump())) if new.account else None
+        account = digest(holds.named(new.account.provider, new.account.number)) if new.account else None
         hold = Hold(str(uuid4()), new.household_id, account, new.reason, caller.name, now)
         async with service.db.acquire() as db, db.transaction():
             if await store_holds.place(db, hold) is None:

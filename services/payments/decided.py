@@ -24,6 +24,9 @@ Part = tuple[str, str]
 """(programme, period): one decision of each stands at a time; the period is '' where it is for no cycle."""
 
 
+_KEPT_AS = {Scored.ELIGIBLE: Outcome.ELIGIBLE, Scored.REFUSED: Outcome.REFUSED}
+
+
 class Decision(NamedTuple):
     """The latest decision of one programme and period, and the event and revision that brought it.
 
@@ -58,7 +61,7 @@ def decision_of(said: ProgrammeDecision, scored: Received[EligibilityScored]) ->
         purpose=said.purpose,
         cycle_id=said.cycle_id,
         period=said.period,
-        outcome=Outcome(said.outcome.value),
+        outcome=_KEPT_AS[said.outcome],
         amount=said.amount,
         decision_id=scored.id,
         revision=scored.data.revision,

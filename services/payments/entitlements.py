@@ -176,8 +176,9 @@ def score(
         return None
     payee = SealedPayee(said.payee.key_id, said.payee.blob)
     opened = desk.open_payee(payee, scored.id)
-    made = (decision_of(each, scored) for each in (*said.decisions, *together))
+    made = [decision_of(each, scored) for each in (*said.decisions, *together)]
     decisions = {each.part: each for each in made}
+    standing = {**earlier(known.decisions.values(), decisions), **decisions}
     latest = known._replace(
         scored=scored.sequence,
         revision=said.revision,
@@ -187,8 +188,9 @@ def score(
         traceparent=scored.traceparent,
         decided_at=scored.time,
         payee=payee,
+        decisions=standing,
+        dropped=_dropped(known, standing),
     )
-    latest = _standing(latest, {**earlier(known.decisions.values(), decisions), **decisions})
     if said.revision <= known.exit_revision:
         return _voided(latest)
     return _settle(desk, latest, decisions.values(), opened)
@@ -293,7 +295,7 @@ def _settle(
         if earlier is not None:
             change = _correct(household, earlier, decision, sequence)
         elif decision.outcome is Outcome.ELIGIBLE:
-            so_far = household._replace(payments=payments)
+            so_far = household._replace(payments=payments) if changes else household
             granted = _grant(desk, so_far, decision, key, payee)
             waiting = granted if isinstance(granted, Waiting) else None
             if waiting is not decision.waiting:
@@ -345,9 +347,8 @@ def _correct(household: Household, payment: Payment, decision: Decision, sequenc
     return Corrected(corrected, due - payment.entitled, household.decision_id, sequence, household.cause)
 
 
-def _standing(household: Household, decisions: Mapping[Part, Decision]) -> Household:
-    dropped = (household.dropped | household.decisions.keys()) - decisions.keys()
-    return household._replace(decisions=decisions, dropped=dropped)
+def _dropped(household: Household, standing: Mapping[Part, Decision]) -> frozenset[Part]:
+    return (household.dropped | household.decisions.keys()) - standing.keys()
 
 
 def _voided(household: Household) -> Household:
@@ -359,4 +360,4 @@ def _voided(household: Household) -> Household:
         elif each.decision_id == household.decision_id or each.waiting is None:
             decisions[part] = void(each)
     payee = household.payee if any(map(may_pay, decisions.values())) else None
-    return _standing(household._replace(payee=payee), decisions)
+    return household._replace(payee=payee, decisions=decisions, dropped=_dropped(household, decisions))

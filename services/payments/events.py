@@ -6,7 +6,6 @@ from datetime import date, datetime, timedelta, timezone
 
 from contracts.cycle import CycleChanged, EnvelopeChanged
 from contracts.hold import HoldChanged, HoldState
-from contracts.household import Payee
 from contracts.model import Contract
 from contracts.payment import (
     InstructionKind,
@@ -30,9 +29,11 @@ from services.payments.cycles import Cycle
 from services.payments.entitlements import Corrected, Household, Issued
 from services.payments.holds import Hold
 from services.payments.partners.kafka import Mailing
-from services.payments.states import Account, Cancelling, Inquiry, Payment, Updated
+from services.payments.states import Account, Cancelling, Inquiry, Payment, State, Updated
 from vault.sealing import Keys
 
+_TOLD_AS = {state: PaymentState(state.value) for state in State}
+_ACCOUNT = {"account"}
 PHNOM_PENH = timezone(timedelta(hours=7))
 
 
@@ -154,7 +155,7 @@ class Voice:
             payment_id=payment.payment_id,
             household_id=payment.household_id,
             cycle_id=payment.cycle_id,
-            state=PaymentState(payment.state.value),
+            state=_TOLD_AS[payment.state],
             amount=payment.amount,
             partner=payment.partner,
             reason=payment.reason,
@@ -245,7 +246,7 @@ def _changed(cycle: Cycle, actor: str) -> CycleChanged:
 
 def _sealed(issued: Issued, keys: Keys) -> Sealed:
     # Who listens to this event tells the payee; only the partner needs the account.
-    told: Payee = issued.payee.model_copy(update={"account": None})
+    told = dump(issued.payee, without=_ACCOUNT)
     event_id, event_type = issued.payment.payment_id, PAYMENT_ISSUED.name
-    blob = keys.seal(issued.key_id, dump(told), event_id=event_id, event_type=event_type)
+    blob = keys.seal(issued.key_id, told, event_id=event_id, event_type=event_type)
     return Sealed(key_id=issued.key_id, blob=blob)

@@ -122,7 +122,9 @@ async def score(
     desk = office.desk(keys, budgets, await store_holds.held(db, batch.keys))
     changed = batch.fold(households, partial(_score, desk, keys))
     await write(office, db, changed, budgets.values(), batch.now)
-    await store_attempts.hurry(db, [each.household_id for each in changed], batch.now)
+    known = [each.household_id for each in changed if not each.is_new]
+    if known:
+        await store_attempts.hurry(db, known, batch.now)
     return [*holds, *office.voice(batch.now).of_households(changed, keys)]
 
 

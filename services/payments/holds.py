@@ -1,7 +1,6 @@
 """Holds that people place on a household or an account, with a reason; another person lets go. Pure."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -9,6 +8,7 @@ from contracts.household import Payee
 from services.payments.approval import SamePerson
 from services.payments.cycles import NotPossible
 
+_SPACES = re.compile(r"[\s-]")
 REASON = re.compile(r"[a-z0-9-]{1,40}")
 
 
@@ -57,10 +57,9 @@ def release(hold: Hold, by: str, reason: str, now: datetime, *, wrong_list: str 
 
 def account_of(payee: Payee) -> str | None:
     """What the digest of a payee's account is taken of; None where cash is collected."""
-    return named(payee.account.model_dump()) if payee.account else None
+    return named(payee.account.provider, payee.account.number) if payee.account else None
 
 
-def named(account: Mapping[str, str]) -> str:
+def named(provider: str, number: str) -> str:
     """A provider and a number as one text, spaces and dashes left out."""
-    number = re.sub(r"[\s-]", "", account["number"])
-    return f"{account['provider'].lower()}/{number}"
+    return f"{provider.lower()}/{_SPACES.sub('', number)}"

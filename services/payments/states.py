@@ -52,6 +52,7 @@ _REACHED_FROM: Mapping[State, frozenset[State]] = {
     State.CANCELLED: OPEN,
     State.RETURNED: OPEN | _PAID,
 }
+_STATE_OF = {ReportStatus(state.value): state for state in _REACHED_FROM}
 
 
 Key = tuple[str, str, str]
@@ -262,7 +263,7 @@ def _after(account: Account, payment: Payment, said: PaymentReport) -> tuple[Pay
         return payment._replace(state=State.UNKNOWN, reason="not_found"), None
     if said.amount != payment.amount:
         raise Park("report: the amount is not the payment's")
-    to = State(said.status.value)
+    to = _STATE_OF[said.status]
     if payment.state in _REACHED_FROM[to]:
         reference = said.partner_reference or payment.partner_reference
         after = payment._replace(state=to, reason=code(said.reason_code), partner_reference=reference)

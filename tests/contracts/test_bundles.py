@@ -129,7 +129,7 @@ def test_records_are_cut_by_count_and_by_size_in_their_order() -> None:
 
 
 def made(count: int, value: bytes) -> list[Record]:
-    headers = (("ce_id", b"e"), ("content-type", wire.JSON))
+    headers = (("ce_id", b"e"), ("ce_sequence", b"1"), ("content-type", wire.JSON))
     return [Record("t", b"%d" % number, value, headers) for number in range(count)]
 
 
