@@ -22,7 +22,7 @@ from contracts.payment import PaymentInstruction
 from contracts.topics import partner_instruction, partner_report
 from contracts.wire import Received, Record, WireError
 from simulators.partner_behaviour import Behaviour
-from simulators.partner_ledger import AT_ONCE, Ledger, Report
+from simulators.partner_ledger import AT_ONCE, Ledger, Report, Told
 from simulators.partner_letters import Letters, NotForUs
 
 POLL_MS = 100
@@ -106,14 +106,13 @@ class Partner:
     async def _work(self) -> None:
         """Do what was told, settle what is due, and say both."""
         batches = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=AT_ONCE)
-        said: list[Report] = []
-        for place, records in batches.items():
-            said += self._take(place.partition, records)
-        await self._say(said)
+        if batches:
+            told = [self._read(place.partition, records) for place, records in batches.items()]
+            await self._say(self.ledger.take(told, datetime.now(UTC)))
         while settled := self.ledger.settle(datetime.now(UTC)):
             await self._say(settled)
 
-    def _take(self, partition: int, records: Sequence[ConsumerRecord]) -> list[Report]:
+    def _read(self, partition: int, records: Sequence[ConsumerRecord]) -> Told:
         told: list[Received[PaymentInstruction]] = []
         refused: list[tuple[int, int, str]] = []
         for record in records:
@@ -125,7 +124,7 @@ class Partner:
                         told.append(each)
             except (NotForUs, WireError) as error:
                 refused.append((record.offset, 0, type(error).__name__))
-        return self.ledger.take(partition, told, refused, records[-1].offset + 1, datetime.now(UTC))
+        return Told(partition, told, refused, records[-1].offset + 1)
 
     async def _say(self, reports: Sequence[Report]) -> None:
         if not reports:

@@ -14,9 +14,11 @@ from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
+from pydantic_core import to_json
+
 from contracts.payment import InstructionKind, PaymentInstruction, PaymentReport, ReportStatus
 from contracts.topics import Topic
-from contracts.wire import Cause, Received, dump, event_id, load
+from contracts.wire import Cause, Received, dump, load
 from simulators.partner_behaviour import Behaviour
 
 AT_ONCE = 2000
@@ -64,6 +66,18 @@ class Report(NamedTuple):
     def cause(self) -> Cause:
         """The instruction it follows from."""
         return Cause(self.cause_id, self.correlation_id, self.traceparent)
+
+
+class Told(NamedTuple):
+    """What one partition told in a poll, where it goes on, and what was `refused` of it.
+
+    A refusal is the offset, the number in its record, and why it was no instruction.
+    """
+
+    partition: int
+    instructions: Sequence[Received[PaymentInstruction]]
+    refused: Sequence[tuple[int, int, str]]
+    next_offset: int
 
 
 @dataclass(slots=True)
@@ -122,27 +136,24 @@ class Ledger:
         """Where each partition goes on."""
         return dict(self._db.execute("select partition, next_offset from position"))
 
-    def take(
-        self,
-        partition: int,
-        told: Sequence[Received[PaymentInstruction]],
-        refused: Sequence[tuple[int, int, str]],
-        next_offset: int,
-        now: datetime,
-    ) -> list[Report]:
-        """Do a partition's instructions, in order, settle what is due of them, and write where it goes on.
+    def take(self, polled: Sequence[Told], now: datetime) -> list[Report]:
+        """Do instructions, each partition's in order, settle what is due of them, write where all go on.
 
-        Returns what is to be said. `refused`: offset, number in its record, and why it was no instruction.
+        Returns what is to be said.
         """
         with self._transaction():
-            payments = self._known({each.data.payment_id for each in told})
-            said = [self._obey(payments, partition, each, now) for each in told]
+            payments = self._known({each.data.payment_id for part in polled for each in part.instructions})
+            said = [
+                self._obey(payments, part.partition, each, now)
+                for part in polled
+                for each in part.instructions
+            ]
             said = self._numbered([*said, *self._settled(payments.values(), now)])
             self._save(payments.values(), said)
-            self._db.executemany(
-                "insert or ignore into refusal values (?, ?, ?, ?)", [(partition, *each) for each in refused]
-            )
-            self._db.execute("insert or replace into position values (?, ?)", (partition, next_offset))
+            refused = [(part.partition, *each) for part in polled for each in part.refused]
+            self._db.executemany("insert or ignore into refusal values (?, ?, ?, ?)", refused)
+            stand = [(part.partition, part.next_offset) for part in polled]
+            self._db.executemany("insert or replace into position values (?, ?)", stand)
         return _not_dropped(said)
 
     def settle(self, now: datetime) -> list[Report]:
@@ -242,10 +253,10 @@ class Ledger:
             amount=asked.amount,
             commune=asked.commune,
             withdraw_until=asked.withdraw_until.isoformat() if asked.withdraw_until else None,
-            pay_to=asked.pay_to.model_dump_json() if asked.pay_to else None,
+            pay_to=dump(asked.pay_to).decode() if asked.pay_to else None,
             state=ReportStatus.ACCEPTED,
             reason=None,
-            reference=f"{self._partner}-{event_id(self._reports, asked.payment_id)[:13]}",
+            reference=f"{self._partner}-{asked.payment_id[:13]}",
             settle_at=now.timestamp() + self._behaviour.settle_after_s,
             told=1,
             partition=partition,
@@ -292,25 +303,26 @@ class Ledger:
     ) -> Report:
         """A report on a payment; `answers` is the instruction that asked, where one did."""
         about = payment.instruction_id if payment.state == ReportStatus.NOT_FOUND else payment.payment_id
-        report_id = event_id(self._reports, about, payment.state)
-        report = PaymentReport(
-            report_id=report_id,
-            payment_id=payment.payment_id,
-            instruction_id=answers.data.instruction_id if answers else payment.instruction_id,
-            partner=self._partner,
-            status=ReportStatus(payment.state),
-            amount=payment.amount,
-            partner_reference=payment.reference or None,
-            reason_code=payment.reason,
-            occurred_at=now,
-        )
+        report_id = f"{about}/{payment.state}"
+        report = {
+            "report_id": report_id,
+            "payment_id": payment.payment_id,
+            "instruction_id": answers.data.instruction_id if answers else payment.instruction_id,
+            "partner": self._partner,
+            "status": payment.state,
+            "amount": payment.amount,
+            "currency": "KHR",
+            "partner_reference": payment.reference or None,
+            "reason_code": payment.reason,
+            "occurred_at": now,
+        }
         lost = answers is None and self._behaviour.picks(self._behaviour.drop, f"drop/{report_id}")
         return Report(
             number=0,
             partition=payment.partition,
             report_id=report_id,
             household_id=payment.household_id,
-            content=dump(report),
+            content=to_json(report, exclude_none=True),
             cause_id=answers.id if answers else payment.cause_id,
             correlation_id=answers.correlation_id if answers else payment.correlation_id,
             traceparent=answers.traceparent if answers else payment.traceparent,

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap
 from nacl.exceptions import BadSignatureError
-from nacl.signing import SigningKey, VerifyKey
+from nacl.signing import VerifyKey
 from pydantic_core import from_json
 
 from contracts import bundle
@@ -73,7 +74,7 @@ class Letters:
         ]
         self._agreed = lru_cache(HEADERS_KEPT)(partial(_agreed, opens))
         self._theirs = [VerifyKey(each) for each in _keys(secrets, "payments.pub", "x")]
-        self._ours = SigningKey(_keys(secrets, f"{partner}-sign", "d")[0])
+        self._ours = Ed25519PrivateKey.from_private_bytes(_keys(secrets, f"{partner}-sign", "d")[0])
 
     def read(self, record: Told) -> list[Received[PaymentInstruction] | WireError]:
         """The instructions of a record, or why one is none. Raises `NotForUs` or `WireError` for all."""
@@ -139,7 +140,7 @@ class Letters:
         raise NotForUs("payments did not sign it")
 
     def _sign(self, message: bytes) -> bytes:
-        return message + b"." + _encoded(self._ours.sign(message).signature)
+        return message + b"." + _encoded(self._ours.sign(message))
 
 
 def _agreed(opens: Sequence[X25519PrivateKey], header: bytes) -> list[bytes]:

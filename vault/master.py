@@ -20,7 +20,8 @@ class MasterKey:
     def __init__(self, key: bytes) -> None:
         self.id = hashlib.sha256(b"tonle master key\n" + key).hexdigest()[:16]
         self._cipher = AESGCM(key)
-        self._mac_key = hmac.digest(key, b"tonle keyed hashes", "sha256")
+        mac_key = hmac.digest(key, b"tonle keyed hashes", "sha256")
+        self._keyed = hmac.new(mac_key, digestmod="sha256")
 
     @classmethod
     def from_file(cls, path: Path) -> "MasterKey":
@@ -49,4 +50,6 @@ class MasterKey:
 
     def keyed_hash(self, text: str) -> bytes:
         """32 bytes (HMAC-SHA256): always the same for this text, and saying nothing without this key."""
-        return hmac.digest(self._mac_key, text.encode(), "sha256")
+        keyed = self._keyed.copy()
+        keyed.update(text.encode())
+        return keyed.digest()

@@ -4,9 +4,8 @@ A transfer is one row with one positive amount, so its two postings sum to zero 
 never edited: what comes back is a transfer of its own.
 """
 
-from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 class Account(StrEnum):
@@ -65,8 +64,7 @@ class Paid(Protocol):
     def fund(self) -> int: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Transfer:
+class Transfer(NamedTuple):
     """`amount` riel (above zero) of a fund into `debit`, out of `credit`. (subject, kind) happens once."""
 
     cycle_id: str
@@ -89,19 +87,19 @@ def funded(cycle_id: str, version: int, amount: int) -> Transfer:
     return _transfer(Kind.FUND, (cycle_id, "", f"{cycle_id}/{version}"), amount, version)
 
 
-def issued(payment: Paid) -> Transfer:
-    """A payment's amount leaves the envelope."""
-    return _of(Kind.ISSUE, payment)
+def issued(payment: Paid, fund: int) -> Transfer:
+    """A payment's amount leaves the envelope, out of this fund of it."""
+    return _of(Kind.ISSUE, payment, fund)
 
 
 def covered(payment: Paid, fund: int) -> Transfer:
     """A fund of the envelope pays what is owed to a partner for a payment that settled late."""
-    return replace(_of(Kind.COVER, payment), fund=fund)
+    return _of(Kind.COVER, payment, fund)
 
 
 def reversed_settlement(payment: Paid) -> Transfer:
     """The counter-entry of a settlement: what was paid is in transit again."""
-    return _of(Kind.REVERSE_SETTLE, payment)
+    return _of(Kind.REVERSE_SETTLE, payment, payment.fund)
 
 
 def moved(before: Paid, after: Paid) -> Transfer | None:
@@ -120,12 +118,12 @@ def moved(before: Paid, after: Paid) -> Transfer | None:
         kind = Kind.RELEASE
     else:
         return None
-    return _of(kind, after)
+    return _of(kind, after, after.fund)
 
 
-def _of(kind: Kind, payment: Paid) -> Transfer:
+def _of(kind: Kind, payment: Paid, fund: int) -> Transfer:
     about = payment.cycle_id, payment.household_id, payment.payment_id
-    return _transfer(kind, about, payment.amount, payment.fund)
+    return _transfer(kind, about, payment.amount, fund)
 
 
 def _transfer(kind: Kind, about: tuple[str, str, str], amount: int, fund: int) -> Transfer:

@@ -73,8 +73,7 @@ async def save(
     if known:
         await _update_households(db, known)
     issued = [change.payment for each in households for change in each.changes if isinstance(change, Issued)]
-    paid = [each._replace(fund=funds[each.payment_id]) for each in issued]
-    await _insert_payments(db, paid, now, patience)
+    await _insert_payments(db, issued, funds, now, patience)
     await _save_corrections(db, households, now)
     changes = [change for each in households for change in each.changes]
     await cancel(db, [each for each in changes if isinstance(each, Cancelling)], now)
@@ -85,17 +84,8 @@ async def insert_transfers(db: Connection, transfers: Sequence[Transfer], now: d
     if transfers:
         await db.copy_records_to_table(
             "transfer",
-            columns=(
-                *("household_id", "subject", "kind", "cycle_id", "debit", "credit", "amount", "fund"),
-                "at",
-            ),
-            records=[
-                (
-                    *(each.household_id, each.subject, each.kind, each.cycle_id),
-                    *(each.debit, each.credit, each.amount, each.fund, now),
-                )
-                for each in transfers
-            ],
+            columns=(*Transfer._fields, "at"),
+            records=[(*each, now) for each in transfers],
         )
 
 
@@ -290,7 +280,7 @@ def _decision_rows(households: Sequence[Household]) -> Iterator[tuple[object, ..
 
 
 async def _insert_payments(
-    db: Connection, issued: Sequence[Payment], now: datetime, patience: Patience
+    db: Connection, issued: Sequence[Payment], funds: Mapping[str, int], now: datetime, patience: Patience
 ) -> None:
     if not issued:
         return
@@ -303,13 +293,13 @@ async def _insert_payments(
                 *(each.payment_id, each.household_id, each.programme, each.period, each.purpose),
                 *(each.attempt, each.cycle_id, each.amount, each.entitled, each.partner, each.commune),
                 *(each.revision, each.decision_id, each.correlation_id, each.traceparent, each.state),
-                *(each.carried, each.fund, due_at, now, now),
+                *(each.carried, funds[each.payment_id], due_at, now, now),
             )
             for due_at, each in awaited
         ],
     )
     await remind(db, awaited)
-    await insert_transfers(db, [ledger.issued(each) for each in issued], now)
+    await insert_transfers(db, [ledger.issued(each, funds[each.payment_id]) for each in issued], now)
 
 
 async def _save_corrections(db: Connection, households: Sequence[Household], now: datetime) -> None:

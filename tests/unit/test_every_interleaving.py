@@ -201,7 +201,7 @@ class Services:
             self.cycle = replace(self.cycle, committed=self.cycle.committed + budget.committed)
         for each in changed:
             issued = [change for change in each.changes if isinstance(change, Issued)]
-            self.transfers += [ledger.issued(one.payment) for one in issued]
+            self.transfers += [ledger.issued(one.payment, one.payment.fund) for one in issued]
             for one in issued:
                 self.logs["reports"] += self._reports(one)
             self.entitled[each.household_id] = each._replace(is_new=False, changes=())

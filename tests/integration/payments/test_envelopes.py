@@ -68,7 +68,9 @@ class Hammer:
         taken = [each for each in wanted if budget.take(budget.cycle.terms, each.amount) is None]
         funds = await store_envelopes.spend(db, [budget], taken)
         taken = [each._replace(fund=funds[each.payment_id]) for each in taken]
-        await store.insert_transfers(db, [ledger.issued(each) for each in taken], datetime.now(UTC))
+        await store.insert_transfers(
+            db, [ledger.issued(each, each.fund) for each in taken], datetime.now(UTC)
+        )
         left = [(int(each.payment_id), each.amount) for each in wanted if each.payment_id not in funds]
         await db.executemany("insert into waits values ($1, $2) on conflict do nothing", left)
         await db.execute("delete from waits where number = any($1)", list(map(int, funds)))

@@ -11,7 +11,7 @@ from contracts.payment import InstructionKind, PaymentInstruction, PaymentReport
 from contracts.topics import partner_report
 from contracts.wire import Received
 from simulators.partner_behaviour import Behaviour
-from simulators.partner_ledger import Ledger
+from simulators.partner_ledger import Ledger, Told
 
 NOW = datetime(2023, 6, 2, tzinfo=UTC)
 PAY, INQUIRE, CANCEL = InstructionKind.PAY, InstructionKind.INQUIRE, InstructionKind.CANCEL
@@ -28,7 +28,7 @@ class Books:
 
     def do(self, *told: tuple[str, InstructionKind], at: datetime = NOW) -> list[PaymentReport]:
         """Take these instructions, settle what is due, and send what there is to say."""
-        said = self.ledger.take(0, [_told(*each) for each in told], [], self.offset + len(told), at)
+        said = self.ledger.take([Told(0, [_told(*each) for each in told], [], self.offset + len(told))], at)
         self.offset += len(told)
         said += self.ledger.settle(at)
         if said:
@@ -57,7 +57,7 @@ def test_a_payment_is_accepted_then_settled_and_answered_the_same_for_ever(books
 
 def test_where_it_stands_is_kept_with_the_effect(books: Books) -> None:
     books.do(("p-1", PAY), ("p-2", PAY))
-    books.ledger.take(0, [_told("p-3", PAY)], [(3, 0, "WireError")], 4, NOW)
+    books.ledger.take([Told(0, [_told("p-3", PAY)], [(3, 0, "WireError")], 4)], NOW)
     assert books.ledger.positions() == {0: 4}
     assert books.ledger.summary()["refused"] == 1
 
@@ -65,13 +65,13 @@ def test_where_it_stands_is_kept_with_the_effect(books: Books) -> None:
 def test_what_was_not_sent_is_sent_after_a_restart_and_numbers_go_on(tmp_path: Path) -> None:
     stopped = Books(tmp_path)
     stopped.do(("p-1", PAY))
-    said = stopped.ledger.take(0, [_told("p-2", PAY)], [], 2, NOW)
+    said = stopped.ledger.take([Told(0, [_told("p-2", PAY)], [], 2)], NOW)
     stopped.ledger.close()
     books = Books(tmp_path)
     assert books.ledger.unsent() == said
     books.ledger.sent(said[-1].number)
     assert books.ledger.unsent() == []
-    (more, _) = books.ledger.take(0, [_told("p-3", PAY)], [], 3, NOW)
+    (more, _) = books.ledger.take([Told(0, [_told("p-3", PAY)], [], 3)], NOW)
     assert more.number == said[-1].number + 1
 
 

@@ -159,6 +159,38 @@ async def test_of_reports_in_one_token_those_that_cannot_be_true_park_alone(scen
     assert (await scene.balances())["paid"] == len(good) * AMOUNT
 
 
+async def test_an_id_that_was_another_payment_s_report_parks_alone(scene: Scene) -> None:
+    async with scene.running():
+        first = await issue(scene, "h-1", "h-2")
+        await scene.send([scene.report(first["h-1"], "h-1", S.SETTLED, report_id="r-1")])
+        await scene.settled_down(states={"h-1": "settled", "h-2": "issued"})
+        await scene.next_cycle("2023-07")
+        again = family("h-1")
+        decided = scene.scored(again, AMOUNT, sequence=2, revision=2, period="2023-07")
+        await scene.send([scene.key(again), decided])
+        count = (
+            "select count(*) = 2 from payment where household_id = 'h-1' and state in ('settled', 'issued')"
+        )
+        await until(lambda: scene.db.fetchval(count))
+        (july,) = [said for key, said in await scene.instructions() if said not in first.values()]
+        await scene.send(
+            [
+                scene.report(july, "h-1", S.SETTLED, report_id="r-1"),
+                scene.report(first["h-2"], "h-2", S.SETTLED),
+            ]
+        )
+        await until(lambda: scene.db.fetchval("select count(*) = 1 from parked"))
+        await until(
+            lambda: scene.db.fetchval("select state = 'settled' from payment where household_id = 'h-2'")
+        )
+    assert [each[:2] for each in await scene.parked()] == [("h-1", "park")]
+    states = await scene.db.fetch("select period, state from payment where household_id = 'h-1' order by 1")
+    assert [tuple(each) for each in states] == [("2023-06", "settled"), ("2023-07", "issued")]
+    assert await scene.db.fetchval("select payment_id from report where report_id = 'r-1'") == (
+        first["h-1"].payment_id
+    )
+
+
 async def test_a_report_under_another_household_s_key_moves_nothing(scene: Scene) -> None:
     async with scene.running():
         told = await issue(scene, "h-1", "h-2")

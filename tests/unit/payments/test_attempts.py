@@ -153,7 +153,7 @@ class Attempts(RuleBasedStateMachine):
     def issue(self) -> None:
         first = FAILED._replace(state=State.ISSUED)
         self.household, self.payments = HOUSEHOLD, {first.payment_id: first}
-        self.transfers, self.reports = [ledger.funded(TERMS.cycle_id, 1, 400_000), ledger.issued(first)], 0
+        self.transfers, self.reports = [ledger.funded(TERMS.cycle_id, 1, 400_000), ledger.issued(first, 1)], 0
 
     @rule(data=st.data(), status=st.sampled_from(STATUSES), reference=st.sampled_from(["w-1", "w-2"]))
     def say(self, data: st.DataObject, status: ReportStatus, reference: str) -> None:
@@ -191,7 +191,7 @@ class Attempts(RuleBasedStateMachine):
         for change in after.changes:
             assert change.payment.payment_id not in self.payments
             self.payments[change.payment.payment_id] = change.payment
-            self.transfers.append(ledger.issued(change.payment))
+            self.transfers.append(ledger.issued(change.payment, 1))
 
     def counting(self) -> Payment:
         """The attempt that counts, as the store's query has it."""

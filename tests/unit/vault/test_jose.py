@@ -12,7 +12,7 @@ from joserfc.jwk import OKPKey
 from joserfc.jws import JWSRegistry
 from joserfc.registry import HeaderParameter
 
-from vault.jose import Agreement, NotForUs, NotSigned, Opener, Signer, Verifier, read_keys
+from vault.jose import LONG_BYTES, Agreement, NotForUs, NotSigned, Opener, Signer, Verifier, read_keys
 
 OURS, THEIRS = (OKPKey.generate_key("Ed25519", private=True) for _ in range(2))
 ENCRYPT_TO = OKPKey.generate_key("X25519", private=True)
@@ -40,6 +40,14 @@ def test_a_library_opens_and_verifies_what_we_write() -> None:
     assert inner.payload == SAID
     assert inner.headers() == {"alg": "Ed25519", "kid": OURS.thumbprint()}
     assert opened.headers()["kid"] == ENCRYPT_TO.thumbprint()
+
+
+def test_a_library_verifies_a_long_token_and_so_do_we() -> None:
+    said = SAID * 1_000
+    token = Signer(OURS).sign(said, "cloudevents-batch+json")
+    assert len(token) > 2 * LONG_BYTES
+    assert jws.deserialize_compact(token, OURS, registry=SIGNATURES).payload == said
+    assert Verifier(OURS).read(token)[1] == said
 
 
 def test_messages_of_one_agreement_share_its_ephemeral_key_and_no_other_key_or_nonce() -> None:
