@@ -6,6 +6,7 @@ publishes its strands whole, so that what one lane says of a key never overtakes
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from struct import unpack_from
 from typing import NamedTuple
 
@@ -21,6 +22,8 @@ STRANDS = 4
 """A multiple of the usual partition count: then a batch of one partition is in one strand."""
 LOOP_LANES = tuple(f"loop/{strand}" for strand in range(STRANDS))
 ROWS_AT_ONCE = 64
+HASHES_KEPT = 16_384
+"""What is said of a key is followed by more of it: an instruction, its reports."""
 
 MakeProducer = Callable[[], AIOKafkaProducer]
 Written = Mapping[int, Sequence[Outgoing]]
@@ -248,6 +251,7 @@ def _placed_by(record: Outgoing) -> bytes:
     return record.key if record.partition_by is None else record.partition_by
 
 
+@lru_cache(HASHES_KEPT)
 def _hash(key: bytes) -> int:
     """Murmur2 without its sign, as every Kafka client places a key; aiokafka's takes twice as long."""
     whole = len(key) & ~3

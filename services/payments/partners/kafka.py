@@ -91,6 +91,8 @@ class Mailing:
 
     def __init__(self, to: Addressee) -> None:
         self._to = to
+        # What shares a bundle shares its partition, however many there are, and its strand of the outbox.
+        self._shares = lcm(outbox.STRANDS, max(1, to.partitions))
         self._written: dict[int, list[Record]] = {}
 
     def instruction_id(self, *business_key: object) -> str:
@@ -116,8 +118,7 @@ class Mailing:
             time=time,
             cause=cause,
         )
-        # What shares a bundle shares its partition, however many there are, and its strand of the outbox.
-        share = outbox.partition_of(written.key, lcm(outbox.STRANDS, max(1, self._to.partitions)))
+        share = outbox.partition_of(written.key, self._shares)
         self._written.setdefault(share, []).append(written)
 
     def sealed(self) -> list[Record]:
