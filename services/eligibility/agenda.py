@@ -3,29 +3,32 @@
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta, timezone
 from functools import lru_cache
-from hashlib import sha256
 
 from contracts.eligibility import SEALED_TOGETHER
 from services.eligibility.cycles import Cycle, governing
 from services.eligibility.packages import Judgement, Panel
 from services.eligibility.programmes import Programme
+from services.eligibility.referrals import Services
 from services.eligibility.scoring import Occasion
+from services.eligibility.sittings import Sitting, sitting
 
 PHNOM_PENH = timezone(timedelta(hours=7))
 REMEMBERED = 4096
 
 
 class Agenda:
-    """Judgements under these cycles."""
+    """Sittings under these cycles."""
 
-    def __init__(self, panel: Panel, cycles: Sequence[Cycle]) -> None:
+    def __init__(self, panel: Panel, cycles: Sequence[Cycle], services: Services) -> None:
+        """`services` are asked beside the programmes."""
         self._panel = panel
+        self._services = services
         self._cycles: dict[str, list[Cycle]] = {}
         for cycle in cycles:
             self._cycles.setdefault(cycle.programme, []).append(cycle)
-        self._found: dict[tuple[datetime, date], tuple[Judgement, ...]] = {}
+        self._found: dict[tuple[datetime, date], Sitting] = {}
 
-    def judgements(self, registered_at: datetime, today: date) -> tuple[Judgement, ...]:
+    def sitting(self, registered_at: datetime, today: date) -> Sitting:
         """For who registered at a time: programmes with a cycle on the cycle's day, others in force today.
 
         Sensitive programmes are decided for a cycle only, their own or the one that pays them together: what
@@ -34,7 +37,10 @@ class Agenda:
         # Households of a file's chunk registered at the same time. No `lru_cache`: it would hold its Agenda.
         found = self._found.get((registered_at, today))
         if found is None:
-            found = self._found[registered_at, today] = tuple(self._judge(registered_at, today))
+            judgements = tuple(self._judge(registered_at, today))
+            found = self._found[registered_at, today] = sitting(
+                self._panel, self._services, judgements, today
+            )
         return found
 
     def _judge(self, registered_at: datetime, today: date) -> Iterator[Judgement]:
@@ -58,10 +64,3 @@ class Agenda:
 def day_of(time: datetime) -> date:
     """The day in Phnom Penh."""
     return time.astimezone(PHNOM_PENH).date()
-
-
-@lru_cache(REMEMBERED)
-def digest(judgements: tuple[Judgement, ...]) -> str:
-    """Names programmes, cycles and days; most households of a batch share it."""
-    named = (f"{each.programme.hash} {' '.join(map(str, each.occasion))}" for each in judgements)
-    return sha256(";".join(named).encode()).hexdigest()[:32]

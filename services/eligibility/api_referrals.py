@@ -13,7 +13,7 @@ from services.eligibility import offers, referrals, store, store_referrals
 from services.eligibility.agenda import PHNOM_PENH
 from services.eligibility.api import LARGEST_FILE, FileName
 from services.eligibility.api_explanations import SENSITIVE
-from services.eligibility.grounds import Known, Registration, facts_on
+from services.eligibility.grounds import Days, Known, Registration, facts_on
 from services.eligibility.handlers import Office
 from services.eligibility.households import Desk, Household
 from services.eligibility.reading import FileRefused
@@ -100,12 +100,12 @@ async def _case(
     kept, known = of
     day = on or household.judged_on or household.registered_on
     facts = facts_on(day, kept, known)
-    seen, services = Seen(kept, known, facts, day), desk.referrer.services
+    seen, services = Seen(Days(kept, known), day), desk.referrer.services
     if services.poverty is not None:
         facts = services.poverty.told(facts, known.persons, kept.commune, day)
     rows = await store_referrals.latest(db, household.household_id, "", SHOWN_MOST)
     made = {row["number"]: row["made_at"].astimezone(PHNOM_PENH).date() for row in rows}
-    by_mark = {each.mark: each.service.id for each in due(desk.referrer, seen)}
+    by_mark = {each.mark: each.service.id for each in due(desk.referrer, kept.persons.key_id, seen)}
     since = {by_mark[each.mark]: made[each.number] for each in household.referred if each.mark in by_mark}
     return offers.Case(facts, day, Purpose.REFERRAL in known.people.consents, since, False)
 

@@ -25,20 +25,25 @@ class Census:
             programme: itemgetter(*(at[programme, name] for name in programme.reads))
             for programme in programmes
         }
-        self._nobody = (0,) * sum(len(each.persons) for each in programmes)
+        self.groups = sum(len(each.persons) for each in programmes)
+        self._nobody = (0,) * self.groups
+        read = sorted({at[programme, name] for programme in programmes for name in programme.reads})
+        self.read: Callable[[Tally], Tally] = itemgetter(*read) if programmes else tuple
+        """Of a tally, what any of these programmes reads."""
 
         @lru_cache(PERSONS_REMEMBERED)
         def count(person: Person) -> tuple[int, ...]:
             return tuple(chain.from_iterable(each.counted(person) for each in programmes))
 
-        self._count = count
+        self.count = count
+        """How often a person counts in each group of every programme."""
 
     def tally(self, facts: Facts) -> Tally:
         """All that these programmes may ask of a household."""
         circumstances, persons = facts
         if not persons:
             return (*circumstances, *self._nobody)
-        return (*circumstances, *map(sum, zip(*map(self._count, persons), strict=True)))
+        return (*circumstances, *map(sum, zip(*map(self.count, persons), strict=True)))
 
     def asked(self, programme: Programme, tally: Tally) -> tuple[Value, ...]:
         """The values of what one of these programmes reads."""

@@ -151,31 +151,60 @@ def facts_of(
     seen = observed(reports, on)
     may_use_health = Purpose.HEALTH_DATA in people.consents
     persons = tuple(
-        [_person(member, on, may_use_health, seen) for member in people.members if member.birth_date <= on]
+        [
+            person_of(member, age_on(member.birth_date, on), may_use_health, seen)
+            for member in people.members
+            if member.birth_date <= on
+        ]
     )
-    card = people.equity_card
-    expires_on = card.expires_on if card else None
-    return Facts(
-        Circumstances(
-            level.value,
-            area.value,
-            commune[:2],
-            len(persons),
-            has_card=card is not None,
-            card_expired=expires_on is not None and expires_on < on,
-            **{shock.kind.value: True for shock in shocks if shock.holds(on)},
+    found = circumstances_of(people, level, area, commune, on, members=len(persons), shocks=shocks)
+    if seen is not NOTHING:
+        found = found._replace(
             antenatal_visits=seen.visits.get(ConditionKind.ANTENATAL_VISIT, 0),
             deliveries=seen.visits.get(ConditionKind.DELIVERY, 0),
             postnatal_visits=seen.visits.get(ConditionKind.POSTNATAL_VISIT, 0),
             vaccination_visits=seen.visits.get(ConditionKind.VACCINATION, 0),
-        ),
-        persons,
+        )
+    return Facts(found, persons)
+
+
+def circumstances_of(
+    people: People | Persons,
+    level: Level,
+    area: AreaType,
+    commune: CommuneCode,
+    on: date,
+    *,
+    members: int,
+    shocks: Sequence[Shock] = (),
+) -> Circumstances:
+    """A household's circumstances on a day, with so many members, of which no visit is reported."""
+    card = people.equity_card
+    expires_on = card.expires_on if card else None
+    is_expired = expires_on is not None and expires_on < on
+    found = _plainly((level, area, commune[:2]), members, card is not None, is_expired)
+    struck = {each.kind.value for each in shocks if each.holds(on)} if shocks else None
+    if not struck:
+        return found
+    return Circumstances._make(
+        name in struck or known for name, known in zip(Circumstances._fields, found, strict=True)
     )
 
 
-def _person(member: Member | household.Member, on: date, may_use_health: bool, seen: Observed) -> Person:
+@lru_cache(16_384)
+def _plainly(
+    place: tuple[Level, AreaType, str], members: int, has_card: bool, card_expired: bool
+) -> Circumstances:
+    """A household of which no shock is known: most are alike."""
+    level, area, province = place
+    return Circumstances(level.value, area.value, province, members, has_card, card_expired)
+
+
+def person_of(
+    member: Member | household.Member, age: int, may_use_health: bool, seen: Observed = NOTHING
+) -> Person:
+    """A member at an age: HIV is told where the household's health data may be used."""
     told, school = member.conditions, member.school
-    age = age_on(member.birth_date, on)
     female = member.sex is Sex.FEMALE
     visits = NO_VISITS if seen is NOTHING else seen.visits_of.get(member.person_id, NO_VISITS)
     if not told and school is None and member.work is None and visits is NO_VISITS:

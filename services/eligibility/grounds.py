@@ -1,6 +1,6 @@
 """What decisions about a household rest on, sealed and opened, and the decisions themselves. Pure."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from typing import NamedTuple, Protocol
 
@@ -112,45 +112,51 @@ class Days(dict[date, Facts]):
 
     def __init__(self, registration: Placed, known: Known) -> None:
         super().__init__()
-        self._of = registration, known
+        self.registration = registration
+        self.known = known
 
     def __missing__(self, day: date) -> Facts:
-        found = self[day] = facts_on(day, *self._of)
+        found = self[day] = facts_on(day, self.registration, self.known)
         return found
 
 
 def decide(
-    panel: Panel,
-    judgements: Iterable[Judgement],
-    revision: int,
-    registration: Placed,
-    known: Known,
-    *,
-    days: Days | None = None,
+    panel: Panel, judgements: Iterable[Judgement], revision: int, registration: Placed, known: Known
 ) -> tuple[ProgrammeDecision, ...]:
-    """Each programme's answer on what is known of a household: the same whenever it is asked.
+    """Each programme's answer on what is known of a household: the same whenever it is asked."""
+    return decide_by(panel, tuple(judgements), revision, Days(registration, known))
 
-    `days` keeps the facts for who asks for more of the household.
-    """
-    if known.appeals:
-        judgements = [
-            each._replace(
-                waiver=waiver(
-                    known.appeals, revision, each.programme.id, each.occasion.cycle_id, each.occasion.as_of
-                )
+
+def decide_by(
+    panel: Panel, judgements: tuple[Judgement, ...], revision: int, days: Days
+) -> tuple[ProgrammeDecision, ...]:
+    """The same; `days` keeps the facts for who asks for more of the household."""
+    on = dict.fromkeys(each.occasion.as_of for each in judgements)
+    return panel.decide(_waived(judgements, revision, days.known), _asked(panel, on, days))
+
+
+def _waived(judgements: tuple[Judgement, ...], revision: int, known: Known) -> tuple[Judgement, ...]:
+    """Judgements with what appeals set aside."""
+    if not known.appeals:
+        return judgements
+    return tuple(
+        each._replace(
+            waiver=waiver(
+                known.appeals, revision, each.programme.id, each.occasion.cycle_id, each.occasion.as_of
             )
-            for each in judgements
-        ]
-    judgements = tuple(judgements)
-    counted = Days(registration, known) if days is None else days
-    facts = {day: counted[day] for day in {each.occasion.as_of for each in judgements}}
-    if panel.asks_poverty:
-        assert panel.poverty is not None
-        facts = {
-            day: panel.poverty.told(each, known.persons, registration.commune, day)
-            for day, each in facts.items()
-        }
-    return panel.decide(judgements, facts)
+        )
+        for each in judgements
+    )
+
+
+def _asked(panel: Panel, on: Iterable[date], days: Days) -> Mapping[date, Facts]:
+    """A household's facts on these days, and where it is asked, how likely it is poor."""
+    facts = {day: days[day] for day in on}
+    if not panel.asks_poverty:
+        return facts
+    assert panel.poverty is not None
+    commune, persons = days.registration.commune, days.known.persons
+    return {day: panel.poverty.told(each, persons, commune, day) for day, each in facts.items()}
 
 
 def facts_on(day: date, registration: Placed, known: Known) -> Facts:

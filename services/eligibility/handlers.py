@@ -26,7 +26,7 @@ from services.eligibility.store import Terms
 from vault import keyring
 from vault.keyring import WrappedKey
 from vault.master import MasterKey
-from vault.sealing import Keys
+from vault.sealing import KeyDestroyed, Keys
 
 
 @dataclass(frozen=True)
@@ -132,8 +132,9 @@ def opener(keys: Keys) -> Open:
     """Opens what households' keys sealed."""
 
     def open_sealed(sealed: Sealed, event_id: str, event_type: str) -> bytes | None:
-        if keys.state(sealed.key_id) == "destroyed":
+        try:
+            return keys.open(sealed.key_id, sealed.blob, event_id=event_id, event_type=event_type)
+        except KeyDestroyed:
             return None
-        return keys.open(sealed.key_id, sealed.blob, event_id=event_id, event_type=event_type)
 
     return open_sealed

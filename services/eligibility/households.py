@@ -15,7 +15,7 @@ from contracts.topics import CONDITION_REPORTED, ELIGIBILITY_SCORED, HOUSEHOLD_R
 from contracts.wire import Cause, Received, event_id, load
 from postbox.errors import Park
 from services.eligibility import milestones, referring
-from services.eligibility.agenda import Agenda, day_of, digest
+from services.eligibility.agenda import Agenda, day_of
 from services.eligibility.conditions import UnknownKind
 from services.eligibility.cycles import Cycle, Misplaced
 from services.eligibility.facts import People
@@ -31,8 +31,10 @@ from services.eligibility.grounds import (
 )
 from services.eligibility.milestones import Notice
 from services.eligibility.packages import Judgement, Panel
+from services.eligibility.referrals import Sending
 from services.eligibility.referring import NOBODY, Referred, Referrer, Told
 from services.eligibility.shocks import Shock, held
+from services.eligibility.sittings import Made, Sitting
 
 NOTICE = Notice()
 
@@ -55,15 +57,14 @@ class UnknownWord(Park):
 class Scored(NamedTuple):
     """One scoring of a household: every programme's decision, to be told as event number `sequence`.
 
-    `sensitive` and `payee` are in the clear, to be sealed for that event.
+    What is `made` of sensitive programmes, and `payee`, are in the clear, to be sealed for that event.
     """
 
     household_id: str
     sequence: int
     revision: int
     registration: Registration
-    decisions: tuple[ProgrammeDecision, ...]
-    sensitive: tuple[ProgrammeDecision, ...]
+    made: Made
     payee: bytes
     cause: Cause
     reports: int
@@ -71,6 +72,11 @@ class Scored(NamedTuple):
     judged_on: date
     catalogue: str
     shocks: tuple[str, ...]
+
+    @property
+    def decisions(self) -> tuple[ProgrammeDecision, ...]:
+        """Those that may be read."""
+        return self.made.decisions
 
     @property
     def event_id(self) -> str:
@@ -165,7 +171,7 @@ class Desk:
     @cached_property
     def agenda(self) -> Agenda:
         """What there is to decide under these cycles."""
-        return Agenda(self.panel, self.cycles)
+        return Agenda(self.panel, self.cycles, self.referrer.services)
 
     @cached_property
     def shocks_of(self) -> dict[str, tuple[Shock, ...]]:
@@ -190,8 +196,7 @@ def register(
         raise Misplaced
     if said.area_type is AreaType.UNRECOGNISED or said.level is Level.UNRECOGNISED:
         raise UnknownWord
-    known = household or Household(said.household_id)
-    if said.revision <= known.revision:
+    if household is not None and said.revision <= household.revision:
         return None
     registration = Registration(
         event_id=registered.id,
@@ -203,18 +208,24 @@ def register(
         correlation_id=registered.correlation_id,
         traceparent=registered.traceparent,
     )
-    known = known._replace(
-        revision=said.revision,
-        registered_at=registered.time,
-        judged_on=max(known.judged_on or date.min, day_of(registered.time)),
-        arrived=registration,
-        kept=registration,
-        basis="",
-    )
+    known = _arrived(household or Household(said.household_id), said.revision, registered.time, registration)
     if known.has_left:
         return known
     cause = Cause(registered.id, registered.correlation_id, registered.traceparent)
     return _score(desk, known, registration, cause)
+
+
+def _arrived(known: Household, revision: int, at: datetime, registration: Registration) -> Household:
+    today = day_of(at)
+    judged_on = max(known.judged_on, today) if known.judged_on else today
+    return known._replace(
+        revision=revision,
+        registered_at=at,
+        judged_on=judged_on,
+        arrived=registration,
+        kept=registration,
+        basis="",
+    )
 
 
 def leave(
@@ -276,7 +287,7 @@ def score_again(
     """Score a household because of a cycle or a shock; None where nothing that its decisions rest on has
     changed."""
     shocks = desk.shocks_of.get(registration.commune, ())
-    if household.has_left or household.basis == _basis(household, judge(desk, household), shocks):
+    if household.has_left or household.basis == _basis(household, _sitting(desk, household), shocks):
         return None
     cause = Cause(cause_id, registration.correlation_id, registration.traceparent)
     return _score(desk, household, registration, cause)
@@ -293,9 +304,9 @@ def _score(desk: Desk, household: Household, registration: Registration, cause: 
     payee = desk.open_sealed(registration.payee, registration.event_id, HOUSEHOLD_REGISTERED.name)
     if known is None or payee is None:
         return household._replace(standing=Standing.FORGOTTEN, riel=0, in_cycle=False, basis="")
-    judgements = judge(desk, household)
+    sitting = _sitting(desk, household)
     days = Days(registration, known)
-    made = decide(desk.panel, judgements, household.revision, registration, known, days=days)
+    made, sending = sitting.hear(household.revision, days)
     sequence = household.sequence + 1
     judged_on = household.judged_on or household.registered_on
     scored = Scored(
@@ -303,42 +314,38 @@ def _score(desk: Desk, household: Household, registration: Registration, cause: 
         sequence,
         household.revision,
         registration,
-        tuple([each for each in made if each.programme not in desk.panel.sensitive]),
-        tuple([each for each in made if each.programme in desk.panel.sensitive]),
+        made,
         payee,
         cause,
         household.reports,
         household.appeals,
         judged_on,
         desk.panel.catalogue,
-        _struck(known.shocks, judgements),
+        _struck(known.shocks, sitting),
     )
-    in_cycle = [each for each in scored.decisions if each.cycle_id is not None]
-    eligible = [each for each in in_cycle or scored.decisions if each.outcome is Outcome.ELIGIBLE]
     return household._replace(
         sequence=sequence,
-        standing=Standing.ELIGIBLE if eligible else Standing.REFUSED,
-        riel=sum(each.amount for each in eligible),
-        in_cycle=bool(in_cycle),
-        basis=_basis(household, judgements, known.shocks),
+        standing=Standing.ELIGIBLE if made.is_eligible else Standing.REFUSED,
+        riel=made.riel,
+        in_cycle=made.in_cycle,
+        basis=_basis(household, sitting, known.shocks),
         judged_on=judged_on,
         arrived=_with_due_on(desk, household, known.people),
         scored=(*household.scored, scored),
-    ).telling(_letters(desk, household, scored, (known, days)))
+    ).telling(_letters(desk, household, scored, days, sending))
 
 
-def _struck(shocks: Sequence[Shock], judgements: Sequence[Judgement]) -> tuple[str, ...]:
+def _struck(shocks: Sequence[Shock], sitting: Sitting) -> tuple[str, ...]:
     """The shocks that hold on a day that is judged; most households know of none."""
-    if not shocks:
-        return ()
-    return tuple(each.named for each in held(shocks, (each.occasion.as_of for each in judgements)))
+    return tuple([each.named for each in held(shocks, sitting.days)]) if shocks else ()
 
 
-def _letters(desk: Desk, household: Household, scored: Scored, of: tuple[Known, Days]) -> Sequence[Told]:
+def _letters(
+    desk: Desk, household: Household, scored: Scored, days: Days, sending: Sending | None
+) -> Sequence[Told]:
     """What ministries are to be told with a scoring; most households are asked no further."""
-    known, days = of
-    seen = referring.Seen(scored.registration, known, days[scored.judged_on], scored.judged_on)
-    wanted = referring.due(desk.referrer, seen)
+    seen = referring.Seen(days, scored.judged_on)
+    wanted = referring.due(desk.referrer, scored.registration.persons.key_id, seen, sending)
     if not wanted and not household.referred:
         return ()
     decision_id = scored.event_id
@@ -364,13 +371,17 @@ def judge(desk: Desk, household: Household) -> tuple[Judgement, ...]:
 
     Days are those in Phnom Penh.
     """
+    return _sitting(desk, household).judgements
+
+
+def _sitting(desk: Desk, household: Household) -> Sitting:
     assert household.registered_at is not None
-    return desk.agenda.judgements(household.registered_at, household.judged_on or household.registered_on)
+    return desk.agenda.sitting(household.registered_at, household.judged_on or household.registered_on)
 
 
-def _basis(household: Household, judgements: tuple[Judgement, ...], shocks: Sequence[Shock]) -> str:
+def _basis(household: Household, sitting: Sitting, shocks: Sequence[Shock]) -> str:
     told = f" {household.reports}/{household.appeals}" if household.reports or household.appeals else ""
-    days = sorted({each.occasion.as_of for each in judgements}) if shocks else ()
+    days = sorted(sitting.days) if shocks else ()
     struck = [f"{day}:{shock.name}" for day in days for shock in held(shocks, (day,))]
     shaken = f" {sha256(' '.join(struck).encode()).hexdigest()[:16]}" if struck else ""
-    return f"{household.revision}{told}{shaken} {digest(judgements)}"
+    return f"{household.revision}{told}{shaken} {sitting.digest}"

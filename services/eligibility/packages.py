@@ -70,7 +70,7 @@ class Panel:
         A member whom an earlier one of them pays for is no member to a later one of the same purpose.
         """
         judgements = tuple(judgements)
-        census = self._census(tuple(each.programme for each in judgements))
+        census = self.census(tuple(each.programme for each in judgements))
         tallies = {day: census.tally(each) for day, each in facts.items()}
         found: list[ProgrammeDecision] = []
         paying: dict[str, list[Programme]] = {}
@@ -89,8 +89,8 @@ class Panel:
                 before.append(programme)
         return tuple(found)
 
-    @lru_cache(maxsize=8)  # noqa: B019 - a process has one panel
-    def _census(self, judged: tuple[Programme, ...]) -> Census:
+    @lru_cache(maxsize=16)  # noqa: B019 - a process has one panel
+    def census(self, judged: tuple[Programme, ...]) -> Census:
         """Of those judged, and of all that they hang on."""
         hung_on = (name for each in judged for name in each.document.stacking.others)
         names = set[str]().union(*(reachable(self.programmes, name) for name in hung_on))

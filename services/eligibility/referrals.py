@@ -15,8 +15,20 @@ from services.eligibility.reading import FileRefused
 from services.eligibility.referral_files import Answer, Service
 
 REMEMBERED = 16_384
-Scored = Callable[[Facts], Facts]
-"""Tells in the facts how likely the household is poor, which costs too much to be told unasked."""
+
+
+class Sending(NamedTuple):
+    """The services that a household is to be referred to for certain, and those that ask how poor it is."""
+
+    certain: tuple[Service, ...]
+    asking: tuple[Service, ...]
+
+    def sent(self, facts: Callable[[], Facts]) -> tuple[Service, ...]:
+        """Those that the household is to be referred to; `facts` tell how likely it is poor, too."""
+        if not self.asking:
+            return self.certain
+        told = facts()
+        return (*self.certain, *(each for each in self.asking if holds(each.asks, values(each, told))))
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,14 +66,6 @@ class Services:
             )
         )
 
-    def sent(self, facts: Facts, on: date, scored: Scored) -> tuple[Service, ...]:
-        """The services that this household is to be referred to, where it consents."""
-        certain, asking = self.sending(on).asked(facts)
-        if not asking:
-            return certain
-        told = scored(facts)
-        return (*certain, *(each for each in asking if holds(each.asks, values(each, told))))
-
     @lru_cache(maxsize=64)  # noqa: B019 - a process has one
     def _together(self, services: tuple[Service, ...]) -> "Together":
         return Together(services)
@@ -73,25 +77,29 @@ class Together:
     def __init__(self, services: tuple[Service, ...]) -> None:
         self._services = services
         self._groups = tuple(group for each in services for group in each.persons.values())
+        self.groups = len(self._groups)
         read = frozenset[str]().union(*(each.reads for each in services))
         self._reads = tuple(name for name in Circumstances._fields if name in read and not asked_by((name,)))
         positions = tuple(map(Circumstances._fields.index, self._reads))
         self._pick = itemgetter(*positions, 0, 0)  # Two more, so that it always gives a tuple.
-        self._count = lru_cache(REMEMBERED)(self._counted)
+        self.count = lru_cache(REMEMBERED)(self._counted)
+        """How often a person counts in each of their groups."""
         self._answer = lru_cache(REMEMBERED)(self._answered)
 
-    def asked(self, facts: Facts) -> tuple[tuple[Service, ...], tuple[Service, ...]]:
+    def asked(self, facts: Facts) -> Sending:
         """Those that are sent, and those that would be, if the household were as poor as they ask for."""
-        counts = tuple(map(sum, zip(*map(self._count, facts.persons), strict=True))) if self._groups else ()
-        return self._answer(self._pick(facts.circumstances), counts)
+        counts = tuple(map(sum, zip(*map(self.count, facts.persons), strict=True))) if self._groups else ()
+        return self.answer(facts.circumstances, counts)
+
+    def answer(self, circumstances: Circumstances, counts: tuple[int, ...]) -> Sending:
+        """The same, for who has counted the members."""
+        return self._answer(self._pick(circumstances), counts)
 
     def _counted(self, person: Person) -> tuple[int, ...]:
         facts = person._asdict()
         return tuple(group.count(facts) for group in self._groups)
 
-    def _answered(
-        self, picked: tuple[Value, ...], counts: tuple[int, ...]
-    ) -> tuple[tuple[Service, ...], tuple[Service, ...]]:
+    def _answered(self, picked: tuple[Value, ...], counts: tuple[int, ...]) -> Sending:
         left, at = iter(counts), dict(zip(self._reads, picked, strict=False))
         certain: list[Service] = []
         asking: list[Service] = []
@@ -99,7 +107,7 @@ class Together:
             known = at | {name: next(left, 0) for name in each.persons}
             if holds((one for one in each.asks if not asked_by(one.reads)), known):
                 (asking if any(asked_by(one.reads) for one in each.asks) else certain).append(each)
-        return tuple(certain), tuple(asking)
+        return Sending(tuple(certain), tuple(asking))
 
 
 def holds(asked: Iterable[Expression], facts: Mapping[str, Value]) -> bool:

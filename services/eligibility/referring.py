@@ -11,9 +11,9 @@ from contracts.referral import Contact, Referral, ReferralState, ReferredPerson
 from contracts.topics import REFERRAL_MADE
 from contracts.wire import Cause, dump, event_id, load
 from services.eligibility.facts import Facts, age_on
-from services.eligibility.grounds import Known, Registration
+from services.eligibility.grounds import Days, Known, Placed
 from services.eligibility.referral_files import Send, Service, Tellable
-from services.eligibility.referrals import Services, concerned
+from services.eligibility.referrals import Sending, Services, concerned
 
 
 class Referred(NamedTuple):
@@ -62,12 +62,22 @@ class Told(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """A household as it is on a day: what is registered and known of it, and its facts."""
+    """A household as it is on a day; its facts are counted where they are asked for."""
 
-    registration: Registration
-    known: Known
-    facts: Facts
+    days: Days
     on: date
+
+    @property
+    def registration(self) -> Placed:
+        return self.days.registration
+
+    @property
+    def known(self) -> Known:
+        return self.days.known
+
+    @property
+    def facts(self) -> Facts:
+        return self.days[self.on]
 
 
 class Of(NamedTuple):
@@ -85,22 +95,25 @@ class Due(NamedTuple):
     members: tuple[int, ...]
 
 
-def due(referrer: Referrer, seen: Seen) -> list[Due]:
-    """What a household is to be referred to; nothing where it does not consent."""
-    registration, known, facts, day = seen
+def due(referrer: Referrer, key_id: str, seen: Seen, sending: Sending | None = None) -> list[Due]:
+    """What a household is to be referred to, marked by `key_id`; nothing where it does not consent.
+
+    `sending` is what its services answered, where that is known.
+    """
+    known, on = seen.known, seen.on
     if Purpose.REFERRAL not in known.people.consents:
         return []
 
-    def scored(facts: Facts) -> Facts:
+    def scored() -> Facts:
         assert referrer.services.poverty is not None
-        return referrer.services.poverty.told(facts, known.persons, registration.commune, day)
+        return referrer.services.poverty.told(seen.facts, known.persons, seen.registration.commune, on)
 
     found = []
-    for service in referrer.services.sent(facts, day, scored):
-        members = concerned(service, facts.persons)
-        born = [each.person_id for each in known.people.members if each.birth_date <= day] if members else []
-        basis = _basis(service, registration, [born[at] for at in members])
-        found.append(Due(referrer.mark(registration.persons.key_id, basis), service, members))
+    for service in (sending or referrer.services.sending(on).asked(seen.facts)).sent(scored):
+        members = concerned(service, seen.facts.persons)
+        born = [each.person_id for each in known.people.members if each.birth_date <= on] if members else []
+        basis = _basis(service, seen.registration, [born[at] for at in members])
+        found.append(Due(referrer.mark(key_id, basis), service, members))
     return found
 
 
@@ -143,7 +156,7 @@ def referral_id(household_id: str, number: int) -> str:
     return event_id(REFERRAL_MADE, household_id, number)
 
 
-def _basis(service: Service, registration: Registration, person_ids: Sequence[str]) -> bytes:
+def _basis(service: Service, registration: Placed, person_ids: Sequence[str]) -> bytes:
     """What a referral rests on: the service, the place, the level where it is asked for, and the members.
 
     Ages, scores and the file's words drift without anybody being served otherwise: they are left out.

@@ -117,7 +117,7 @@ HIV_CYCLE, PREGNANCY_CYCLE = cycle_of("family-package-hiv"), cycle_of("pregnancy
 def test_every_programme_in_force_is_decided_at_once() -> None:
     household, _ = scored(Sealer(), WITH_HIV, HIV_CYCLE, PREGNANCY_CYCLE)
     (one,) = household.scored
-    assert {each.programme: each.amount for each in (*one.decisions, *one.sensitive)} == {
+    assert {each.programme: each.amount for each in (*one.decisions, *one.made.sensitive)} == {
         "family-package-students": 20_000,
         "family-package-hiv": 28_000,
         "pregnancy-and-children-under-2": 0,
@@ -127,7 +127,7 @@ def test_every_programme_in_force_is_decided_at_once() -> None:
 
 def test_sensitive_programmes_are_decided_for_a_cycle_only() -> None:
     household, told = scored(Sealer(), WITH_HIV)
-    assert household.scored[0].sensitive == ()
+    assert household.scored[0].made.sensitive == ()
     assert load(EligibilityScored, told.value).sensitive is None
 
 
@@ -135,10 +135,10 @@ def test_a_cycle_that_pays_sensitive_programmes_together_has_all_of_them_decided
     together = cycle_of(SEALED_TOGETHER)
     household, told = scored(Sealer(), WITH_HIV, together)
     (one,) = household.scored
-    decided = {each.programme: each for each in one.sensitive}
+    decided = {each.programme: each for each in one.made.sensitive}
     drafts = {name for name, each in SHIPPED.programmes.items() if each.document.draft}
     assert decided.keys() == SHIPPED.sensitive - drafts
-    assert {each.cycle_id for each in one.sensitive} == {together.cycle_id}
+    assert {each.cycle_id for each in one.made.sensitive} == {together.cycle_id}
     assert decided["family-package-hiv"].amount == 28_000
     assert SEALED_TOGETHER.encode() + b"-2025-05" not in told.value
 
@@ -169,7 +169,7 @@ def test_decisions_of_sensitive_programmes_travel_sealed_and_all_alike() -> None
     known_as = dict(told.headers)["ce_id"].decode()
     open_as = partial(sealer.keys.open, said.sensitive.key_id, said.sensitive.blob, event_id=known_as)
     opened = load(SensitiveDecisions, open_as(event_type=events.SENSITIVE_TYPE))
-    assert opened.decisions == concerned.scored[0].sensitive
+    assert opened.decisions == concerned.scored[0].made.sensitive
     with pytest.raises(Exception, match="seal"):
         open_as(event_type=ELIGIBILITY_SCORED.name)
 

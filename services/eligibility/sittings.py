@@ -1,0 +1,180 @@
+"""What many households are judged for alike, and what each comes to, remembered by what it counts. Pure."""
+
+from collections.abc import Callable, Hashable, Iterable
+from datetime import date
+from functools import cached_property, lru_cache
+from hashlib import sha256
+from itertools import chain
+from typing import NamedTuple, TypeVar
+
+from contracts.eligibility import Outcome, ProgrammeDecision
+from contracts.household import Purpose
+from contracts.wire import dump
+from services.eligibility.census import Census, Tally
+from services.eligibility.facts import Circumstances, Member, Person, circumstances_of, person_of
+from services.eligibility.grounds import Days, Known, Placed, decide_by
+from services.eligibility.packages import Judgement, Panel
+from services.eligibility.referrals import Sending, Services
+
+REMEMBERED = 16_384
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Made(NamedTuple):
+    """What a household comes to: decisions that may be read (as `json`, too), those of sensitive programmes.
+
+    It is eligible for `riel` by its decisions for cycles, where there are any (`in_cycle`), else by all.
+    """
+
+    decisions: tuple[ProgrammeDecision, ...]
+    sensitive: tuple[ProgrammeDecision, ...]
+    json: str
+    is_eligible: bool
+    riel: int
+    in_cycle: bool
+
+
+class Asking(NamedTuple):
+    """Who asks about a day: how often a person counts for them then, in how many groups."""
+
+    on: date
+    counts: Callable[[Person], tuple[int, ...]]
+    groups: int
+
+
+class Sitting:
+    """What there is to decide of households that registered at a time: `judgements`, on `days`.
+
+    No facts are made of a household that is answered: its members are counted as the few kinds there are of
+    them, and households that count alike get what was made before.
+    """
+
+    def __init__(
+        self, panel: Panel, services: Services, judgements: tuple[Judgement, ...], judged_on: date
+    ) -> None:
+        """`services` are asked as of `judged_on`, the last day that these households are judged as of."""
+        self.judgements = judgements
+        self.days = tuple(dict.fromkeys(each.occasion.as_of for each in judgements))
+        self._panel = panel
+        self._judged_on = judged_on
+        self._together = services.sending(judged_on)
+        self._kinds: dict[Hashable, tuple[int, ...]] = {}
+        self._made: dict[tuple[Tally, ...], Made] = {}
+
+    @cached_property
+    def digest(self) -> str:
+        """Names programmes, cycles and days."""
+        named = (f"{each.programme.hash} {' '.join(map(str, each.occasion))}" for each in self.judgements)
+        return sha256(";".join(named).encode()).hexdigest()[:32]
+
+    def hear(self, revision: int, days: Days) -> tuple[Made, Sending | None]:
+        """What a household comes to, and which services it is to be referred to, where they were asked."""
+        known = days.known
+        if known.reports or known.appeals or self._counts_not:
+            return made(self._panel, decide_by(self._panel, self.judgements, revision, days)), None
+        *seen, (circumstances, counts) = self._seen(known, days.registration)
+        key = tuple(
+            [census.read((*who, *how)) for census, (who, how) in zip(self._censuses, seen, strict=True)]
+        )
+        found = self._made.get(key)
+        if found is None:
+            found = made(self._panel, decide_by(self._panel, self.judgements, revision, days))
+            _remember(self._made, key, found)
+        return found, self._together.answer(circumstances, counts)
+
+    @cached_property
+    def _counts_not(self) -> bool:
+        """Whether more than counts is asked: whose member one is, or how likely a household is poor."""
+        purposes = [each.programme.document.purpose for each in self.judgements]
+        return len(set(purposes)) < len(purposes) or self._panel.asks_poverty
+
+    @cached_property
+    def _censuses(self) -> tuple[Census, ...]:
+        """Of the programmes judged on each day."""
+        return tuple(
+            self._panel.census(
+                tuple(each.programme for each in self.judgements if each.occasion.as_of == day)
+            )
+            for day in self.days
+        )
+
+    @cached_property
+    def _asking(self) -> tuple[Asking, ...]:
+        judged = zip(self.days, self._censuses, strict=True)
+        return (
+            *(Asking(day, census.count, census.groups) for day, census in judged),
+            Asking(self._judged_on, self._together.count, self._together.groups),
+        )
+
+    @cached_property
+    def _dates(self) -> list[tuple[int, tuple[int, int]]]:
+        return [(each.on.year, (each.on.month, each.on.day)) for each in self._asking]
+
+    def _seen(self, known: Known, place: Placed) -> list[tuple[Circumstances, tuple[int, ...]]]:
+        """A household as each of those who ask sees it: its circumstances, how often its members count."""
+        people, first = known.people, 0
+        may_use_health = Purpose.HEALTH_DATA in people.consents
+        rows = [self._counted(member, may_use_health) for member in people.members]
+        totals = tuple(map(sum, zip(*rows, strict=True)))
+        found = []
+        for on, _, groups in self._asking:
+            last = first + 1 + groups
+            who = circumstances_of(
+                *(people, place.level, place.area_type, place.commune, on),
+                members=totals[first],
+                shocks=known.shocks,
+            )
+            found.append((who, totals[first + 1 : last]))
+            first = last
+        return found
+
+    def _counted(self, member: Member, may_use_health: bool) -> tuple[int, ...]:
+        """For each of those who ask: whether a member is born by then, and how often it counts."""
+        born, school = member.birth_date, member.school
+        birthday = (born.month, born.day)
+        ages = tuple([year - born.year - (day < birthday) for year, day in self._dates])
+        kind: Hashable = (ages, member.sex)
+        if member.conditions or school is not None or member.work is not None:
+            schooled = None if school is None else (school.level, school.attendance_percent)
+            kind = (ages, member.sex, may_use_health, member.conditions, member.work, schooled)
+        found = self._kinds.get(kind)
+        if found is None:
+            found = tuple(
+                chain.from_iterable(
+                    (0,) * (1 + groups) if age < 0 else (1, *counts(person_of(member, age, may_use_health)))
+                    for age, (_, counts, groups) in zip(ages, self._asking, strict=True)
+                )
+            )
+            _remember(self._kinds, kind, found)
+        return found
+
+
+@lru_cache(maxsize=64)
+def sitting(panel: Panel, services: Services, judgements: tuple[Judgement, ...], judged_on: date) -> Sitting:
+    """The same for the same judgements, so that what was made is remembered from batch to batch."""
+    return Sitting(panel, services, judgements, judged_on)
+
+
+def _remember(known: dict[K, V], key: K, value: V) -> None:
+    if len(known) >= REMEMBERED:
+        known.clear()
+    known[key] = value
+
+
+def made(panel: Panel, decided: Iterable[ProgrammeDecision]) -> Made:
+    """What decisions come to together."""
+    shown: list[ProgrammeDecision] = []
+    sensitive: list[ProgrammeDecision] = []
+    for each in decided:
+        (sensitive if each.programme in panel.sensitive else shown).append(each)
+    in_cycle = [each for each in shown if each.cycle_id is not None]
+    eligible = [each for each in in_cycle or shown if each.outcome is Outcome.ELIGIBLE]
+    return Made(
+        tuple(shown),
+        tuple(sensitive),
+        f"[{','.join(dump(each).decode() for each in shown)}]",
+        bool(eligible),
+        sum(each.amount for each in eligible),
+        bool(in_cycle),
+    )
