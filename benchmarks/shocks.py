@@ -27,7 +27,7 @@ _COMMUNES = "select commune, count(*) as households from registration group by 1
 _DECIDED = """
 select count(*) as decisions, count(distinct household_id) as households,
     count(*) filter (where outcome = 'eligible') as supplemented
-from decision_made where programme = $1 and cause_id = (select cause_id from shock_job where name = $2)
+from every_decision where programme = $1 and cause_id = (select cause_id from shock_job where name = $2)
 """
 _MISSED = """
 select count(*) from decision join registration using (household_id)

@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import NamedTuple
 
 import asyncpg
-from pydantic_core import to_json
 
 from contracts.shock import ShockKind
 from postbox.message import Connection
@@ -114,7 +113,7 @@ async def save(db: Connection, households: Sequence[Household], now: datetime) -
     await _update(db, [each for each in households if not each.is_new])
     await store_told.add_reports(db, households)
     await store_referrals.save(db, (told for each in households for told in each.letters), now)
-    await _insert_decisions(db, [scored for each in households for scored in each.scored], now)
+    await _insert_scorings(db, (scored for each in households for scored in each.scored), now)
 
 
 class Turn(NamedTuple):
@@ -213,7 +212,7 @@ async def decisions_of(db: Connection, household_id: str) -> list[asyncpg.Record
         """
         select sequence, programme, programme_hash, revision, cause_id, as_of, cycle_id, period, outcome,
             amount, reasons, lines, traceparent, decided_at
-        from decision_made where household_id = $1 order by sequence, programme
+        from every_decision where household_id = $1 order by sequence, programme
         """,
         household_id,
     )
@@ -286,9 +285,14 @@ _REGISTRATION_COLUMNS = (
     *("household_id", "event_id", "commune", "area_type", "level", "person_key_id", "persons"),
     *("payee_key_id", "payee", "correlation_id", "traceparent", "due_on"),
 )
-_DECISION_COLUMNS = (
-    *("household_id", "sequence", "programme", "programme_hash", "revision", "cause_id", "as_of"),
-    *("cycle_id", "period", "outcome", "amount", "reasons", "lines", "traceparent", "decided_at"),
+_SCORING_COLUMNS = (
+    "household_id",
+    "sequence",
+    "revision",
+    "cause_id",
+    "traceparent",
+    "decided_at",
+    "decisions",
 )
 
 
@@ -358,19 +362,13 @@ def _registrations(households: Iterable[Household]) -> Iterator[tuple[object, ..
             )
 
 
-async def _insert_decisions(db: Connection, scored: Sequence[Scored], now: datetime) -> None:
-    if scored:
-        await db.copy_records_to_table(
-            "decision_made",
-            columns=_DECISION_COLUMNS,
-            records=[
-                (
-                    *(one.household_id, one.sequence, each.programme, each.programme_hash, one.revision),
-                    *(one.cause.id, each.as_of, each.cycle_id, each.period, each.outcome, each.amount),
-                    *(to_json(each.reasons).decode(), to_json(each.lines).decode()),
-                    *(one.cause.traceparent, now),
-                )
-                for one in scored
-                for each in one.decisions
-            ],
+async def _insert_scorings(db: Connection, scored: Iterable[Scored], now: datetime) -> None:
+    rows = [
+        (
+            *(one.household_id, one.sequence, one.revision, one.cause.id, one.cause.traceparent),
+            *(now, one.made.json),
         )
+        for one in scored
+    ]
+    if rows:
+        await db.copy_records_to_table("scoring", columns=_SCORING_COLUMNS, records=rows)

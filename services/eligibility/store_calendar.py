@@ -58,7 +58,7 @@ async def due(db: Connection, day: date, most: int) -> list[tuple[Household, Reg
         f"""
         {WITH_REGISTRATION}
         where household_id in (select household_id from registration where due_on <= $1
-                order by due_on, household_id limit $2)
+                order by due_on limit $2)
             and r.due_on <= $1
         order by household_id for update of h, r
         """,  # noqa: S608 - constants

@@ -28,7 +28,7 @@ async def has_decided(db: Connection, programme: str, is_sensitive: bool) -> boo
     if is_sensitive:
         return True
     return bool(
-        await db.fetchval("select exists (select 1 from decision_made where programme = $1)", programme)
+        await db.fetchval("select exists (select 1 from every_decision where programme = $1)", programme)
     )
 
 

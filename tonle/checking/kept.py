@@ -62,7 +62,7 @@ KEPT = (
     Kept("eligibility: households", "household where revision > 0", value="'revision ' || revision"),
     Kept("eligibility: shocks", _SHOCK, value=_DECLARED),
     Kept("eligibility: shocks ended", f"{_SHOCK} where ended_on is not null", value="'on ' || ended_on"),
-    Kept("eligibility: decisions made", "decision_made", "programme", _DECIDED),
+    Kept("eligibility: decisions made", "every_decision", "programme", _DECIDED),
     Kept("eligibility: decisions", "decision", "programme", _DECIDED),
     Kept(
         "eligibility: referrals",

@@ -326,7 +326,7 @@ async def test_eligibility_killed_in_the_middle_goes_on_and_decides_each_househo
         await register(scene, HOME, *(f"new-{number}" for number in range(10)))
         await until(lambda: scene_counts(scene, MANY + 10), 60)
     rows = await scene.db.fetch(
-        "select household_id, sequence, amount from decision_made where programme = $1 and sequence > 1",
+        "select household_id, sequence, amount from every_decision where programme = $1 and sequence > 1",
         GOVERNMENT,
     )
     assert sorted(map(tuple, rows)) == [(name, 2, FLOODED[GOVERNMENT]) for name in names]
