@@ -208,20 +208,28 @@ def register(
         correlation_id=registered.correlation_id,
         traceparent=registered.traceparent,
     )
-    known = _arrived(household or Household(said.household_id), said.revision, registered.time, registration)
+    known = _arrived(household, said, registered.time, registration)
     if known.has_left:
         return known
     cause = Cause(registered.id, registered.correlation_id, registered.traceparent)
     return _score(desk, known, registration, cause)
 
 
-def _arrived(known: Household, revision: int, at: datetime, registration: Registration) -> Household:
+def _arrived(
+    known: Household | None, said: HouseholdRegistered, at: datetime, registration: Registration
+) -> Household:
     today = day_of(at)
-    judged_on = max(known.judged_on, today) if known.judged_on else today
+    if known is None:
+        return Household(
+            *(said.household_id, said.revision, 0, at),
+            judged_on=today,
+            arrived=registration,
+            kept=registration,
+        )
     return known._replace(
-        revision=revision,
+        revision=said.revision,
         registered_at=at,
-        judged_on=judged_on,
+        judged_on=max(known.judged_on or today, today),
         arrived=registration,
         kept=registration,
         basis="",

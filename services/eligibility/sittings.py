@@ -1,10 +1,10 @@
 """What many households are judged for alike, and what each comes to, remembered by what it counts. Pure."""
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Hashable, Iterable
 from datetime import date
 from functools import cached_property, lru_cache
 from hashlib import sha256
-from itertools import chain
+from itertools import accumulate, chain
 from typing import NamedTuple, TypeVar
 
 from contracts.eligibility import Outcome, ProgrammeDecision
@@ -14,9 +14,9 @@ from services.eligibility.census import Census, Tally
 from services.eligibility.facts import Circumstances, Member, Person, circumstances_of, person_of
 from services.eligibility.grounds import Days, Known, Placed, decide_by
 from services.eligibility.packages import Judgement, Panel
-from services.eligibility.referrals import Sending, Services
+from services.eligibility.referrals import Sending, Services, Together
 
-REMEMBERED = 16_384
+REMEMBERED = 8_192
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -35,12 +35,21 @@ class Made(NamedTuple):
     in_cycle: bool
 
 
-class Asking(NamedTuple):
-    """Who asks about a day: how often a person counts for them then, in how many groups."""
+class Day(NamedTuple):
+    """A day that programmes ask about, or services, or both."""
 
     on: date
-    counts: Callable[[Person], tuple[int, ...]]
-    groups: int
+    census: Census
+    services: Together
+
+    @property
+    def groups(self) -> int:
+        """How many groups a person may count in."""
+        return self.census.groups + self.services.groups
+
+    def counts(self, person: Person) -> tuple[int, ...]:
+        """How often a person counts in each group, those of programmes first."""
+        return (*self.census.count(person), *self.services.count(person))
 
 
 class Sitting:
@@ -58,7 +67,7 @@ class Sitting:
         self.days = tuple(dict.fromkeys(each.occasion.as_of for each in judgements))
         self._panel = panel
         self._judged_on = judged_on
-        self._together = services.sending(judged_on)
+        self._services = services.sending(judged_on)
         self._kinds: dict[Hashable, tuple[int, ...]] = {}
         self._made: dict[tuple[Tally, ...], Made] = {}
 
@@ -73,15 +82,16 @@ class Sitting:
         known = days.known
         if known.reports or known.appeals or self._counts_not:
             return made(self._panel, decide_by(self._panel, self.judgements, revision, days)), None
-        *seen, (circumstances, counts) = self._seen(known, days.registration)
-        key = tuple(
-            [census.read((*who, *how)) for census, (who, how) in zip(self._censuses, seen, strict=True)]
-        )
+        seen = self._seen(known, days.registration)
+        asked = self._asking[: len(self.days)]
+        key = tuple([day.census.read((*who, *how)) for day, (who, how) in zip(asked, seen, strict=False)])
         found = self._made.get(key)
         if found is None:
             found = made(self._panel, decide_by(self._panel, self.judgements, revision, days))
             _remember(self._made, key, found)
-        return found, self._together.answer(circumstances, counts)
+        day = self._asking[self._judged_at]
+        who, how = seen[self._judged_at]
+        return found, day.services.answer(who, how[day.census.groups :])
 
     @cached_property
     def _counts_not(self) -> bool:
@@ -90,47 +100,54 @@ class Sitting:
         return len(set(purposes)) < len(purposes) or self._panel.asks_poverty
 
     @cached_property
-    def _censuses(self) -> tuple[Census, ...]:
-        """Of the programmes judged on each day."""
+    def _asking(self) -> tuple[Day, ...]:
+        """What is asked about each day: those of judgements first."""
+        nobody = Together(())
         return tuple(
-            self._panel.census(
-                tuple(each.programme for each in self.judgements if each.occasion.as_of == day)
+            Day(
+                day,
+                self._panel.census(
+                    tuple(one.programme for one in self.judgements if one.occasion.as_of == day)
+                ),
+                self._services if day == self._judged_on else nobody,
             )
-            for day in self.days
+            for day in dict.fromkeys((*self.days, self._judged_on))
         )
 
     @cached_property
-    def _asking(self) -> tuple[Asking, ...]:
-        judged = zip(self.days, self._censuses, strict=True)
-        return (
-            *(Asking(day, census.count, census.groups) for day, census in judged),
-            Asking(self._judged_on, self._together.count, self._together.groups),
-        )
+    def _judged_at(self) -> int:
+        return [each.on for each in self._asking].index(self._judged_on)
+
+    @cached_property
+    def _slices(self) -> list[tuple[date, int, int]]:
+        """Each day, and where it begins and ends in what a member counts for."""
+        ends = list(accumulate(1 + each.groups for each in self._asking))
+        return [
+            (each.on, begin, end) for each, begin, end in zip(self._asking, (0, *ends), ends, strict=False)
+        ]
 
     @cached_property
     def _dates(self) -> list[tuple[int, tuple[int, int]]]:
         return [(each.on.year, (each.on.month, each.on.day)) for each in self._asking]
 
     def _seen(self, known: Known, place: Placed) -> list[tuple[Circumstances, tuple[int, ...]]]:
-        """A household as each of those who ask sees it: its circumstances, how often its members count."""
-        people, first = known.people, 0
+        """A household on each day: its circumstances, and how often its members count."""
+        people = known.people
         may_use_health = Purpose.HEALTH_DATA in people.consents
         rows = [self._counted(member, may_use_health) for member in people.members]
         totals = tuple(map(sum, zip(*rows, strict=True)))
         found = []
-        for on, _, groups in self._asking:
-            last = first + 1 + groups
+        for on, begin, end in self._slices:
             who = circumstances_of(
                 *(people, place.level, place.area_type, place.commune, on),
-                members=totals[first],
+                members=totals[begin],
                 shocks=known.shocks,
             )
-            found.append((who, totals[first + 1 : last]))
-            first = last
+            found.append((who, totals[begin + 1 : end]))
         return found
 
     def _counted(self, member: Member, may_use_health: bool) -> tuple[int, ...]:
-        """For each of those who ask: whether a member is born by then, and how often it counts."""
+        """For each day: whether a member is born by then, and how often it counts in each group."""
         born, school = member.birth_date, member.school
         birthday = (born.month, born.day)
         ages = tuple([year - born.year - (day < birthday) for year, day in self._dates])
@@ -142,15 +159,17 @@ class Sitting:
         if found is None:
             found = tuple(
                 chain.from_iterable(
-                    (0,) * (1 + groups) if age < 0 else (1, *counts(person_of(member, age, may_use_health)))
-                    for age, (_, counts, groups) in zip(ages, self._asking, strict=True)
+                    (0,) * (1 + day.groups)
+                    if age < 0
+                    else (1, *day.counts(person_of(member, age, may_use_health)))
+                    for age, day in zip(ages, self._asking, strict=True)
                 )
             )
             _remember(self._kinds, kind, found)
         return found
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=8)
 def sitting(panel: Panel, services: Services, judgements: tuple[Judgement, ...], judged_on: date) -> Sitting:
     """The same for the same judgements, so that what was made is remembered from batch to batch."""
     return Sitting(panel, services, judgements, judged_on)
