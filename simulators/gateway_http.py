@@ -81,16 +81,16 @@ class Conversation(asyncio.Protocol):
 def _asked(target: bytes) -> Asked:
     path, _, query = target.partition(b"?")
     fields: dict[str, list[str]] = {}
-    for field in query.split(b"&"):
-        name, _, value = field.partition(b"=")
+    for field in query.decode(errors="replace").split("&"):
+        name, _, value = field.partition("=")
         fields.setdefault(_plain(name), []).append(_plain(value))
-    return Asked(_plain(path), fields)
+    return Asked(_plain(path.decode(errors="replace")), fields)
 
 
-def _plain(encoded: bytes) -> str:
-    if b"%" not in encoded and b"+" not in encoded:
-        return encoded.decode(errors="replace")
-    octets = encoded.replace(b"+", b" ")
+def _plain(encoded: str) -> str:
+    if "%" not in encoded and "+" not in encoded:
+        return encoded
+    octets = encoded.replace("+", " ").encode()
     if octets[::3].count(b"%") * 3 == len(octets):
         # All of it is %xx, as notifications writes a text: a tenth of the time.
         with suppress(binascii.Error):

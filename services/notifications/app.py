@@ -37,7 +37,8 @@ class Settings(ServiceSettings, GatewayOptions, InboxOptions):
     """`TONLE_…` environment variables of notifications."""
 
     sms_senders: int = 2
-    gather_ms: int = 200
+    batch_records: int = 3000
+    gather_ms: int = 500
 
 
 def service(settings: Settings) -> Service:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter
 
-from services.notifications.sms import Finished, Result
+from services.notifications.sms import Result
 
 
 class Counters:
@@ -30,10 +30,9 @@ class Counters:
         for each in (self.outcomes, self.told, self.messages, self._segments, self._reasons):
             registry.register(each)
 
-    def count(self, results: Iterable[Result], finished: Iterable[Finished]) -> None:
-        """What became of claimed SMS, and of it what was written."""
-        written = {each.sms_id for each in finished}
-        ended = [result for result in results if result.sms_id in written]
+    def count(self, written: Iterable[Result]) -> None:
+        """What became of claimed SMS, as far as it was written."""
+        ended = list(written)
         for state, count in Tally(result.state for result in ended).items():
             self.outcomes.labels(state).inc(count)
         segments = Tally[str]()

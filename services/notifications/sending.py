@@ -41,6 +41,17 @@ _STATE = {
 }
 
 
+def _finished(
+    claimed: Sequence[Claimed], results: Sequence[Result], versions: Mapping[str, int]
+) -> list[Finished]:
+    by_id = {each.sms_id: each for each in claimed}
+    return [
+        sms.finish(by_id[each.sms_id], each, versions[each.sms_id])
+        for each in results
+        if each.sms_id in versions
+    ]
+
+
 def _turn(paced: tuple[float, Ready]) -> float:
     return paced[0]
 
@@ -134,10 +145,10 @@ class Sender:
                     sent.append(await self._hand_over(service.tracing, each))
 
         await asyncio.gather(*(work() for _ in range(min(self.limits.in_flight, len(paced)))))
-        await self._write(service, claim, results + sent)
+        await self._write(service, claim, claimed, results + sent)
         if sent and not stopping.is_set() and all(each.state == "queued" for each in sent):
             raise GatewayUnavailable(sent[0].reason)
-        return bool(put_back) or len(claimed) == self.limits.chunk
+        return bool(put_back) or len(claimed) > self.limits.chunk - store.TOGETHER_MOST
 
     async def _pace(
         self, service: Service, ready: Sequence[Ready]
@@ -201,20 +212,22 @@ class Sender:
             gateway_message_ids=ids,
         )
 
-    async def _write(self, service: Service, claim: str, results: Sequence[Result]) -> None:
+    async def _write(
+        self, service: Service, claim: str, claimed: Sequence[Claimed], results: Sequence[Result]
+    ) -> None:
         for wait in (*WRITE_AGAIN_AFTER_S, None):
             try:
                 async with service.db.acquire() as db, db.transaction():
-                    finished = await store.finish(db, claim, results, self.limits.receipt_window_s)
+                    versions = await store.finish(db, claim, results, self.limits.receipt_window_s)
                     await store_receipts.name(db, claim, results)
-                    written = await self._announce(db, finished)
+                    written = await self._announce(db, _finished(claimed, results, versions))
                 break
             except Exception as error:
                 if wait is None or not is_transient(error):
                     raise
                 log.warning("outcomes could not be written, trying again", exc_info=error)
                 await asyncio.sleep(wait)
-        self.counters.count(results, finished)
+        self.counters.count(each for each in results if each.sms_id in versions)
         service.courier.take([LANE], written)
         await service.courier.until_room()
 

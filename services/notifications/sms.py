@@ -68,7 +68,10 @@ class Claimed(NamedTuple):
     """
 
     sms_id: str
+    household_id: str
     template: str
+    event_id: str
+    correlation_id: str
     told_at: datetime
     on_date: date | None
     traceparent: str
@@ -149,6 +152,25 @@ def sms_id(about: str, template: str, household_id: str) -> str:
     words is told once; the recipient is whoever the household names when it is sent.
     """
     return wire.uuid5(f"sms/{about}/{template}/{household_id}")
+
+
+def finish(claimed: Claimed, result: Result, version: int) -> Finished:
+    """A claimed SMS whose result was written as this version."""
+    return Finished(
+        claimed.sms_id,
+        version,
+        claimed.household_id,
+        claimed.payment_id,
+        claimed.template,
+        result.state,
+        result.reason,
+        result.language,
+        result.encoding,
+        result.segments,
+        claimed.event_id,
+        claimed.correlation_id,
+        claimed.traceparent,
+    )
 
 
 def announce(finished: Finished, gateway: str, now: datetime) -> Record | None:

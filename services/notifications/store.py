@@ -12,25 +12,40 @@ from services.notifications.wording import Facts
 BACKOFF_S_MAX = 60
 
 
+TOGETHER_MOST = 20
+"""SMS in one row of what waits: a claim takes whole rows, so no chunk is smaller."""
+SHOWN_STATE = """case when state in ('queued', 'waiting')
+    and sms_id in (select unnest(sms_ids) from sms_claim) then 'sending' else state end"""
+"""An SMS that a claim holds is on its way, whatever its own row says."""
 _FINISHED = ", ".join(f"s.{field}" for field in Finished._fields)
+# What waits, as rows of as many as fit: `{0}` has their ids, priorities and times.
+_WAIT = f"""
+    insert into sms_due select priority, not_before, array_agg(sms_id) from (
+        select sms_id, priority, not_before,
+            (row_number() over (partition by priority, not_before) - 1) / {TOGETHER_MOST} as share
+        from {{0}} where state in ('queued', 'waiting')
+    ) waiting group by priority, not_before, share"""  # noqa: S608 - a constant
 # Priority by priority along the index, so that what waits for its time is never walked through.
 _CLAIM = """
-    with next as materialized (
-        select due.place from unnest($3::smallint[]) as urgent(priority), lateral (
-            select ctid as place from sms_due where priority = urgent.priority and not_before <= now()
-            order by not_before, sms_id limit $2 for update skip locked
+    with due as materialized (
+        select due.* from unnest($3::smallint[]) as urgent(priority), lateral (
+            select ctid as place, priority, not_before, cardinality(sms_ids) as many from sms_due
+            where priority = urgent.priority and not_before <= now()
+            order by not_before limit $2 for update skip locked
         ) as due limit $2
     ), taken as (
-        delete from sms_due d using next where d.ctid = next.place returning d.sms_id
-    ), claimed as (
-        update sms s set state = 'sending', claimed_by = $1, claimed_at = now(), attempts = attempts + 1
-        from taken where s.sms_id = taken.sms_id and s.state in ('queued', 'waiting')
-        returning s.sms_id, s.household_id, s.template, s.told_at, s.on_date, s.traceparent, s.payment_id,
-            s.answer
+        delete from sms_due d using (
+            select place, many, sum(many) over (order by priority, not_before, place) as total from due
+        ) as next where d.ctid = next.place and (next.total <= $2 or next.total = next.many)
+        returning d.sms_ids
+    ), claimed as materialized (
+        select s.* from sms s where s.sms_id = any(array(select unnest(sms_ids) from taken))
+            and s.state in ('queued', 'waiting')
     ), claim as (
         insert into sms_claim select $1, now(), array_agg(sms_id) from claimed having count(*) > 0
     )
-    select s.sms_id, s.template, s.told_at, s.on_date, s.traceparent, s.payment_id,
+    select s.sms_id, s.household_id, s.template, s.event_id, s.correlation_id, s.told_at, s.on_date,
+        s.traceparent, s.payment_id,
         p.programme, p.partner, p.period, p.amount, p.until, p.state,
         case when s.template in ('eligible', 'refused')
             then (select standing from standing where household_id = s.household_id) end,
@@ -53,7 +68,7 @@ async def add(db: Connection, new: Sequence[NewSms]) -> None:
         return
     rows = sorted({each.sms_id: each for each in reversed(new)}.values(), key=_by_id)
     await db.execute(
-        """
+        f"""
         with new as (
             insert into sms (sms_id, household_id, payment_id, template, event_id, correlation_id,
                 traceparent, told_at, priority, state, reason, not_before, on_date, answer)
@@ -67,8 +82,8 @@ async def add(db: Connection, new: Sequence[NewSms]) -> None:
                     told_at, priority, state, reason, not_before, on_date, answer)
             on conflict do nothing returning sms_id, priority, not_before, state
         )
-        insert into sms_due select sms_id, priority, not_before from new where state in ('queued', 'waiting')
-        """,
+        {_WAIT.format("new")}
+        """,  # noqa: S608
         *(list(column) for column in zip(*rows, strict=True)),
     )
 
@@ -76,7 +91,8 @@ async def add(db: Connection, new: Sequence[NewSms]) -> None:
 async def claim(db: Connection, claim: str, most: int) -> list[Claimed]:
     """Take SMS whose time has come under this name, most urgent first; others skip them.
 
-    They are `sending` from the commit on. What decides whether and how each is sent is read with them.
+    They are on their way from the commit on. What decides whether and how each is sent is read with them.
+    Gives at least `most - TOGETHER_MOST` where there are as many.
     """
     rows = await db.fetch(_CLAIM, claim, most, sorted({step.priority for step in STEPS.values()}))
     return [_claimed(row) for row in rows]
@@ -84,44 +100,46 @@ async def claim(db: Connection, claim: str, most: int) -> list[Claimed]:
 
 async def finish(
     db: Connection, claim: str, results: Sequence[Result], receipt_window_s: float | None
-) -> list[Finished]:
-    """Write what became of all SMS of a claim; gives those whose state changed, with new versions.
+) -> dict[str, int]:
+    """Write what became of all SMS of a claim; gives the new versions of those that changed, by id.
 
     Of what the gateway has or may have, receipts are awaited for so long; None: it was asked for none.
     One that became `unknown` meanwhile (its sender was taken for dead) may still be told sent or failed.
     """
     found = await db.fetch(
         f"""
-        with over as (delete from sms_claim where claimed_by = $1), finished as (
-            update sms s set state = t.state, reason = t.reason,
-                attempts = attempts - (t.state = 'queued' and t.reason = 'rate-limit')::int,
+        with over as (delete from sms_claim where claimed_by = $1 returning claimed_by), finished as (
+            update sms s set state = t.state, reason = t.reason, claimed_by = $1, claimed_at = now(),
+                attempts = attempts + (t.state <> 'queued' or t.reason is distinct from 'rate-limit')::int,
                 language = t.language, encoding = t.encoding, segments = t.segments, operator = t.operator,
                 version = version + (t.state not in ('queued', 'waiting'))::int,
                 finished_at = case when t.state not in ('queued', 'waiting') then now() end,
                 answer = case when t.state in ('queued', 'waiting') then s.answer end,
                 not_before = coalesce(t.not_before,
-                    now() + make_interval(secs => least($10, power(2, least(s.attempts, 16))))),
+                    now() + make_interval(secs => least($10, power(2, least(s.attempts + 1, 16))))),
                 receipt = case when t.state in ('sent', 'unknown') and $11::float is not null
                     then coalesce(s.receipt, 'awaited') else s.receipt end,
                 receipt_until = coalesce(s.receipt_until, now() + make_interval(secs => $11))
             from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int[],
                 $8::timestamptz[], $9::text[])
                 as t(sms_id, state, reason, language, encoding, segments, not_before, operator)
-            where s.sms_id = t.sms_id and s.claimed_by = $1
-                and (s.state = 'sending' or (s.state = 'unknown' and t.state in ('sent', 'failed')))
-            returning {_FINISHED}, s.priority, s.not_before
+            where s.sms_id = t.sms_id and case
+                when s.state in ('queued', 'waiting') then exists (select from over)
+                when s.state = 'unknown' and t.state in ('sent', 'failed')
+                    then s.claimed_by = $1 or exists (select from over)
+                else false end
+            returning s.sms_id, s.version, s.state, s.priority, s.not_before
         ), again as (
-            insert into sms_due select sms_id, priority, not_before from finished
-            where state in ('queued', 'waiting')
+            {_WAIT.format("finished")}
         )
-        select {_FINISHED} from finished s
+        select sms_id, version from finished
         """,  # noqa: S608
         claim,
         *(list(column) for column in zip(*(row[:8] for row in sorted(results, key=_by_id)), strict=True)),
         BACKOFF_S_MAX,
         receipt_window_s,
     )
-    return [Finished(*row) for row in found]
+    return dict(map(tuple, found))
 
 
 async def give_up(db: Connection, lease_s: float, receipt_window_s: float | None) -> list[Finished]:
@@ -135,9 +153,10 @@ async def give_up(db: Connection, lease_s: float, receipt_window_s: float | None
             returning claimed_by, sms_ids
         ), lost as (select claimed_by, unnest(sms_ids) as sms_id from old)
         update sms s set state = 'unknown', reason = 'sender-stopped', version = version + 1, answer = null,
+            claimed_by = lost.claimed_by, claimed_at = now(), attempts = attempts + 1,
             finished_at = now(), receipt_until = coalesce(s.receipt_until, now() + make_interval(secs => $2)),
             receipt = case when $2::float is not null then coalesce(s.receipt, 'awaited') else s.receipt end
-        from lost where s.sms_id = lost.sms_id and s.claimed_by = lost.claimed_by and s.state = 'sending'
+        from lost where s.sms_id = lost.sms_id and s.state in ('queued', 'waiting', 'sending')
         returning {_FINISHED}
         """,  # noqa: S608
         lease_s,
@@ -147,8 +166,8 @@ async def give_up(db: Connection, lease_s: float, receipt_window_s: float | None
 
 
 def _claimed(row: Row) -> Claimed:
-    to = To(*row[15:]) if row[15] is not None else None
-    return Claimed._make((*row[:6], Facts(*row[6:11]), *row[11:14], to, row[14]))
+    to = To(*row[18:]) if row[18] is not None else None
+    return Claimed._make((*row[:9], Facts(*row[9:14]), *row[14:17], to, row[17]))
 
 
 def _by_id(row: NewSms | Result) -> str:

@@ -10,15 +10,17 @@ _COLUMNS = Payment._fields[:-1]
 
 
 async def load(db: Connection, payment_ids: Collection[str]) -> dict[str, Payments]:
-    """What is known of these payments, by household."""
+    """What deciding needs to know of these payments, by household."""
     rows = await db.fetch(
-        f"select {', '.join(_COLUMNS)} from payment where payment_id = any($1::text[])",  # noqa: S608
+        "select payment_id, household_id, programme, sequence, steps_off from payment"
+        " where payment_id = any($1::text[])",
         sorted(payment_ids),
     )
     found: dict[str, dict[str, Payment]] = {}
-    for row in rows:
-        payment = Payment._make((*row, False))
-        found.setdefault(payment.household_id, {})[payment.payment_id] = payment
+    for id_, household, programme, sequence, steps_off in rows:
+        found.setdefault(household, {})[id_] = Payment(
+            id_, household, programme, sequence=sequence, steps_off=steps_off, is_new=False
+        )
     return {household: Payments(household, payments) for household, payments in found.items()}
 
 
@@ -29,12 +31,26 @@ async def keep_issued(db: Connection, households: Sequence[Payments]) -> None:
         await db.execute(
             """
             update payment p set programme = t.programme, partner = t.partner, period = t.period,
-                amount = t.amount, until = t.until
-            from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::date[])
-                as t(payment_id, programme, partner, period, amount, until)
+                amount = t.amount, until = t.until, event_id = t.event_id, correlation_id = t.correlation_id,
+                traceparent = t.traceparent
+            from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::date[], $7::text[],
+                $8::text[], $9::text[])
+                as t(payment_id, programme, partner, period, amount, until, event_id, correlation_id,
+                    traceparent)
             where p.payment_id = t.payment_id and p.programme is null
             """,
-            *_columns(rows, "payment_id", "programme", "partner", "period", "amount", "until"),
+            *_columns(
+                rows,
+                "payment_id",
+                "programme",
+                "partner",
+                "period",
+                "amount",
+                "until",
+                "event_id",
+                "correlation_id",
+                "traceparent",
+            ),
         )
 
 
@@ -44,22 +60,12 @@ async def keep_updated(db: Connection, households: Sequence[Payments]) -> None:
     if rows:
         await db.execute(
             """
-            update payment p set state = t.state, sequence = t.sequence, event_id = t.event_id,
-                correlation_id = t.correlation_id, traceparent = t.traceparent, steps_off = t.steps_off
-            from unnest($1::text[], $2::text[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[])
-                as t(payment_id, state, sequence, event_id, correlation_id, traceparent, steps_off)
+            update payment p set state = t.state, sequence = t.sequence, steps_off = t.steps_off
+            from unnest($1::text[], $2::text[], $3::int[], $4::text[])
+                as t(payment_id, state, sequence, steps_off)
             where p.payment_id = t.payment_id and p.sequence < t.sequence
             """,
-            *_columns(
-                rows,
-                "payment_id",
-                "state",
-                "sequence",
-                "event_id",
-                "correlation_id",
-                "traceparent",
-                "steps_off",
-            ),
+            *_columns(rows, "payment_id", "state", "sequence", "steps_off"),
         )
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from postbox.message import Connection
 from services.notifications.receipts import Known, Receipt, Status
 from services.notifications.sms import Finished, Result
+from services.notifications.store import SHOWN_STATE
 
 KEPT_DAYS = 30
 _FINISHED = ", ".join(f"s.{field}" for field in Finished._fields)
@@ -44,7 +45,7 @@ async def load(db: Connection, receipts: Iterable[Receipt]) -> tuple[dict[str, K
     owners = {row[0]: row[1] for row in named}
     wanted = sorted({*owners.values(), *(each.sms_id for each in told if each.sms_id)})
     rows = await db.fetch(
-        "select sms_id, state, receipt, receipt_code from sms "
+        f"select sms_id, {SHOWN_STATE}, receipt, receipt_code from sms "  # noqa: S608
         "where sms_id = any($1) order by sms_id for update",
         wanted,
     )
@@ -68,6 +69,13 @@ async def save(db: Connection, changed: Sequence[Known]) -> list[Finished]:
             "update gateway_message g set receipt = t.receipt from unnest($1::text[], $2::text[]) "
             "t(part, receipt) where g.gateway_message_id = t.part and g.receipt is distinct from t.receipt",
             *(list(column) for column in zip(*parts, strict=True)),
+        )
+    if waiting := [known.sms_id for known in rows if known.state in ("queued", "waiting")]:
+        # Whoever claims the rest of its row waits no longer for this one; who claimed it before us sends it.
+        await db.execute(
+            "update sms_due set sms_ids = array(select unnest(sms_ids) except select unnest($1::text[])) "
+            "where sms_ids && $1::text[]",
+            waiting,
         )
     found = await db.fetch(
         f"""
@@ -114,7 +122,8 @@ async def take_parked(db: Connection, most: int) -> list[Receipt]:
             select p.ctid from receipt_parked p left join gateway_message g
                 on p.of_gateway and g.gateway_message_id = p.id
             join sms s on s.sms_id = case when p.of_gateway then g.sms_id else p.id end
-            where s.state <> 'sending' order by p.id limit $1 for update of p skip locked)
+            where s.state <> 'sending' and s.sms_id not in (select unnest(sms_ids) from sms_claim)
+            order by p.id limit $1 for update of p skip locked)
         returning id, of_gateway, status, code
         """,
         most,
@@ -168,7 +177,7 @@ async def expire(db: Connection, sms_ids: Sequence[str], again: Sequence[str]) -
             from due where s.sms_id = due.sms_id
             returning {_FINISHED}, due.doubted, due.again, s.priority, s.not_before
         ), queued as (
-            insert into sms_due select sms_id, priority, not_before from ended where again
+            insert into sms_due select priority, not_before, array[sms_id] from ended where again
         )
         select {_FINISHED}, s.doubted, s.again from ended s
         """,  # noqa: S608

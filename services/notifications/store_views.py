@@ -3,17 +3,18 @@
 from asyncpg import Record as Row
 
 from postbox.message import Connection
+from services.notifications.store import SHOWN_STATE
 
 _SHOWN = (
-    "sms_id, household_id, payment_id, template, state, reason, language, encoding, segments, attempts, "
-    "told_at, finished_at, traceparent"
+    f"sms_id, household_id, payment_id, template, {SHOWN_STATE} as state, reason, language, encoding, "
+    "segments, attempts, told_at, finished_at, traceparent"
 )
 
 
 async def summary(db: Connection) -> list[tuple[str, str | None, int, int]]:
     """State, reason (of `none` only), how many SMS, how many segments."""
     rows = await db.fetch(
-        "select state, case when state = 'none' then reason end, count(*), "
+        f"select {SHOWN_STATE}, case when state = 'none' then reason end, count(*), "  # noqa: S608
         "coalesce(sum(segments), 0)::bigint from sms group by 1, 2"
     )
     return [tuple(row) for row in rows]
@@ -55,7 +56,7 @@ async def listed(
     """A page of SMS by id, of one household, state or reason where given."""
     return await db.fetch(
         f"select {_SHOWN} from sms where ($1::text is null or household_id = $1) "  # noqa: S608
-        "and ($2::text is null or state = $2) and ($3::text is null or reason = $3) "
+        f"and ($2::text is null or {SHOWN_STATE} = $2) and ($3::text is null or reason = $3) "
         "and sms_id > $4 order by sms_id limit $5",
         household_id,
         state,

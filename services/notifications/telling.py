@@ -92,6 +92,8 @@ class Standing(NamedTuple):
 class Payment(NamedTuple):
     """A payment as far as it was told. `programme` is None until it is known what it is.
 
+    Its event is the one it was issued by, or until that is heard the first that was.
+
     `steps_off`: the templates of its steps that happened and are not told, with spaces between.
     """
 
@@ -134,23 +136,30 @@ def register(
     said, key_id = event.data, event.data.payee.key_id
     if known is not None and said.revision <= known.revision:
         return None
-    contact = Contact(said.household_id, said.revision, said.commune, "forgotten", event.id, key_id)
-    if keys.state(key_id) != "destroyed":
-        plain = keys.open(key_id, said.payee.blob, event_id=event.id, event_type=event.type)
-        to = wire.load(Recipient, plain)
-        contact = contact._replace(
-            reach=_reach(to),
-            payee=said.payee.blob,
-            number_hash=hash_of(to.phone) if to.phone else None,
-            fallback_hash=hash_of(to.fallback_phone) if to.fallback_phone else None,
-        )
+    new = known.new if known else ()
     is_told = steps.REGISTERED in policy.steps and (said.channel is Channel.DESK or policy.from_files)
     if said.revision == 1 and is_told:
-        new = sms.new(event, steps.REGISTERED, said.household_id, about=said.household_id)
-        contact = contact._replace(new=(new,))
-    if known is None:
-        return contact
-    return contact._replace(is_new=known.is_new, new=(*known.new, *contact.new))
+        new = (*new, sms.new(event, steps.REGISTERED, said.household_id, about=said.household_id))
+    reach, payee, number, fallback = sms.FORGOTTEN, None, None, None
+    if keys.state(key_id) != "destroyed":
+        payee = said.payee.blob
+        to = wire.load(Recipient, keys.open(key_id, payee, event_id=event.id, event_type=event.type))
+        reach = _reach(to)
+        number = hash_of(to.phone) if to.phone else None
+        fallback = hash_of(to.fallback_phone) if to.fallback_phone else None
+    return Contact(
+        said.household_id,
+        said.revision,
+        said.commune,
+        reach,
+        event.id,
+        key_id,
+        payee,
+        number,
+        fallback,
+        known is None or known.is_new,
+        new,
+    )
 
 
 def stand(
@@ -177,22 +186,18 @@ def issue(known: Payments | None, event: Received[IssuedHeard]) -> Payments | No
     """What a payment is; None where that was known."""
     said = event.data
     _check_key(event.key, said.household_id)
-    payment = _of(known, said.payment_id, said.household_id)
+    payment = _of(known, said.payment_id, event)
     if payment.programme is not None:
         return None
-    origin = payment.event_id, payment.correlation_id, payment.traceparent
-    event_id, correlation_id, traceparent = (
-        origin if payment.sequence else (event.id, event.correlation_id, event.traceparent)
-    )
     payment = payment._replace(
         programme=said.programme,
         partner=said.partner,
         period=said.period,
         amount=said.amount,
         until=said.withdraw_until,
-        event_id=event_id,
-        correlation_id=correlation_id,
-        traceparent=traceparent,
+        event_id=event.id,
+        correlation_id=event.correlation_id,
+        traceparent=event.traceparent,
     )
     return _with(known, payment, known.new if known else ())
 
@@ -204,19 +209,14 @@ def update(policy: Policy, known: Payments | None, event: Received[UpdatedHeard]
     """
     said = event.data
     _check_key(event.key, said.household_id)
-    payment = _of(known, said.payment_id, said.household_id)
+    payment = _of(known, said.payment_id, event)
     if said.state in _NO_STATE or event.sequence <= payment.sequence:
         return None
     template = _TOLD_OF.get(said.state)
     payment = payment._replace(
-        state=said.state.value,
-        sequence=event.sequence,
-        event_id=event.id,
-        correlation_id=event.correlation_id,
-        traceparent=event.traceparent,
-        steps_off=_off(policy, payment.steps_off, template),
+        state=said.state.value, sequence=event.sequence, steps_off=_off(policy, payment.steps_off, template)
     )
-    new = [_unless_overtaken(policy, each, payment) for each in (known.new if known else ())]
+    new = [_unless_overtaken(policy, each, payment) for each in known.new] if known else []
     # What was not told when it happened is not told when it happens again.
     if template is not None and template not in payment.steps_off.split():
         about = said.payment_id
@@ -291,15 +291,24 @@ def _standing(keys: Keys, event: Received[ScoredHeard]) -> str | None:
     return steps.REFUSED if Outcome.REFUSED in outcomes else None
 
 
-def _of(known: Payments | None, payment_id: str, household_id: str) -> Payment:
+def _of(
+    known: Payments | None, payment_id: str, event: Received[IssuedHeard] | Received[UpdatedHeard]
+) -> Payment:
     found = known.payments.get(payment_id) if known else None
-    return found or Payment(payment_id, household_id)
+    return found or Payment(
+        payment_id,
+        event.key,
+        event_id=event.id,
+        correlation_id=event.correlation_id,
+        traceparent=event.traceparent,
+    )
 
 
 def _with(known: Payments | None, payment: Payment, new: Iterable[NewSms]) -> Payments:
-    known = known or Payments(payment.household_id, {})
-    payments = {**known.payments, payment.payment_id: payment}
-    return Payments(known.household_id, payments, known.changed | {payment.payment_id}, tuple(new))
+    id_, household = payment.payment_id, payment.household_id
+    if known is None:
+        return Payments(household, {id_: payment}, frozenset((id_,)), tuple(new))
+    return Payments(household, {**known.payments, id_: payment}, known.changed | {id_}, tuple(new))
 
 
 def _check_key(key: str, household_id: str) -> None:

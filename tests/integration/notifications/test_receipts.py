@@ -126,6 +126,29 @@ async def test_a_receipt_nobody_knows_waits_with_its_reason_and_is_booked_when_i
         assert (await scene.get("/summary")).json()["receipts_parked"] == 2
 
 
+async def test_an_sms_that_waits_and_turns_out_delivered_is_not_sent_any_more(
+    scene: Scene, gateway: Gateway, told: dict[str, object]
+) -> None:
+    tried = "select sms_id from sms where attempts = 2 and state = 'queued'"
+    async with scene.running(**told):
+        for household in ("h-1", "h-2"):
+            await scene.household(household)
+            await scene.issue(household)
+        await until(lambda: _is_found(scene, 2, tried))
+        delivered, _ = (row[0] for row in await scene.db.fetch(tried))
+        assert (await call(scene, "receipt", sms_id=delivered, status=1)).status_code == 200
+        await gateway.start()
+        await until(lambda: scene.ended(2))
+    ended = {row[0]: row[1] for row in await scene.db.fetch("select sms_id, reason from sms")}
+    assert ended.pop(delivered) == "delivered-though-not-taken"
+    assert [sms["sms_id"] for sms in await gateway.inbox()] == list(ended)
+    assert await scene.db.fetchval("select count(*) from sms_due") == 0
+
+
+async def _is_found(scene: Scene, count: int, query: str) -> bool:
+    return len(await scene.db.fetch(query)) == count
+
+
 async def test_silence_ends_as_unknown_and_a_doubtful_sms_goes_again_only_where_that_is_allowed(
     scene: Scene, gateway: Gateway, told: dict[str, object]
 ) -> None:

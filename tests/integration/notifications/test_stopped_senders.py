@@ -8,6 +8,8 @@ import pytest
 
 from contracts import topics
 from contracts.sms import SmsSent, SmsUpdated
+from services.notifications import store_views
+from services.notifications.store import TOGETHER_MOST
 from tests.integration.notifications.conftest import Gateway, Scene
 from tests.waiting import until
 
@@ -85,6 +87,28 @@ async def test_a_sender_that_wakes_up_after_its_lease_sends_nothing_that_was_giv
             await frozen.wait()
         assert await gateway.summary() == before
     await check(scene, gateway)
+
+
+async def test_an_sms_is_shown_as_being_sent_while_it_is_and_claims_keep_to_their_size(
+    scene: Scene, gateway: Gateway
+) -> None:
+    await queue(scene)
+    assert await scene.db.fetchval("select max(cardinality(sms_ids)) from sms_due") <= TOGETHER_MOST
+    await gateway.start(slow=1.0, slow_s=2.0)
+    most = 2 * TOGETHER_MOST
+    async with scene.process(sms_senders=2, sms_chunk=most, sms_timeout_s=30.0) as process:
+        held = "select coalesce(max(cardinality(sms_ids)), 0) from sms_claim"
+        while not (size := await scene.db.fetchval(held)):
+            await asyncio.sleep(0.05)
+        assert most - TOGETHER_MOST < size <= most
+        states = [row["state"] for row in await store_views.of_household(scene.db, await _held(scene))]
+        assert states == ["sending"]
+        process.kill()
+
+
+async def _held(scene: Scene) -> str:
+    one = "select household_id from sms where sms_id in (select sms_ids[1] from sms_claim) limit 1"
+    return str(await scene.db.fetchval(one))
 
 
 async def test_a_sender_that_is_told_to_stop_finishes_what_it_began(scene: Scene, gateway: Gateway) -> None:

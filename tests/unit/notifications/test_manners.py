@@ -29,7 +29,10 @@ def claimed(with_keys: Keys, who: bytes, template: str = "payment-ready", **chan
     is_payment = template.startswith("payment")
     made = Claimed(
         sms_id="s-1",
+        household_id="h-1",
         template=template,
+        event_id="event-1",
+        correlation_id="request",
         told_at=AT,
         on_date=None,
         traceparent=TRACE,
@@ -202,6 +205,13 @@ def test_a_sent_sms_is_announced_as_sent_and_an_uncertain_one_as_unknown() -> No
     doubt = wire.decode(SmsUpdated, unknown.topic, unknown.key, unknown.value, unknown.headers)
     assert (doubt.data.status, doubt.data.reason, doubt.traceparent) == ("unknown", "timeout", TRACE)
     assert said.id != doubt.id
+
+
+def test_what_became_of_an_sms_is_announced_from_what_was_claimed_and_what_the_gateway_said() -> None:
+    held = claimed(keys("k-1"), payee())
+    result = Result("s-1", "sent", None, "km", "ucs-2", 3, operator="smart")
+    told = finished("sent")._replace(payment_id="payment-1")
+    assert sms.finish(held, result, 2) == told
 
 
 @pytest.mark.parametrize("state", ["queued", "waiting", "none"])
