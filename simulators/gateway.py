@@ -31,7 +31,7 @@ _STATUS = {202: OK, 403: 0x0B, 503: THROTTLED}
 """What a status of `sendsms` is by SMPP: taken, no such number, throttled."""
 _SCHEMA = """
 create table if not exists sms (
-    position integer primary key, sms_id text not null unique, recipient text not null, sender text not null,
+    position integer primary key, sms_id text not null, recipient text not null, sender text not null,
     text text not null, coding integer not null, received_at text not null, copies integer not null default 1,
     became text not null default 'delivered'
 );
@@ -94,6 +94,10 @@ class Inbox:
             "pragma journal_mode = wal; pragma synchronous = normal; pragma wal_autocheckpoint = 8000;"
             + _SCHEMA
         )
+        # In memory: an index of random ids costs the file more than all else of an SMS.
+        self._positions: dict[str, int] = dict(
+            self._db.execute("select sms_id, position from sms").fetchall()
+        )
         self._waiting: list[tuple[Sms, Callable[[], object]]] = []
         self._closed = False
 
@@ -135,12 +139,21 @@ class Inbox:
         batch, self._waiting = self._waiting, []
         if not batch or self._closed:
             return  # kept when it was closed; what came after that is never answered
+        new, again = list[tuple[object, ...]](), list[tuple[int]]()
+        for sms, _ in batch:
+            position = self._positions.get(sms.sms_id)
+            if position is None:
+                position = self._positions[sms.sms_id] = len(self._positions) + 1
+                new.append((position, *sms))
+            else:
+                again.append((position,))
         self._db.execute("begin")
         self._db.executemany(
-            "insert into sms (sms_id, recipient, sender, text, coding, received_at, became) "
-            "values (?, ?, ?, ?, ?, ?, ?) on conflict (sms_id) do update set copies = copies + 1",
-            [sms for sms, _ in batch],
+            "insert into sms (position, sms_id, recipient, sender, text, coding, received_at, became) "
+            "values (?, ?, ?, ?, ?, ?, ?, ?)",
+            new,
         )
+        self._db.executemany("update sms set copies = copies + 1 where position = ?", again)
         self._db.execute("commit")
         for _, kept in batch:
             kept()

@@ -60,6 +60,32 @@ _CLAIM = """
             where other.number_hash = c.fallback_hash and other.household_id <> c.household_id)
     from claimed s left join payment p using (payment_id)
         left join contact c on c.household_id = s.household_id"""
+_FINISH = f"""
+    with over as (delete from sms_claim where claimed_by = $1 returning claimed_by), finished as (
+        update sms s set state = t.state, reason = t.reason, claimed_by = $1, claimed_at = now(),
+            attempts = attempts + (t.state <> 'queued' or t.reason is distinct from 'rate-limit')::int,
+            language = t.language, encoding = t.encoding, segments = t.segments, operator = t.operator,
+            version = version + (t.state not in ('queued', 'waiting'))::int,
+            finished_at = case when t.state not in ('queued', 'waiting') then now() end,
+            answer = case when t.state in ('queued', 'waiting') then s.answer end,
+            not_before = coalesce(t.not_before,
+                now() + make_interval(secs => least($10, power(2, least(s.attempts + 1, 16))))),
+            receipt = case when t.state in ('sent', 'unknown') and $11::float is not null
+                then coalesce(s.receipt, 'awaited') else s.receipt end,
+            receipt_until = coalesce(s.receipt_until, now() + make_interval(secs => $11))
+        from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int[],
+            $8::timestamptz[], $9::text[])
+            as t(sms_id, state, reason, language, encoding, segments, not_before, operator)
+        where s.sms_id = t.sms_id and case
+            when s.state in ('queued', 'waiting') then exists (select from over)
+            when s.state = 'unknown' and t.state in ('sent', 'failed')
+                then s.claimed_by = $1 or exists (select from over)
+            else false end
+        returning s.sms_id, s.version, s.state, s.priority, s.not_before
+    ), again as (
+        {_WAIT.format("finished")}
+    )
+    select sms_id, version from finished"""  # noqa: S608 - a constant
 
 
 async def add(db: Connection, new: Sequence[NewSms]) -> None:
@@ -107,33 +133,7 @@ async def finish(
     One that became `unknown` meanwhile (its sender was taken for dead) may still be told sent or failed.
     """
     found = await db.fetch(
-        f"""
-        with over as (delete from sms_claim where claimed_by = $1 returning claimed_by), finished as (
-            update sms s set state = t.state, reason = t.reason, claimed_by = $1, claimed_at = now(),
-                attempts = attempts + (t.state <> 'queued' or t.reason is distinct from 'rate-limit')::int,
-                language = t.language, encoding = t.encoding, segments = t.segments, operator = t.operator,
-                version = version + (t.state not in ('queued', 'waiting'))::int,
-                finished_at = case when t.state not in ('queued', 'waiting') then now() end,
-                answer = case when t.state in ('queued', 'waiting') then s.answer end,
-                not_before = coalesce(t.not_before,
-                    now() + make_interval(secs => least($10, power(2, least(s.attempts + 1, 16))))),
-                receipt = case when t.state in ('sent', 'unknown') and $11::float is not null
-                    then coalesce(s.receipt, 'awaited') else s.receipt end,
-                receipt_until = coalesce(s.receipt_until, now() + make_interval(secs => $11))
-            from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int[],
-                $8::timestamptz[], $9::text[])
-                as t(sms_id, state, reason, language, encoding, segments, not_before, operator)
-            where s.sms_id = t.sms_id and case
-                when s.state in ('queued', 'waiting') then exists (select from over)
-                when s.state = 'unknown' and t.state in ('sent', 'failed')
-                    then s.claimed_by = $1 or exists (select from over)
-                else false end
-            returning s.sms_id, s.version, s.state, s.priority, s.not_before
-        ), again as (
-            {_WAIT.format("finished")}
-        )
-        select sms_id, version from finished
-        """,  # noqa: S608
+        _FINISH,
         claim,
         *(list(column) for column in zip(*(row[:8] for row in sorted(results, key=_by_id)), strict=True)),
         BACKOFF_S_MAX,
