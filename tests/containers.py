@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 COMPOSE = Path(__file__).parents[1] / "docker-compose.yml"
 CHOICE = "TONLE_TEST_STACK"
 SOCKET = Path("/var/run/docker.sock")
+READY_S_MAX = 240  # three at once, each of two Javas, beside whatever else the machine does
 
 
 def chosen() -> bool:
@@ -55,6 +56,7 @@ def composed(service: str):  # type: ignore[no-untyped-def]  # a part of a YAML 
 @asynccontextmanager
 async def running(settings: StackSettings) -> AsyncIterator[Stack]:
     """A `Stack` whose two servers run in containers and whose other parts are as ever."""
+    kafka.READY_S_MAX = postgres.READY_S_MAX = READY_S_MAX
     claimed = folder.claim(settings.data_dir)
     stack = Stack(settings, services=())
     ports = folder.choose_ports(settings.data_dir, ("kafka", "kafka-controller", "postgres"), {})

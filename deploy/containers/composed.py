@@ -87,7 +87,7 @@ def running(compose: Sequence[str], secrets: Path) -> Iterator[StackState]:
         raise StepFailed(f"{error}\n{run(*compose, 'logs', '--tail', '15')[-6000:]}") from None
     finally:
         with step("down") as said:
-            run(*compose, "down", "--volumes", "--timeout", "20")
+            run(*compose, "down", "--volumes", "--timeout", "1")
             said.append(_nothing_is_left())
         shutil.rmtree(secrets)
 
