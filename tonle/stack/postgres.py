@@ -90,6 +90,7 @@ class Postgres:
             "work_mem": "16MB",
             "maintenance_work_mem": "128MB",
             "wal_buffers": "16MB",
+            "wal_init_zero": "off",  # a segment filled with zeros first is written twice
             "min_wal_size": "256MB",
             "max_wal_size": "4GB",
             "checkpoint_timeout": "15min",
