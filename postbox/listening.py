@@ -18,9 +18,6 @@ from postbox.broker import Broker
 
 HINT_EVERY_S = 1.0
 MANY_RECORDS = 32
-FETCH_MS_MOST = 100
-BUSY_BYTES_LEAST = 256 * 1024
-"""What the broker gathers before it answers a busy service, for `FETCH_MS_MOST` at most: answers cost."""
 GATHER_EVERY_S = 0.05
 Records = tuple[ConsumerRecord, ...]
 Handle = Callable[[Sequence[ConsumerRecord], AIOKafkaConsumer], Awaitable[None]]
@@ -30,8 +27,7 @@ Handle = Callable[[Sequence[ConsumerRecord], AIOKafkaConsumer], Awaitable[None]]
 class Polling:
     """How a service reads: group, batch size in records, and time-outs in milliseconds.
 
-    A batch of `MANY_RECORDS` or more waits up to `gather_ms` for those that are on their way, and what comes
-    after it is fetched in large pieces.
+    A batch of `MANY_RECORDS` or more waits up to `gather_ms` for those that are on their way.
     """
 
     broker: Broker
@@ -73,7 +69,7 @@ class Listener:
             heartbeat_interval_ms=polling.session_timeout_ms // 3,
             max_poll_interval_ms=polling.max_poll_interval_ms,
             partition_assignment_strategy=(RangePartitionAssignor,),
-            fetch_max_wait_ms=FETCH_MS_MOST,
+            fetch_max_wait_ms=100,
             parser=_parse,
             decoder=_decode,
         )
@@ -98,8 +94,6 @@ class Listener:
             return
         if len(records) >= MANY_RECORDS:
             records = (*records, *await self._gather(consumer, self._polling.batch_records - len(records)))
-        # aiokafka reads it for each request, and has no other way to change it.
-        consumer._fetcher._fetch_min_bytes = BUSY_BYTES_LEAST if len(records) >= MANY_RECORDS else 1
         await self._handle(records, consumer)
         # Committed offsets only tell monitors, and a new owner, where to look first.
         if monotonic() - self._hinted >= HINT_EVERY_S:

@@ -9,7 +9,6 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from postbox import outbox, reading
 from postbox.batch import Loop
-from postbox.listening import BUSY_BYTES_LEAST, MANY_RECORDS
 from postbox.message import Batch, Connection, Outgoing, Subscription
 from postbox.service import Job, Service
 from tests.broker import as_admin
@@ -212,19 +211,6 @@ async def test_a_stale_prefetch_that_takes_several_transactions_jumps_over_nothi
     async with scene.running():
         await until(scene.all_done)
     assert await scene.effects() == list(range(6))
-
-
-async def test_a_busy_service_fetches_in_large_pieces_and_an_idle_one_what_is_there(scene: Scene) -> None:
-    for number in range(MANY_RECORDS):
-        await scene.add(number)
-    async with scene.running() as service:
-        await until(scene.all_done)
-        consumer = service._consumer()
-        assert consumer is not None
-        assert consumer._fetcher._fetch_min_bytes == BUSY_BYTES_LEAST
-        await scene.add(MANY_RECORDS)
-        await until(scene.all_done)
-        assert consumer._fetcher._fetch_min_bytes == 1
 
 
 async def test_what_a_crash_left_in_a_lane_goes_out_before_what_follows(scene: Scene) -> None:
