@@ -81,17 +81,28 @@ def _unshare() -> None:
     raise OSError(error, "unshare(CLONE_NEWUSER)")
 
 
-def before_exec(death_signal: signal.Signals, confinement: Confinement) -> Callable[[], None]:
-    """A `preexec_fn`: confine, then ask the kernel to signal the child when its parent ends."""
+def before_exec(
+    death_signal: signal.Signals, confinement: Confinement, niceness: int = 0
+) -> Callable[[], None]:
+    """A `preexec_fn`: be nice, confine, then ask the kernel to signal the child when its parent ends."""
     parent = os.getpid()
 
     def prepare() -> None:
+        if niceness:
+            _yield_to_others(niceness)
         confinement.enter()  # first: a change of credentials clears the death signal
         _libc.prctl(_PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
         if os.getppid() != parent:
             os._exit(1)
 
     return prepare
+
+
+def _yield_to_others(niceness: int) -> None:
+    os.nice(niceness)
+    # Where Linux groups processes by session, niceness counts within one alone, and its group has its own.
+    with contextlib.suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(niceness))
 
 
 @dataclass
@@ -134,8 +145,9 @@ async def spawn(
     cwd: Path | None = None,
     stop_signal: signal.Signals = signal.SIGTERM,
     confinement: Confinement | None = None,
+    niceness: int = 0,
 ) -> Child:
-    """Start a child in a session of its own, its output appended to `log`.
+    """Start a child in a session of its own, its output appended to `log`; 19 is the nicest.
 
     `env` is added to the parent's. Raises `StackError` when it cannot be started.
     """
@@ -150,7 +162,7 @@ async def spawn(
                 env={**os.environ, **(env or {})},
                 cwd=cwd,
                 start_new_session=True,
-                preexec_fn=before_exec(stop_signal, confinement or Confinement()),
+                preexec_fn=before_exec(stop_signal, confinement or Confinement(), niceness),
             )
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         raise StackError(f"{name} could not be started: {error}.", f"See {log}.") from error

@@ -14,6 +14,7 @@ from tonle.stack.topics import BANKS, CALLED, MINISTRIES, PARTNERS, SERVICES
 
 GATEWAY_USER = "tonle"
 WITH_CALLED = "TONLE_HTTP_PARTNER"  # where it is set, a partner on HTTP runs, too
+NICENESS = {"registration": 10, "eligibility": 5}
 SMS_SENDER = "Tonle"  # says nothing of the household to whoever shares the phone
 
 
@@ -33,7 +34,8 @@ class Place:
 class Program:
     """One program: its command line, its settings besides TONLE_PORT, and the path that says it is ready.
 
-    Without a `ready_path` it is ready once its port accepts connections.
+    Without a `ready_path` it is ready once its port accepts connections. `niceness`: a busy machine finishes
+    what is in hand before it takes in more, so what stands early in the flow yields to what comes later.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Program:
     command: tuple[str, ...]
     environment: Callable[[Place], Mapping[str, str]]
     ready_path: str | None = "/health/ready"
+    niceness: int = 0
 
 
 def programs() -> tuple[Program, ...]:
@@ -57,7 +60,14 @@ def programs() -> tuple[Program, ...]:
         ),
     )
     services = tuple(
-        Program(name, "service", _python(f"services.{name}.app"), _service(name)) for name in SERVICES
+        Program(
+            name,
+            "service",
+            _python(f"services.{name}.app"),
+            _service(name),
+            niceness=NICENESS.get(name, 0),
+        )
+        for name in SERVICES
     )
     return simulators + services
 

@@ -227,7 +227,9 @@ class Stack:
         environment = {**program.environment(place), "TONLE_PORT": str(part.port)}
 
         async def spawn() -> Child:
-            return await process.spawn(program.name, program.command, log=part.log, env=environment)
+            return await process.spawn(
+                program.name, program.command, log=part.log, env=environment, niceness=program.niceness
+            )
 
         recipe = Recipe(spawn, functools.partial(ready, program, part), PROGRAM_STOP_S_MAX)
         await self._keep(program.name, part, recipe)
