@@ -4,7 +4,6 @@ Whoever carries an order file there posts it to `/files`, and is told which file
 bank's word on it. A file that is brought again is answered as before, and nobody is paid twice.
 """
 
-import asyncio
 import json
 import re
 import sqlite3
@@ -126,17 +125,11 @@ def web_app(counter: Counter) -> web.Application:
     return app
 
 
-async def main(settings: Settings) -> None:
-    """Run until cancelled."""
+def main(settings: Settings) -> None:
+    """Run until told to stop."""
     with closing(Counter(settings, lambda: datetime.now(UTC))) as counter:
-        runner = web.AppRunner(web_app(counter), access_log=None)
-        await runner.setup()
-        await web.TCPSite(runner, settings.host, settings.port).start()
-        try:
-            await asyncio.Event().wait()
-        finally:
-            await runner.cleanup()
+        web.run_app(web_app(counter), host=settings.host, port=settings.port, access_log=None, print=None)
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Settings()))
+    main(Settings())

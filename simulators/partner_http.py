@@ -287,18 +287,13 @@ def key_of(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
-async def main(settings: Settings) -> None:
-    """Run until cancelled."""
+def main(settings: Settings) -> None:
+    """Run until told to stop."""
     path = settings.data_dir / f"partner-{settings.partner}.sqlite"
     with closing(Books(path, settings.partner_behaviour)) as books:
-        runner = web.AppRunner(web_app(Partner(settings, books)), access_log=None)
-        await runner.setup()
-        await web.TCPSite(runner, settings.host, settings.port).start()
-        try:
-            await asyncio.Event().wait()
-        finally:
-            await runner.cleanup()
+        app = web_app(Partner(settings, books))
+        web.run_app(app, host=settings.host, port=settings.port, access_log=None, print=None)
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Settings()))
+    main(Settings())
