@@ -6,7 +6,6 @@ batch travels as what a token says (`cty`), and its record is an event of its ow
 
 import re
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from functools import lru_cache
 from typing import Generic, Literal, NamedTuple, TypeVar
 
@@ -15,7 +14,7 @@ from pydantic_core import from_json, to_json
 
 from contracts.model import Contract
 from contracts.topics import Topic
-from contracts.wire import JSON, Headers, Received, Record, WireError, decode, event_id
+from contracts.wire import JSON, Headers, Received, Record, WireError, decode, event_id, time_of, trace_of
 
 CTY = "cloudevents-batch+json"
 """`application/` is left out there (RFC 7515, section 4.1.10)."""
@@ -27,7 +26,6 @@ _CE = "ce_"
 _SCALARS = (str, int, float)
 _ESCAPED = re.compile(rb'[\x00-\x1f"\\\x7f-\xff]')
 _NUL = b"\\u0000"
-_TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 M = TypeVar("M", bound=Contract)
 
 
@@ -135,10 +133,9 @@ def _batches(contract: type[M]) -> TypeAdapter[list[_Structured[M]]]:
 
 
 def _received(said: _Structured[M], topic: str) -> Received[M]:
-    time, sequence, trace = datetime.fromisoformat(said.time), int(said.sequence), said.traceparent
-    if said.type != topic or not said.partitionkey or time.tzinfo is None:
+    time, sequence, trace = time_of(said.time), int(said.sequence), trace_of(said.traceparent)
+    if said.type != topic or not said.partitionkey:
         raise ValueError("unusual: to be read by itself")
-    trace = trace if _TRACEPARENT.fullmatch(trace) else ""
     return Received(said.data, said.id, topic, said.partitionkey, time, sequence, said.correlationid, trace)
 
 

@@ -193,8 +193,8 @@ def envelope(data: M, topic: str, key: bytes | None, headers: Headers) -> Receiv
             text = b"\x00".join((*values, key)).decode()  # type: ignore[arg-type]
             version, type_, _, _, id_, time, _, sequence, correlation_id, _, trace, key_ = text.split("\x00")
             if version == "1.0" and type_ == topic and key_:
-                at = _time(time)
-                return Received(data, id_, topic, key_, at, int(sequence), correlation_id, _trace(trace))
+                at = time_of(time)
+                return Received(data, id_, topic, key_, at, int(sequence), correlation_id, trace_of(trace))
         except (TypeError, ValueError):
             pass  # what is wrong is said below
     return _envelope(data, topic, key, dict(headers))
@@ -215,8 +215,8 @@ def _envelope(data: M, topic: str, key: bytes | None, attributes: dict[str, byte
             attributes.get("ce_sequence", b"0"),
             attributes.get("ce_correlationid", b""),
         )
-        trace = _trace((attributes.get("traceparent") or b"").decode())
-        return Received(data, id_, topic, key_, _time(time), int(sequence), correlation_id, trace)
+        trace = trace_of((attributes.get("traceparent") or b"").decode())
+        return Received(data, id_, topic, key_, time_of(time), int(sequence), correlation_id, trace)
     except KeyError as missing:
         raise WireError(f"{missing.args[0]}: missing") from None
     except (TypeError, ValueError):
@@ -237,13 +237,15 @@ def _texts(*values: bytes | None) -> list[str]:
     return b"\x00".join(values).decode().split("\x00")  # type: ignore[arg-type]
 
 
-def _trace(text: str) -> str:
+def trace_of(text: str) -> str:
+    """A `traceparent`; nothing where it is none."""
     # Trace Context, section 4.3: what can't be parsed is not passed on.
     return text if _TRACEPARENT.fullmatch(text) else ""
 
 
 @lru_cache(maxsize=64)
-def _time(text: str) -> datetime:
+def time_of(text: str) -> datetime:
+    """A time with its offset. Raises `ValueError` for anything else."""
     time = datetime.fromisoformat(text)
     if time.tzinfo is None:
         raise ValueError("no offset")

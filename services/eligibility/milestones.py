@@ -12,7 +12,7 @@ from contracts.sealed import Sealed
 from contracts.topics import MILESTONE_REACHED
 from contracts.wire import Cause, Record, emit, event_id
 from services.eligibility.compiling import Counted
-from services.eligibility.facts import People
+from services.eligibility.facts import People, age_on
 from vault.sealing import Keys
 
 _COMPARED = re.compile(r"\bage\s*(<=|>=|<|>|==|!=)\s*(\d+)")
@@ -76,12 +76,10 @@ def next_day(
     `ages` stand in order.
     """
     days = [each.day for each in _of_household(people, registered_on, notice) if each.day > after]
-    year, today, last = after.year, (after.month, after.day), len(ages)
     for member in people.members:
-        born = member.birth_date
-        at = bisect_right(ages, year - born.year - (today < (born.month, born.day)))
-        if at < last:
-            days.append(birthday(born, ages[at]))
+        at = bisect_right(ages, age_on(member.birth_date, after))
+        if at < len(ages):
+            days.append(birthday(member.birth_date, ages[at]))
     return min(days, default=None)
 
 

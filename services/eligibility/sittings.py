@@ -11,7 +11,7 @@ from contracts.eligibility import Outcome, ProgrammeDecision
 from contracts.household import Purpose
 from contracts.wire import dump
 from services.eligibility.census import Census, Tally
-from services.eligibility.facts import Circumstances, Member, Person, circumstances_of, person_of
+from services.eligibility.facts import Circumstances, Member, Person, age_on, circumstances_of, person_of
 from services.eligibility.grounds import Days, Known, Placed, decide_by
 from services.eligibility.packages import Judgement, Panel
 from services.eligibility.referrals import Sending, Services, Together
@@ -126,10 +126,6 @@ class Sitting:
             (each.on, begin, end) for each, begin, end in zip(self._asking, (0, *ends), ends, strict=False)
         ]
 
-    @cached_property
-    def _dates(self) -> list[tuple[int, tuple[int, int]]]:
-        return [(each.on.year, (each.on.month, each.on.day)) for each in self._asking]
-
     def _seen(self, known: Known, place: Placed) -> list[tuple[Circumstances, tuple[int, ...]]]:
         """A household on each day: its circumstances, and how often its members count."""
         people = known.people
@@ -148,9 +144,8 @@ class Sitting:
 
     def _counted(self, member: Member, may_use_health: bool) -> tuple[int, ...]:
         """For each day: whether a member is born by then, and how often it counts in each group."""
-        born, school = member.birth_date, member.school
-        birthday = (born.month, born.day)
-        ages = tuple([year - born.year - (day < birthday) for year, day in self._dates])
+        school = member.school
+        ages = tuple([age_on(member.birth_date, day.on) for day in self._asking])
         kind: Hashable = (ages, member.sex)
         if member.conditions or school is not None or member.work is not None:
             schooled = None if school is None else (school.level, school.attendance_percent)
