@@ -8,7 +8,6 @@ import pytest
 from contracts import topics, wire
 from contracts.condition import ConditionKind, ConditionReport, ConditionReported
 from services.registration import cli_conditions
-from tests.broker import everything
 from tests.integration.registration.conftest import Window, form
 from tests.integration.registration.test_commands import Commands, commands
 from vault import keyring
@@ -20,11 +19,11 @@ FEW = ("--member", "1", "--kind", "postnatal_visit", "--on", "2026-02-03")
 
 
 async def told(window: Window) -> list[ConditionReport]:
-    """Every report on the topic, opened."""
+    """Every report told, opened."""
     name = topics.CONDITION_REPORTED.name
     found = [
         wire.decode(ConditionReported, name, each.key, each.value, each.headers)
-        for each in await everything(window.settings, name)
+        for each in await window.on(name)
     ]
     assert [each.data.number for each in found] == [each.sequence for each in found]
     master = MasterKey.from_file(window.settings.master_key_file)
