@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 
+import asyncpg
 from aiokafka import ConsumerRecord
 
 from postbox.broker import Broker
 from postbox.service import ServiceSettings
+from tests.waiting import until
 from tonle.checking import told
 
 
@@ -14,8 +16,14 @@ def as_admin(settings: ServiceSettings) -> dict[str, str]:
     return admin(settings).options
 
 
-async def everything(settings: ServiceSettings, topic: str) -> list[ConsumerRecord]:
-    """All that a topic holds now, each partition in order; `topic` is without the settings' prefix."""
+async def published(db: asyncpg.Connection) -> None:
+    """Wait until an outbox is empty: what was done is told a moment after its tables show it."""
+    await until(lambda: db.fetchval("select not exists (select from outbox where published_at is null)"))
+
+
+async def everything(settings: ServiceSettings, db: asyncpg.Connection, topic: str) -> list[ConsumerRecord]:
+    """All that `topic`, without its prefix, holds once the outbox is empty, each partition in order."""
+    await published(db)
     return await whole(admin(settings), settings.topic_prefix + topic)
 
 

@@ -109,7 +109,7 @@ class Scene:
     async def scored(self) -> list[Received[EligibilityScored]]:
         """Every event told so far, by household and sequence."""
         name = topics.ELIGIBILITY_SCORED.name
-        records = await everything(self.settings, name)
+        records = await everything(self.settings, self.db, name)
         found = [wire.decode(EligibilityScored, name, r.key, r.value, r.headers) for r in records]
         return sorted(found, key=lambda each: (each.key, each.sequence))
 

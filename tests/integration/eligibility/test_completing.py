@@ -21,7 +21,7 @@ TOLD = "select count(*) from answer where told_at is not null"
 
 async def completed(scene: Scene) -> list[Received[EligibilityCompleted]]:
     name = topics.ELIGIBILITY_COMPLETED.name
-    records = await everything(scene.settings, name)
+    records = await everything(scene.settings, scene.db, name)
     found = [wire.decode(EligibilityCompleted, name, r.key, r.value, r.headers) for r in records]
     return sorted(found, key=lambda each: each.data.partition)
 
@@ -32,7 +32,7 @@ async def answered_below(scene: Scene) -> dict[int, int]:
     return Counter(
         {
             record.partition: record.offset + 1
-            for record in await everything(scene.settings, name)
+            for record in await everything(scene.settings, scene.db, name)
             if CYCLE.encode() in record.value
         }
     )

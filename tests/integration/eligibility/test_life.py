@@ -121,7 +121,7 @@ async def test_a_household_lives_and_every_decision_of_it_comes_out_equal_again(
 
 async def says_no_more_than_it_may(scene: Scene) -> None:
     """Milestones tell a day, a coarse kind and by when; the payee is sealed."""
-    records = await everything(scene.settings, topics.MILESTONE_REACHED.name)
+    records = await everything(scene.settings, scene.db, topics.MILESTONE_REACHED.name)
     found = [
         wire.decode(MilestoneReached, topics.MILESTONE_REACHED.name, r.key, r.value, r.headers).data
         for r in records

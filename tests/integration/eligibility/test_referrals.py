@@ -34,7 +34,7 @@ async def office(scene: Scene, secrets: Secrets) -> AsyncIterator[Scene]:
 
 async def told(scene: Scene) -> list[Received[ReferralMade]]:
     name = topics.REFERRAL_MADE.name
-    records = await everything(scene.settings, name)
+    records = await everything(scene.settings, scene.db, name)
     found = [wire.decode(ReferralMade, name, r.key, r.value, r.headers) for r in records]
     return sorted(found, key=lambda each: (each.key, each.sequence))
 

@@ -141,12 +141,12 @@ async def test_a_declared_flood_supplements_its_communes_until_it_is_ended(scene
 async def told(scene: Scene) -> list[tuple[object, ...]]:
     """What the topics say of shocks."""
     found: list[tuple[object, ...]] = []
-    for r in await everything(scene.settings, topics.SHOCK_DECLARED.name):
+    for r in await everything(scene.settings, scene.db, topics.SHOCK_DECLARED.name):
         one = decode(ShockDeclared, topics.SHOCK_DECLARED.name, r.key, r.value, r.headers)
         said = one.data
         days = (str(said.first_day), str(said.last_day))
         found.append((one.sequence, said.declared_by, list(said.communes), *days))
-    for r in await everything(scene.settings, topics.SHOCK_ENDED.name):
+    for r in await everything(scene.settings, scene.db, topics.SHOCK_ENDED.name):
         end = decode(ShockEnded, topics.SHOCK_ENDED.name, r.key, r.value, r.headers)
         found.append((end.sequence, end.data.ended_by, str(end.data.on)))
     return found

@@ -226,8 +226,8 @@ class Scene:
         return (await self.db.fetchval(left), await self.db.fetchval(unpublished)) == (count, 0)
 
     async def on(self, topic: Topic, contract: type[M]) -> list[Received[M]]:
-        """Every event a topic holds now."""
-        found = await everything(self.settings, topic.name)
+        """Every event a topic holds once the outbox is empty."""
+        found = await everything(self.settings, self.db, topic.name)
         return [wire.decode(contract, topic.name, r.key, r.value, r.headers) for r in found]
 
     async def get(self, path: str, **query: str) -> httpx.Response:

@@ -260,8 +260,8 @@ class Scene:
     # -- what payments did ----------------------------------------------------------------------------
 
     async def on(self, topic: str) -> list[ConsumerRecord]:
-        """Everything a topic holds now, by partition."""
-        return await everything(self.settings, topic)
+        """Everything a topic holds once the outbox is empty, by partition."""
+        return await everything(self.settings, self.db, topic)
 
     async def instructions(self) -> list[tuple[str, PaymentInstruction]]:
         """(household, instruction) as the partner reads them: decrypted, and our signature verified."""

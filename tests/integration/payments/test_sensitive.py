@@ -16,7 +16,6 @@ from contracts.eligibility import (
 from contracts.household import AreaType, Level
 from contracts.sealed import Sealed
 from contracts.wire import Record
-from tests.broker import everything
 from tests.integration.payments.conftest import PERIOD, Family, Scene, event, family
 from tests.waiting import until
 from vault.sealing import Keys
@@ -102,7 +101,7 @@ async def test_nothing_that_payments_keeps_or_says_names_a_sensitive_programme(s
         await approved(scene)
         await scene.send([scene.key(one), sealed(one, (28_000, 40_000))])
         await scene.settled_down(states={"h-0001": "issued"})
-    said = [each for topic in topics.TOPICS for each in await everything(scene.settings, topic.name)]
+    said = [each for topic in topics.TOPICS for each in await scene.on(topic.name)]
     assert any(each.key == b"h-0001" for each in said)
     tables = await scene.db.fetch("select tablename from pg_tables where schemaname = 'public'")
     kept = [str(row) for each in tables for row in await scene.db.fetch(f"select t::text from {each[0]} t")]

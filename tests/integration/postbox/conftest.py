@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaProducer, ConsumerRecord
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from postbox.service import Service, ServiceSettings
-from tests.broker import as_admin, everything
+from tests.broker import admin, as_admin, whole
 from tests.faults import counting
 from tonle.stack.secrets import Secrets
 from tonle.stack.supervisor import Stack
@@ -71,7 +71,7 @@ class Scene:
 
     async def on(self, topic: str) -> list[ConsumerRecord]:
         """Everything a topic holds now."""
-        return await everything(self.settings, topic)
+        return await whole(admin(self.settings), self.settings.topic_prefix + topic)
 
     async def call(self, method: str, path: str, body: object = None) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self.admin_token}"}

@@ -121,14 +121,9 @@ class Window:
             "insert into outbox (lane, strand, message_count) values ('stuck', 0, $1)", messages
         )
 
-    async def published(self) -> None:
-        left = "select not exists (select from outbox where published_at is null)"
-        await until(lambda: self.db.fetchval(left))
-
     async def on(self, topic: str) -> list[ConsumerRecord]:
         """Everything a topic holds once the outbox is empty."""
-        await self.published()
-        return await everything(self.settings, topic)
+        return await everything(self.settings, self.db, topic)
 
 
 @pytest_asyncio.fixture

@@ -11,6 +11,7 @@ from contracts.household import HouseholdExited, HouseholdKeys, HouseholdRegiste
 from contracts.topics import HOUSEHOLD_EXITED, HOUSEHOLD_KEYS, HOUSEHOLD_REGISTERED
 from postbox.packing import unpack
 from services.registration.household import household_id
+from tests.broker import published
 from tests.integration.registration.conftest import Window, form
 from tests.unit.registration.samples import PHNOM_PENH, RURAL, URBAN
 from vault import keyring
@@ -309,7 +310,7 @@ async def test_a_household_survives_a_restart(window: Window) -> None:
 async def test_what_was_committed_before_a_crash_is_published_afterwards(window: Window) -> None:
     async with window.running():
         await window.register(form())
-        await window.published()
+        await published(window.db)
     await window.db.execute("update outbox set published_at = null")
     async with window.running():
         assert len(await window.on(HOUSEHOLD_REGISTERED.name)) == 2
