@@ -11,7 +11,7 @@ from deploy import install
 from deploy.containers.downloads import IMAGES
 from tests.architecture import tree
 from tonle.cli import COMMANDS
-from tonle.stack import access, containers, jars, kafka, postgres, secrets, topics
+from tonle.stack import access, containers, jars, kafka, postgres, programs, secrets, topics
 
 COMPOSE = yaml.safe_load(tree.text("docker-compose.yml"))
 SERVICES = COMPOSE["services"]
@@ -22,6 +22,8 @@ PROGRAMS = {
     "cli": {"tonle.cli", "tonle.stack.containers"}.union(*COMMANDS.values()),
 }
 """What is run in the images that hold no service."""
+WEIGHTS = {0: 1024, 5: 335, 10: 110}
+"""What a niceness weighs to Linux's scheduler: `sched_prio_to_weight` in kernel/sched/core.c."""
 DEFAULT = re.compile(r"\$\{\w+:-([^}]*)\}")
 
 
@@ -53,6 +55,11 @@ def test_a_container_is_not_root_and_can_write_only_to_its_volume(name: str) -> 
     assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert all(volume.partition(":")[0] in COMPOSE["volumes"] for volume in service.get("volumes", []))
+
+
+@pytest.mark.parametrize("name", topics.SERVICES)
+def test_a_service_yields_the_processors_as_it_does_on_one_machine(name: str) -> None:
+    assert SERVICES[name].get("cpu_shares", WEIGHTS[0]) == WEIGHTS[programs.NICENESS.get(name, 0)]
 
 
 @pytest.mark.parametrize("name", STAYING)
