@@ -119,7 +119,7 @@ def _records(part: Part) -> Iterator[ConsumerRecord]:
                 keys_kept.writerow(
                     (key.household_id, key.key_id, key.purpose, key.state, key.master_key_id, wrapped)
                 )
-            ids = fresh_person_ids(household)
+            ids = fresh_person_ids(len(household.members))
             registration = Registration(
                 household.household_id,
                 household.reference,
@@ -127,9 +127,9 @@ def _records(part: Part) -> Iterator[ConsumerRecord]:
                 household.commune,
                 household.area_type,
                 household.level,
-                candidate.content_hash,
-                household.persons(ids),
-                household.payee(ids),
+                candidate.content.hash,
+                candidate.content.persons_of(ids),
+                candidate.content.payee_of(ids[household.collector - 1]),
                 own[0].key_id,
                 own[1].key_id,
             )

@@ -69,7 +69,7 @@ def measure(say: Say) -> results.Figures:
 
 def _plain() -> Iterator[tuple[str, AreaType, Level, bytes]]:
     for each in history.households(SEED, HOUSEHOLDS):
-        persons = each.persons(fresh_person_ids(each))
+        persons = each.content().persons_of(fresh_person_ids(len(each.members)))
         yield each.commune, AreaType(each.area_type), Level(each.level), persons
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from services.registration import duplicates
 from services.registration.cells import Flaw
 from services.registration.duplicates import Duplicate, Holder
-from services.registration.household import Household, Identity
+from services.registration.household import Content, Household, Identity
 
 
 class Known(NamedTuple):
@@ -24,7 +24,7 @@ class Candidate(NamedTuple):
     """A checked household that asks to be registered."""
 
     household: Household
-    content_hash: bytes
+    content: Content
 
 
 class New(NamedTuple):
@@ -76,7 +76,7 @@ def admit(
         if isinstance(answer, New):
             holder = Holder(household.household_id, household.commune)
             known[household.household_id] = Known(
-                household.household_id, 1, False, candidate.content_hash, household.commune, origin
+                household.household_id, 1, False, candidate.content.hash, household.commune, origin
             )
             holders |= dict.fromkeys(household.identities, holder)
         answers.append(answer)
@@ -95,7 +95,7 @@ def _answer(
         return Outside(_outside(household))
     if known is None:
         return duplicates.find(household.household_id, household.identities, holders) or New()
-    if known.content_hash != candidate.content_hash or known.exited:
+    if known.exited or not household.has_hash(known.content_hash, candidate.content):
         return Conflict(known, _conflict(household, known))
     if origin is not None and known.origin == origin:
         return Repeated(known, _repeated(household))

@@ -55,12 +55,11 @@ class Desk:
         """Register a household, once per request id."""
         candidate = self._candidate(form)
         household_id = candidate.household.household_id
-        content = hashlib.sha256(household_id.encode() + candidate.content_hash).digest()
         first = await store.answered(self.db, self.caller.name, request_id)
         if first is not None:
-            return _again(first, content)
+            return _again(first, candidate)
         revision = await self._admit(candidate)
-        kept = Answered(content, household_id, revision)
+        kept = Answered(_hash_of(household_id, candidate.content.hash), household_id, revision)
         await store.remember(self.db, self.caller.name, request_id, kept, self._act.at)
         return Receipt(household_id=household_id, revision=revision)
 
@@ -73,7 +72,7 @@ class Desk:
             raise _invalid([Flaw("reference", "", "is another household's", "A reference can't be changed.")])
         if not self.caller.covers(household.commune):
             raise _outside("Ask the office of that commune to take the household over.")
-        same = candidate.content_hash == current.content_hash and not kept.exited
+        same = not kept.exited and household.has_hash(current.content_hash, candidate.content)
         if same and replaces in (current.revision, current.revision - 1):
             return Receipt(household_id=household_id, revision=current.revision)
         if replaces != current.revision:
@@ -81,7 +80,7 @@ class Desk:
         holders = await store.holders(self.db, household.identities)
         if duplicate := duplicates.find(household_id, household.identities, holders):
             raise Doubled(household_id, duplicate)
-        arrival = Arrival(household, candidate.content_hash, self.cause)
+        arrival = Arrival(household, candidate.content, self.cause)
         revised = await registering.revise(self.db, self._office.master, kept, arrival, self._act)
         await self._resolve(household_id)
         return Receipt(household_id=household_id, revision=revised.revision)
@@ -100,7 +99,7 @@ class Desk:
         found = examine(form.row(), self._office.gazetteer, self._act.at.date())
         if isinstance(found, list):
             raise _invalid(found)
-        return Candidate(found, found.content_hash())
+        return Candidate(found, found.content())
 
     async def _admit(self, candidate: Candidate) -> int:
         household = candidate.household
@@ -114,7 +113,7 @@ class Desk:
         if isinstance(answer, Conflict | Repeated):
             raise _conflict(answer.known.household_id, answer.known.revision, answer.flaw.remedy)
         if isinstance(answer, New):
-            arrival = Arrival(household, candidate.content_hash, self.cause)
+            arrival = Arrival(household, candidate.content, self.cause)
             await registering.register(self.db, self._office.master, [arrival], self._act)
             await self._resolve(household.household_id)
             return 1
@@ -176,8 +175,14 @@ def _conflict(household_id: str, revision: int, remedy: str) -> Problem:
     )
 
 
-def _again(first: Answered, content: bytes) -> Receipt:
-    if first.content_hash != content:
+def _hash_of(household_id: str, content_hash: bytes) -> bytes:
+    return hashlib.sha256(household_id.encode() + content_hash).digest()
+
+
+def _again(first: Answered, candidate: Candidate) -> Receipt:
+    household = candidate.household
+    hashes = (candidate.content.hash, household.longer_hash())
+    if first.content_hash not in [_hash_of(household.household_id, each) for each in hashes]:
         raise Problem(
             409,
             "This request id was used for other content",

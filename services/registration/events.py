@@ -14,6 +14,7 @@ from vault.keyring import WrappedKey
 from vault.master import MasterKey
 from vault.sealing import Keys, new_key
 
+_ACTIVE, _PERSON, _PAYEE = KeyState.ACTIVE.value, KeyPurpose.PERSON.value, KeyPurpose.PAYEE.value
 REPORT_BYTES = 512
 """Reports are padded to a multiple of this, so that their length does not tell what was reported."""
 
@@ -37,8 +38,8 @@ class Registration(NamedTuple):
 def new_keys(household_id: str, master: MasterKey, keys: Keys) -> tuple[WrappedKey, WrappedKey]:
     """A fresh key per purpose (person, payee), wrapped; `keys` can seal with them at once."""
     return (
-        _new_key(household_id, KeyPurpose.PERSON.value, master, keys),
-        _new_key(household_id, KeyPurpose.PAYEE.value, master, keys),
+        _new_key(household_id, _PERSON, master, keys),
+        _new_key(household_id, _PAYEE, master, keys),
     )
 
 
@@ -46,7 +47,7 @@ def _new_key(household_id: str, purpose: str, master: MasterKey, keys: Keys) -> 
     key_id, key = new_key()
     keys.add(key_id, key)
     wrapped = master.wrap(key, bound_to=f"{household_id}/{key_id}")
-    return WrappedKey(household_id, key_id, purpose, KeyState.ACTIVE.value, master.id, wrapped)
+    return WrappedKey(household_id, key_id, purpose, _ACTIVE, master.id, wrapped)
 
 
 def keys_record(

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from pydantic_core import to_json
@@ -12,6 +12,8 @@ from contracts.household import Account, EquityCard, Member, Persons
 from services.registration.places import Place
 
 _compact = json.JSONEncoder(separators=(",", ":")).encode
+_NO_ID = b'"person_id":""'
+HASH_BYTES = 16
 
 
 class Identity(NamedTuple):
@@ -67,6 +69,25 @@ class Materials(NamedTuple):
     electricity: bool | None = None
 
 
+class Content(NamedTuple):
+    """What is sealed of a household, JSON of `Persons` and `Payee` in which no person has an id yet.
+
+    `hash`: 16 bytes of SHA-256 over what is said, equal for equal content, however it was written.
+    """
+
+    hash: bytes
+    persons: bytes
+    payee: bytes
+
+    def persons_of(self, person_ids: Sequence[str]) -> bytes:
+        """The part sealed for purpose `person`; one id per member, in order."""
+        return _identified(self.persons, person_ids)
+
+    def payee_of(self, person_id: str) -> bytes:
+        """The part sealed for purpose `payee`: who collects and is told; the collector's id."""
+        return _identified(self.payee, (person_id,))
+
+
 class Household(NamedTuple):
     """Member 1 is the head; `collector` is the number of the member who collects.
 
@@ -99,8 +120,19 @@ class Household(NamedTuple):
     def area_type(self) -> str:
         return self.place.area_type.value
 
-    def content_hash(self) -> bytes:
-        """SHA-256 of what is said, without ids or keys: equal for equal content, however it was written."""
+    def content(self) -> Content:
+        """What is said of the household, but for the ids of its persons."""
+        persons, payee = self._persons(), self._payee()
+        # The collector is named in `payee`, but two members may have one name.
+        said = b"\n".join((self.level.encode(), b"%d" % self.collector, persons, payee))
+        return Content(hashlib.sha256(said).digest()[:HASH_BYTES], persons, payee)
+
+    def has_hash(self, known: bytes, content: Content) -> bool:
+        """Whether a hash that was kept is this content's: households registered before have a longer one."""
+        return known == (content.hash if len(known) == HASH_BYTES else self.longer_hash())
+
+    def longer_hash(self) -> bytes:
+        """The hash of the same content as it was kept before: SHA-256 of other JSON."""
         said = (
             self.place.village,
             self.level,
@@ -120,23 +152,25 @@ class Household(NamedTuple):
         )
         return hashlib.sha256(_compact(said).encode()).digest()
 
-    def persons(self, person_ids: Sequence[str]) -> bytes:
-        """The part sealed for purpose `person`, as JSON of `Persons`; one id per member, in order."""
+    def _persons(self) -> bytes:
         said: dict[str, object] = {
-            "members": [_member(*each) for each in zip(person_ids, self.members, strict=True)],
+            "members": [_member(each) for each in self.members],
             "village": self.place.village,
         }
         if self.card is not None:
             said["equity_card"] = _known(self.card)
         if self.dwelling is not None:
             said["dwelling"] = _known(self.dwelling)
-        return to_json(said | {"assets": self.assets, "consents": self.consents})
+        if self.assets:
+            said["assets"] = self.assets
+        if self.consents:
+            said["consents"] = self.consents
+        return to_json(said)
 
-    def payee(self, person_ids: Sequence[str]) -> bytes:
-        """The part sealed for purpose `payee`, as JSON of `Payee`: who collects and is told."""
+    def _payee(self) -> bytes:
         collector = self.members[self.collector - 1]
         said: dict[str, object] = {
-            "person_id": person_ids[self.collector - 1],
+            "person_id": "",
             "name_km": collector.name_km,
             "name_latin": collector.name_latin,
         }
@@ -150,16 +184,24 @@ class Household(NamedTuple):
         return to_json(said)
 
 
-def _member(person_id: str, person: Person) -> dict[str, object]:
+def _identified(said: bytes, person_ids: Iterable[str]) -> bytes:
+    """Each empty id replaced by the next of these: within a text, quotation marks are escaped."""
+    first, *rest = said.split(_NO_ID)
+    named = zip(person_ids, rest, strict=True)
+    return first + b"".join([b'"person_id":"%b"%b' % (id_.encode(), after) for id_, after in named])
+
+
+def _member(person: Person) -> dict[str, object]:
     said: dict[str, object] = {
-        "person_id": person_id,
+        "person_id": "",
         "name_km": person.name_km,
         "name_latin": person.name_latin,
         "sex": person.sex,
         "birth_date": person.birth_date,
         "relation": person.relation,
-        "conditions": person.conditions,
     }
+    if person.conditions:
+        said["conditions"] = person.conditions
     if person.school is not None:
         said["school"] = _known(person.school)
     if person.national_id is not None:

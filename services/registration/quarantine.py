@@ -81,7 +81,7 @@ def examined(source: SourceRow, columns: Sequence[str], gazetteer: Gazetteer, to
     found = examine(row, gazetteer, today)
     if isinstance(found, list):
         return Examined(source.number, row, None, found)
-    return Examined(source.number, row, Candidate(found, found.content_hash()), ())
+    return Examined(source.number, row, Candidate(found, found.content()), ())
 
 
 def refused(judged: Judged, case_number: int | None) -> Refused:

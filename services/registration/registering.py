@@ -1,6 +1,7 @@
 """Registering, revising and exiting households: each in the caller's transaction, with its events."""
 
-import secrets
+import os
+from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -11,7 +12,7 @@ from postbox import outbox
 from postbox.message import Connection
 from services.registration import events, store
 from services.registration.events import Registration
-from services.registration.household import Household, Identity, carry_person_ids, identities
+from services.registration.household import Content, Household, Identity, carry_person_ids, identities
 from services.registration.store import Change, Kept
 from vault import keyring
 from vault.keyring import WrappedKey
@@ -26,7 +27,7 @@ class Arrival(NamedTuple):
     """A household that is admitted; `row_number` where a file brought it."""
 
     household: Household
-    content_hash: bytes
+    content: Content
     cause: wire.Cause
     row_number: int | None = None
 
@@ -58,7 +59,7 @@ async def register(
     for arrival in sorted(arrivals, key=lambda each: each.household.household_id):
         household_id = arrival.household.household_id
         own = events.new_keys(household_id, master, keys)
-        registration = _registration(arrival, fresh_person_ids(arrival.household), own)
+        registration = _registration(arrival, fresh_person_ids(len(arrival.household.members)), own)
         wrapped += own
         made.append(registration)
         changes.append(_change(registration, "registered", act, arrival))
@@ -86,9 +87,9 @@ async def revise(db: Connection, master: MasterKey, before: Kept, arrival: Arriv
         commune=household.commune,
         area_type=household.area_type,
         level=household.level,
-        content_hash=arrival.content_hash,
-        persons=household.persons(ids),
-        payee=household.payee(ids),
+        content_hash=arrival.content.hash,
+        persons=arrival.content.persons_of(ids),
+        payee=arrival.content.payee_of(ids[household.collector - 1]),
     )
     keys = await keyring.load(db, master, (kept.person_key, kept.payee_key))
     told = events.registered(revised, keys, by=act.by, channel=act.channel, at=act.at, cause=arrival.cause)
@@ -113,14 +114,14 @@ async def leave(db: Connection, before: Kept, reason: ExitReason, cause: wire.Ca
     return revision
 
 
-def fresh_person_ids(household: Household) -> list[str]:
-    """A new opaque id for each member."""
-    digits = secrets.token_hex(16 * len(household.members))
-    return [digits[at : at + 32] for at in range(0, len(digits), 32)]
+def fresh_person_ids(count: int) -> list[str]:
+    """New opaque ids, each 12 random bytes as 16 characters that any URL may hold."""
+    text = urlsafe_b64encode(os.urandom(12 * count)).decode()
+    return [text[at : at + 16] for at in range(0, len(text), 16)]
 
 
 def _fresh_person_id() -> str:
-    return secrets.token_hex(16)
+    return fresh_person_ids(1)[0]
 
 
 def _claims(kept: Registration) -> tuple[Identity, ...]:
@@ -139,9 +140,9 @@ def _registration(
         commune=household.commune,
         area_type=household.area_type,
         level=household.level,
-        content_hash=arrival.content_hash,
-        persons=household.persons(person_ids),
-        payee=household.payee(person_ids),
+        content_hash=arrival.content.hash,
+        persons=arrival.content.persons_of(person_ids),
+        payee=arrival.content.payee_of(person_ids[household.collector - 1]),
         person_key=keys[0].key_id,
         payee_key=keys[1].key_id,
     )

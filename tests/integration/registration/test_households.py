@@ -13,7 +13,7 @@ from postbox.packing import unpack
 from services.registration.household import household_id
 from tests.broker import published
 from tests.integration.registration.conftest import Window, form
-from tests.unit.registration.samples import PHNOM_PENH, RURAL, URBAN
+from tests.unit.registration.samples import PHNOM_PENH, RURAL, URBAN, household
 from vault import keyring
 from vault.master import MasterKey
 from vault.sealing import Keys
@@ -44,6 +44,19 @@ async def test_the_same_request_gets_its_first_answer_and_other_content_a_confli
     assert other.status_code == 409
     assert "request id" in other.json()["title"]
     assert (await open_window.get("/summary")).json()["registered"] == 1
+
+
+async def test_what_was_kept_under_a_longer_hash_is_known_as_the_same_content(open_window: Window) -> None:
+    first = await open_window.register(form())
+    longer = household().longer_hash()
+    await open_window.db.execute("update household set content_hash = $1", longer)
+    await open_window.db.execute(
+        "update request set content_hash = sha256(convert_to(household_id, 'UTF8') || $1)", longer
+    )
+    again = await open_window.register(form())
+    assert (again.status_code, again.json()) == (first.status_code, first.json())
+    assert (await open_window.register(form(), "another")).status_code == 201
+    assert (await open_window.revise(FIRST, 1, form())).json()["revision"] == 1
 
 
 async def test_ten_equal_requests_at_once_register_one_household(open_window: Window) -> None:

@@ -62,7 +62,8 @@ def household(number: int = 1, /, **changes: str) -> Household:
 
 def told(found: Household, ids: Sequence[str]) -> tuple[Persons, Payee]:
     """What is sealed of a household, as its readers decode it."""
-    return wire.load(Persons, found.persons(ids)), wire.load(Payee, found.payee(ids))
+    content, collector = found.content(), ids[found.collector - 1]
+    return wire.load(Persons, content.persons_of(ids)), wire.load(Payee, content.payee_of(collector))
 
 
 def csv_bytes(rows: Iterable[Mapping[str, str]], columns: Iterable[str] = COLUMNS) -> bytes:

@@ -21,7 +21,7 @@ EVERYWHERE = ""
 
 
 def candidates(*households: Household) -> list[Candidate]:
-    return [Candidate(each, each.content_hash()) for each in households]
+    return [Candidate(each, each.content()) for each in households]
 
 
 def answers(*households: Household, known: Known | None = None, area: str = EVERYWHERE) -> list[object]:
@@ -32,7 +32,7 @@ def answers(*households: Household, known: Known | None = None, area: str = EVER
 
 
 def kept(found: Household, *, exited: bool = False, origin: str | None = None) -> Known:
-    return Known(found.household_id, 1, exited, found.content_hash(), found.commune, origin)
+    return Known(found.household_id, 1, exited, found.content().hash, found.commune, origin)
 
 
 def test_a_household_not_known_yet_is_new() -> None:

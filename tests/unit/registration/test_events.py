@@ -34,9 +34,9 @@ def test_a_registration_is_told_as_its_contract_writes_it(revision: int) -> None
         commune=found.commune,
         area_type=found.area_type,
         level=found.level,
-        content_hash=found.content_hash(),
-        persons=found.persons(["head", "child"]),
-        payee=found.payee(["head", "child"]),
+        content_hash=found.content().hash,
+        persons=found.content().persons_of(["head", "child"]),
+        payee=found.content().payee_of("head"),
         person_key=person.key_id,
         payee_key=payee.key_id,
     )

@@ -113,4 +113,4 @@ def test_keys_made_later_have_later_ids(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(sealing, "time_ns", lambda: next(clock))
     made = [new_key()[0] for _ in range(20)]
     assert made == sorted(made)
-    assert {len(key_id) for key_id in made} == {32}
+    assert {len(key_id) for key_id in made} == {24}
