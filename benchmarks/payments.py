@@ -47,12 +47,9 @@ insert into household (household_id, scored, revision, exit_revision, commune, d
 select 'h-' || n, 1, 1, 0, '120101', 'd', 'c', '{trace}', 1 from generate_series(1, {count}) n;
 insert into payment (household_id, payment_id, programme, period, purpose, attempt, cycle_id, amount,
     entitled, partner, commune, revision, decision_id, correlation_id, traceparent, state, issued_at,
-    updated_at, fund)
+    updated_at, fund, posted)
 select 'h-' || n, md5(n::text)::uuid, 'bench', '2026-11', 'bench', 1, '{cycle}', {riel}, {riel}, '{bank}',
-    '120101', 1, 'd', 'c', '{trace}', 'issued', now(), now(), 3 from generate_series(1, {count}) n;
-insert into transfer (household_id, subject, kind, cycle_id, debit, credit, amount, at, fund)
-select household_id, payment_id, 'issue', cycle_id, 'in-transit', 'envelope', amount, issued_at, fund
-from payment;
+    '120101', 1, 'd', 'c', '{trace}', 'issued', now(), now(), 3, true from generate_series(1, {count}) n;
 insert into outgoing (household_id, instruction_id, partner, payment_id, kind, amount, queued_at, message_id)
 select household_id, 'i-' || payment_id, partner, payment_id, 'pay', amount, issued_at, 'm-1' from payment;
 create table floor_payment as select payment_id, household_id, state from payment;

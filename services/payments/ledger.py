@@ -1,7 +1,8 @@
 """Double entry in whole riel: every transfer debits one account of a cycle and credits another.
 
-A transfer is one row with one positive amount, so its two postings sum to zero by construction. Rows are
-never edited: what comes back is a transfer of its own.
+A transfer is one positive amount, so its two postings sum to zero by construction. None is ever edited: what
+comes back is a transfer of its own. A payment's row holds its issue and its settlement, all others have rows
+of their own (docs/decisions/0046-a-payments-row-is-two-entries.md).
 """
 
 from enum import StrEnum

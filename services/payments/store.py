@@ -6,7 +6,7 @@ from datetime import datetime
 import asyncpg
 
 from postbox.message import Connection
-from services.payments import ledger, store_corrections
+from services.payments import store_corrections
 from services.payments.budget import Waiting
 from services.payments.decided import Decision, Outcome, Part
 from services.payments.entitlements import Corrected, Household, Issued, SealedPayee
@@ -28,7 +28,7 @@ _DECISION_COLUMNS = (
 _PAYMENT_COLUMNS = (
     *("payment_id", "household_id", "programme", "period", "purpose", "attempt", "cycle_id", "amount"),
     *("entitled", "partner", "commune", "revision", "decision_id", "correlation_id", "traceparent", "state"),
-    *("carried", "fund", "due_at", "issued_at", "updated_at"),
+    *("carried", "fund", "due_at", "issued_at", "updated_at", "posted"),
 )
 PAYMENTS = """
 select payment_id, household_id, programme, period, purpose, attempt, cycle_id, amount, entitled, partner,
@@ -80,7 +80,10 @@ async def save(
 
 
 async def insert_transfers(db: Connection, transfers: Sequence[Transfer], now: datetime) -> None:
-    """Post transfers, once each: the same (household, subject, kind) again fails on its key."""
+    """Post transfers, once each: the same (household, subject, kind) again fails on its key.
+
+    What issues or settles stands in its payment's row: the view `every_transfer` shows all.
+    """
     if transfers:
         await db.copy_records_to_table(
             "transfer",
@@ -293,13 +296,12 @@ async def _insert_payments(
                 *(each.payment_id, each.household_id, each.programme, each.period, each.purpose),
                 *(each.attempt, each.cycle_id, each.amount, each.entitled, each.partner, each.commune),
                 *(each.revision, each.decision_id, each.correlation_id, each.traceparent, each.state),
-                *(each.carried, funds[each.payment_id], due_at, now, now),
+                *(each.carried, funds[each.payment_id], due_at, now, now, True),
             )
             for due_at, each in awaited
         ],
     )
     await remind(db, awaited)
-    await insert_transfers(db, [ledger.issued(each, funds[each.payment_id]) for each in issued], now)
 
 
 async def _save_corrections(db: Connection, households: Sequence[Household], now: datetime) -> None:

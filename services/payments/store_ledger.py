@@ -100,7 +100,7 @@ async def funds(db: Connection, at: datetime | None, cycle_id: str | None) -> li
 async def entries(db: Connection, household_id: str) -> list[Entry]:
     """Every transfer of a household's payments, the oldest first."""
     rows = await db.fetch(
-        "select at, cycle_id, household_id, subject, kind, debit, credit, amount, fund from transfer "
+        "select at, cycle_id, household_id, subject, kind, debit, credit, amount, fund from every_transfer "
         "where household_id = $1 order by at, subject, kind",
         household_id,
     )

@@ -1,6 +1,6 @@
 """SQL about what partners said of payments, and about those they were silent on."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from datetime import datetime
 
 import asyncpg
@@ -9,7 +9,7 @@ from contracts.payment import PaymentReport
 from contracts.wire import Received
 from postbox.message import Connection
 from services.payments import store
-from services.payments.ledger import Transfer
+from services.payments.ledger import Kind, Transfer
 from services.payments.states import ENDED, Account, Inquiry, Patience, Payment, Updated, code, due
 
 
@@ -89,8 +89,13 @@ async def next_reminder(db: Connection, now: datetime) -> list[tuple[str, str]] 
 async def save(
     db: Connection, accounts: Sequence[Account], now: datetime, patience: Patience
 ) -> list[Transfer]:
-    """Write what reports or silence changed; returns the transfers, which are written too."""
+    """Write what reports or silence changed; returns the transfers, which are written too.
+
+    A settlement stands in its payment's row.
+    """
     changed = [each for each in accounts if each.updates or each.inquiries or each.cancellings]
+    transfers = [update.transfer for each in changed for update in each.updates if update.transfer]
+    settled = {each.subject for each in transfers if each.kind is Kind.SETTLE}
     if changed:
         await db.execute(
             "update household h set sequence = t.sequence from unnest($1::text[], $2::bigint[]) "
@@ -98,17 +103,17 @@ async def save(
             [each.household_id for each in changed],
             [each.sequence for each in changed],
         )
-        await _save_states(db, changed, now, patience)
+        await _save_states(db, changed, settled, now, patience)
         await store.cancel(db, [asked for each in changed for asked in each.cancellings], now)
     await _save_reports(db, [report for each in accounts for report in each.booked], now)
-    transfers = [update.transfer for each in changed for update in each.updates if update.transfer]
-    await store.insert_transfers(db, transfers, now)
+    await store.insert_transfers(db, [each for each in transfers if each.kind is not Kind.SETTLE], now)
     return transfers
 
 
 async def _save_states(
-    db: Connection, accounts: Sequence[Account], now: datetime, patience: Patience
+    db: Connection, accounts: Sequence[Account], settled: Container[str], now: datetime, patience: Patience
 ) -> None:
+    """`settled`: payments whose settlement is booked now."""
     touched: list[Payment] = []
     for account in accounts:
         changes: tuple[Updated | Inquiry, ...] = (*account.updates, *account.inquiries)
@@ -121,17 +126,19 @@ async def _save_states(
     rows = [
         (
             *(each.household_id, each.payment_id, each.state, each.reason, each.partner_reference),
-            *(each.inquiries, due_at, each.late),
+            *(each.inquiries, due_at, each.late, now if each.payment_id in settled else None),
         )
         for due_at, each in awaited
     ]
     await db.execute(
         """
         update payment p set state = t.state, reason = t.reason, partner_reference = t.partner_reference,
-            inquiries = t.inquiries, due_at = t.due_at, late = t.late, updated_at = $9
+            inquiries = t.inquiries, due_at = t.due_at, late = t.late, updated_at = $10,
+            settled_at = coalesce(p.settled_at, t.settled_at)
         from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::int[],
-                $7::timestamptz[], $8::boolean[])
-            as t(household_id, payment_id, state, reason, partner_reference, inquiries, due_at, late)
+                $7::timestamptz[], $8::boolean[], $9::timestamptz[])
+            as t(household_id, payment_id, state, reason, partner_reference, inquiries, due_at, late,
+                settled_at)
         where p.household_id = t.household_id and p.payment_id = t.payment_id
         """,
         *zip(*rows, strict=True),

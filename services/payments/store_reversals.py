@@ -26,7 +26,8 @@ class Entry(NamedTuple):
 async def entry(db: Connection, household_id: str, subject: str, kind: str) -> Entry | None:
     """One entry of the ledger."""
     row = await db.fetchrow(
-        "select kind, cycle_id, amount from transfer where household_id = $1 and subject = $2 and kind = $3",
+        "select kind, cycle_id, amount from every_transfer "
+        "where household_id = $1 and subject = $2 and kind = $3",
         *(household_id, subject, kind),
     )
     return Entry(Kind(row[0]), row[1], row[2]) if row else None

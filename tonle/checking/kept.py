@@ -178,7 +178,7 @@ RULES = (
         " select cycle_id, sum(amount) filter (where kind = 'fund') as funded,"
         " sum(amount) filter (where kind in ('issue', 'cover')) as committed,"
         " sum(amount) filter (where kind in ('release', 'return')) as released"
-        " from transfer group by cycle_id) t using (cycle_id)"
+        " from every_transfer group by cycle_id) t using (cycle_id)"
         " where (c.funded, s.committed, s.released)"
         " <> (coalesce(t.funded, 0), coalesce(t.committed, 0), coalesce(t.released, 0))",
     ),
@@ -199,7 +199,7 @@ RULES = (
         "each payment was posted with its amount",
         "payments",
         "select p.household_id || '/' || p.payment_id || ': ' || coalesce(t.amount, 0) || ' riel posted'"
-        " from payment p left join transfer t on t.household_id = p.household_id"
+        " from payment p left join every_transfer t on t.household_id = p.household_id"
         " and t.subject = p.payment_id and t.kind = 'issue' where t.amount is distinct from p.amount",
     ),
     Rule(

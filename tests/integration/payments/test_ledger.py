@@ -13,7 +13,7 @@ from tests.integration.payments.test_reports import AMOUNT, ENVELOPE, issue
 pytestmark = pytest.mark.stack
 _COUNTER = (
     "select household_id, subject, 'reverse-settle', cycle_id, credit, debit, amount, now(), fund "
-    "from transfer where kind = 'settle'"
+    "from every_transfer where kind = 'settle'"
 )
 _INSERT = "insert into transfer (household_id, subject, kind, cycle_id, debit, credit, amount, at, fund) "
 
@@ -21,7 +21,7 @@ _INSERT = "insert into transfer (household_id, subject, kind, cycle_id, debit, c
 async def test_balances_are_known_for_any_past_instant(scene: Scene) -> None:
     async with scene.running():
         told = await issue(scene, "h-1")
-        before = (await scene.db.fetchval("select max(at) from transfer")).isoformat()
+        before = (await scene.db.fetchval("select max(at) from every_transfer")).isoformat()
         await scene.send([scene.report(told["h-1"], "h-1", ReportStatus.SETTLED)])
         await scene.settled_down(states={"h-1": "settled"})
         now = (await scene.call("GET", "/ledger/balances")).json()
@@ -51,7 +51,7 @@ async def test_a_settlement_that_never_was_is_reversed_once_by_two_people(scene:
         told = await issue(scene, "h-1")
         await scene.send([scene.report(told["h-1"], "h-1", ReportStatus.SETTLED)])
         await scene.settled_down(states={"h-1": "settled"})
-        before = (await scene.db.fetchval("select max(at) from transfer")).isoformat()
+        before = (await scene.db.fetchval("select max(at) from every_transfer")).isoformat()
         entry = {"household_id": "h-1", "subject": told["h-1"].payment_id, "reason": "of another file"}
         path = "/ledger/reversals"
         issued = await scene.call("POST", path, {**entry, "kind": "issue"}, by="Sokha")
@@ -104,3 +104,41 @@ async def test_no_statement_makes_postings_that_do_not_sum_to_zero(scene: Scene)
             await scene.db.execute(
                 f"{_INSERT} values ('h-1', 'x', 'issue', 'c', 'in-transit', 'envelope', {amount}, now(), 1)"
             )
+
+
+async def test_what_a_payment_moved_is_never_changed_nor_posted_again(scene: Scene) -> None:
+    async with scene.running():
+        told = await issue(scene, "h-1")
+        await scene.send([scene.report(told["h-1"], "h-1", ReportStatus.SETTLED)])
+        await scene.settled_down(states={"h-1": "settled"})
+    entries = await scene.db.fetch("select * from every_transfer where kind <> 'fund'")
+    assert [each["kind"] for each in entries] == ["issue", "settle"]
+    assert not await scene.db.fetch("select from transfer where kind <> 'fund'")
+    for change in (
+        "update payment set amount = 1",
+        "update payment set posted = false",
+        "update payment set settled_at = null",
+        "update payment set settled_at = now()",
+        "delete from payment",
+        "truncate payment",
+    ):
+        with pytest.raises(asyncpg.RestrictViolationError, match="never changed"):
+            await scene.db.execute(change)
+    for kind in ("issue", "settle"):
+        with pytest.raises(asyncpg.UniqueViolationError, match="stands in its payment"):
+            await scene.db.execute(f"{_INSERT} select * from every_transfer where kind = '{kind}'")
+
+
+async def test_what_the_version_before_posted_counts_once(scene: Scene) -> None:
+    async with scene.running():
+        told = await issue(scene, "h-1")
+        await scene.db.execute("alter table payment disable trigger payment_entries_are_final")
+        await scene.db.execute("update payment set posted = false")
+        await scene.db.execute(
+            f"{_INSERT} select household_id, payment_id, 'issue', cycle_id, 'in-transit', 'envelope', "
+            "amount, issued_at, fund from payment"
+        )
+        await scene.send([scene.report(told["h-1"], "h-1", ReportStatus.SETTLED)])
+        await scene.settled_down(states={"h-1": "settled"})
+    assert (await scene.balances())["paid"] == AMOUNT
+    assert await scene.db.fetchval("select count(*) from every_transfer where kind <> 'fund'") == 2

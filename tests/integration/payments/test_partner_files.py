@@ -156,7 +156,7 @@ async def test_a_file_goes_on_where_a_stopped_service_left_it(
         found = await load(at_bank, report)
         assert (found["state"], found["rows_booked"], found["rows_parked"]) == ("done", 5, 0)
         assert done <= 5
-        assert await at_bank.db.fetchval("select count(*) from transfer where kind = 'settle'") == 5
+        assert await at_bank.db.fetchval("select count(*) from every_transfer where kind = 'settle'") == 5
 
 
 async def test_a_file_rejected_whole_fails_each_of_its_payments_once_and_goes_on_after_a_stop(
@@ -211,7 +211,7 @@ async def test_a_file_loaded_twice_changes_nothing(at_bank: Scene, tmp_path: Pat
         resent.write_bytes(report.read_bytes().replace(b"</Document>", b"</Document>\n"))
         other = await load(at_bank, resent)
         assert (other["rows_booked"], other["rows_known"], other["rows_parked"]) == (0, 1, 0)
-        assert await at_bank.db.fetchval("select count(*) from transfer where kind = 'settle'") == 1
+        assert await at_bank.db.fetchval("select count(*) from every_transfer where kind = 'settle'") == 1
 
 
 async def test_rows_that_cannot_be_true_are_set_aside_and_nothing_moves(

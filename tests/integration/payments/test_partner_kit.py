@@ -85,7 +85,7 @@ async def test_the_sample_partner_answers_an_inquiry_and_pays_nothing_again(
         async with partner(scene, tmp_path / "books"):
             await scene.settled_down(states={"h-1": "settled"})
             await until(lambda: scene.db.fetchval("select count(*) > 1 from report"))
-        assert await scene.db.fetchval("select count(*) from transfer where kind = 'settle'") == 1
+        assert await scene.db.fetchval("select count(*) from every_transfer where kind = 'settle'") == 1
 
 
 def test_contracts_install_alone_and_read_a_record(tmp_path: Path) -> None:
