@@ -230,6 +230,7 @@ class Service:
                 acks="all",
                 enable_idempotence=True,
                 linger_ms=2,
+                compression_type="zstd",
                 max_batch_size=512 * 1024,
                 max_request_size=4 * 1024 * 1024,
             )

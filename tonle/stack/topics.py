@@ -31,7 +31,10 @@ def flow(partners: Sequence[str] = PARTNERS) -> list[Topic]:
 
 
 def plan(*, prefix: str, partitions: int, partners: Sequence[str] = PARTNERS) -> list[NewTopic]:
-    """All topics with their settings: business topics never expire, the key topic is compacted."""
+    """All topics with their settings: business topics never expire, the key topic is compacted.
+
+    What somebody outside reads or writes is kept uncompressed: not every client knows our codec.
+    """
     business = [
         NewTopic(
             f"{prefix}{topic.name}",
@@ -41,6 +44,7 @@ def plan(*, prefix: str, partitions: int, partners: Sequence[str] = PARTNERS) ->
                 "cleanup.policy": "compact" if topic.compacted else "delete",
                 "retention.ms": "-1",
                 "max.message.bytes": str(MESSAGE_BYTES_MAX),
+                "compression.type": "producer" if _is_ours(topic) else "uncompressed",
             },
         )
         for topic in flow(partners)
@@ -55,6 +59,10 @@ def plan(*, prefix: str, partitions: int, partners: Sequence[str] = PARTNERS) ->
         for service in SERVICES
     ]
     return business + dead_letters
+
+
+def _is_ours(topic: Topic) -> bool:
+    return {topic.producer, *topic.consumers} <= {*SERVICES}
 
 
 async def create(

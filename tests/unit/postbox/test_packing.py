@@ -1,8 +1,12 @@
 """What goes into the outbox comes out of it, whatever it is."""
 
-import msgpack
+from importlib import import_module
+from inspect import signature
 
-from postbox.packing import PAGE_BYTES, Kept, pack, pages, unpack
+import msgpack
+from aiokafka.codec import zstd_encode
+
+from postbox.packing import LEVEL, PAGE_BYTES, Kept, pack, pages, unpack
 
 HEADERS = (("ce_id", b"1"), ("ce_type", b"t"), ("ce_type", b"t"))
 
@@ -32,3 +36,8 @@ def test_what_every_record_says_is_there_once() -> None:
 
 def test_no_page_is_larger_than_a_page() -> None:
     assert [len(page) for page in pages(b"v" * (2 * PAGE_BYTES + 1))] == [PAGE_BYTES, PAGE_BYTES, 1]
+
+
+def test_record_batches_are_compressed_at_our_level() -> None:
+    import_module("postbox.outbox")
+    assert [each.default for each in signature(zstd_encode).parameters.values()][1:] == [LEVEL]

@@ -33,6 +33,12 @@ def test_every_topic_of_the_flow_is_made_with_one_partition_count_and_only_keys_
     assert compacted == {"household.key.v1", "household.key.v2"}
 
 
+def test_what_somebody_outside_reads_or_writes_is_kept_uncompressed() -> None:
+    made = topics.plan(prefix="", partitions=4)
+    plain = {each.name for each in made if each.topic_configs.get("compression.type") == "uncompressed"}
+    assert plain == {"partner.wing.instruction.v1", "partner.wing.report.v1", "referral.made.v1"}
+
+
 def test_secrets_are_made_once_and_kept(tmp_path: Path) -> None:
     first = secrets.ensure(tmp_path / "s", roles=ROLES, partners=("wing",))
     texts = {path.name: path.read_text() for path in first.folder.iterdir()}
