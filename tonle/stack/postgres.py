@@ -100,6 +100,8 @@ class Postgres:
             "random_page_cost": "1.1",
             "jit": "off",
             "autovacuum_naptime": "60s",
+            # Else what is only inserted is written twice, and goes whole into the WAL once more.
+            "autovacuum_vacuum_insert_threshold": -1,
             "default_statistics_target": 20,  # rows are sought by key: larger samples tell no more
             "log_line_prefix": "%m [%p] %u@%d ",
             "log_min_error_statement": "panic",  # a statement may hold personal data
