@@ -167,6 +167,11 @@ class Account(NamedTuple):
     differences: tuple[Difference, ...] = ()
     cancellings: tuple[Cancelling, ...] = ()
 
+    @property
+    def told(self) -> int:
+        """How far this batch raised `sequence`: each of these has a number of its own."""
+        return len(self.updates) + len(self.inquiries) + len(self.cancellings)
+
 
 def book(account: Account | None, report: Received[PaymentReport]) -> Account | None:
     """What a report changes; one seen before (by its id) changes nothing.

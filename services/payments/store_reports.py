@@ -10,7 +10,7 @@ from contracts.wire import Received
 from postbox.message import Connection
 from services.payments import store
 from services.payments.ledger import Kind, Transfer
-from services.payments.states import ENDED, Account, Inquiry, Patience, Payment, Updated, code, due
+from services.payments.states import ENDED, Account, Patience, Payment, code, due
 
 
 async def load(
@@ -97,12 +97,7 @@ async def save(
     transfers = [update.transfer for each in changed for update in each.updates if update.transfer]
     settled = {each.subject for each in transfers if each.kind is Kind.SETTLE}
     if changed:
-        await db.execute(
-            "update household h set sequence = t.sequence from unnest($1::text[], $2::bigint[]) "
-            "as t(household_id, sequence) where h.household_id = t.household_id",
-            [each.household_id for each in changed],
-            [each.sequence for each in changed],
-        )
+        await _save_sequences(db, changed)
         await _save_states(db, changed, settled, now, patience)
         await store.cancel(db, [asked for each in changed for asked in each.cancellings], now)
     await _save_reports(db, [report for each in accounts for report in each.booked], now)
@@ -110,41 +105,51 @@ async def save(
     return transfers
 
 
+async def _save_sequences(db: Connection, accounts: Sequence[Account]) -> None:
+    # By how far they rise: a batch has few such numbers, and asyncpg looks twice at each element of an array.
+    risen: dict[int, list[str]] = {}
+    for each in accounts:
+        risen.setdefault(each.told, []).append(each.household_id)
+    for by, household_ids in risen.items():
+        await db.execute(
+            "update household set sequence = sequence + $2 where household_id = any($1)", household_ids, by
+        )
+
+
 async def _save_states(
     db: Connection, accounts: Sequence[Account], settled: Container[str], now: datetime, patience: Patience
 ) -> None:
     """`settled`: payments whose settlement is booked now."""
-    touched: list[Payment] = []
-    for account in accounts:
-        changes: tuple[Updated | Inquiry, ...] = (*account.updates, *account.inquiries)
-        touched.extend(
-            account.payments[each] for each in sorted({each.payment.payment_id for each in changes})
+    awaited = [
+        (due(payment, now, patience), payment)
+        for account in accounts
+        for payment_id in dict.fromkeys(
+            [each.payment.payment_id for each in account.updates]
+            + [each.payment.payment_id for each in account.inquiries]
         )
-    if not touched:
-        return
-    awaited = [(due(each, now, patience), each) for each in touched]
-    rows = [
-        (
-            *(each.household_id, each.payment_id, each.state, each.reason, each.partner_reference),
-            *(each.inquiries, due_at, each.late, now if each.payment_id in settled else None),
-        )
-        for due_at, each in awaited
+        for payment in (account.payments[payment_id],)
     ]
-    await db.execute(
-        """
-        update payment p set state = t.state, reason = t.reason, partner_reference = t.partner_reference,
-            inquiries = t.inquiries, due_at = t.due_at, late = t.late, updated_at = $10,
-            settled_at = coalesce(p.settled_at, t.settled_at)
-        from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::int[],
-                $7::timestamptz[], $8::boolean[], $9::timestamptz[])
-            as t(household_id, payment_id, state, reason, partner_reference, inquiries, due_at, late,
-                settled_at)
-        where p.household_id = t.household_id and p.payment_id = t.payment_id
-        """,
-        *zip(*rows, strict=True),
-        now,
-    )
-    await store.remind(db, awaited)
+    alike: dict[tuple[object, ...], list[Payment]] = {}
+    for due_at, each in awaited:
+        become = each.state, each.reason, each.inquiries, due_at, each.late, each.payment_id in settled
+        alike.setdefault(become, []).append(each)
+    for values, payments in alike.items():
+        await db.execute(
+            """
+            update payment p set partner_reference = t.partner_reference, updated_at = $4, state = $5,
+                reason = $6, inquiries = $7, due_at = $8, late = $9,
+                settled_at = case when $10 then $4 else p.settled_at end
+            from unnest($1::text[], $2::text[], $3::text[]) as t(household_id, payment_id, partner_reference)
+            where p.household_id = t.household_id and p.payment_id = t.payment_id
+            """,
+            [each.household_id for each in payments],
+            [each.payment_id for each in payments],
+            [each.partner_reference for each in payments],
+            now,
+            *values,
+        )
+    if awaited:
+        await store.remind(db, awaited)
 
 
 async def _save_reports(db: Connection, reports: Sequence[Received[PaymentReport]], now: datetime) -> None:

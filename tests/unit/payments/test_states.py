@@ -201,6 +201,7 @@ def test_once_an_attempt_is_paid_late_the_open_one_is_asked_to_be_cancelled() ->
     assert [(each.payment.payment_id, each.payment.cancels, each.sequence) for each in after.cancellings] == [
         ("p-2", 1, 9)
     ]
+    assert after.told == after.sequence - known.sequence == 2
 
 
 @pytest.mark.parametrize("state", list(State))
@@ -227,6 +228,7 @@ def test_silence_makes_a_payment_unknown_and_asks_again_without_saying_so_twice(
     assert once.payments["p-1"].state is S.UNKNOWN
     assert [(each.sequence, each.transfer) for each in once.updates] == [(8, None)]
     assert [(each.sequence, each.payment.inquiries) for each in once.inquiries] == [(9, 1)]
+    assert once.told == once.sequence - account().sequence == 2
     twice = states.unanswered(once._replace(updates=(), inquiries=()), "p-1")
     assert twice.updates == ()
     assert [(each.sequence, each.payment.inquiries) for each in twice.inquiries] == [(10, 2)]
