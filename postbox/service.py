@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 
 UNPUBLISHED_S_MOST = 30.0
 STOP_S_MOST = 30.0
+# Longer than clients keep a connection (httpx: 5 s): they close first, and lose no request on a closed one.
+KEEP_ALIVE_S = 65
 # As the loop's own, but more patient: a publication may wait for the broker within its transaction.
 POOL_GUARDS = {"idle_in_transaction_session_timeout": "60000", "lock_timeout": "90000"}
 
@@ -270,7 +272,11 @@ class Service:
         listener = socket.create_server((self.settings.host, self.settings.port))
         host, port = listener.getsockname()[:2]
         self.url = f"http://{host}:{port}"
-        server = _Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
+        server = _Server(
+            uvicorn.Config(
+                app, log_config=None, access_log=False, lifespan="off", timeout_keep_alive=KEEP_ALIVE_S
+            )
+        )
         task = asyncio.create_task(server.serve([listener]))
         stack.push_async_callback(_stop_server, server, task)
 
