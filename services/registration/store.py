@@ -1,6 +1,6 @@
 """All SQL about households, their identities, changes and requests."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -9,6 +9,8 @@ from services.registration.admission import Known
 from services.registration.duplicates import Case, Holder
 from services.registration.events import Registration
 from services.registration.household import Identity
+
+_LETTERS = {"equity_card": "c", "national_id": "n", "account": "a"}
 
 
 class Change(NamedTuple):
@@ -52,21 +54,13 @@ async def known(db: Connection, household_ids: Iterable[str]) -> dict[str, Known
 
 async def holders(db: Connection, identities: Iterable[Identity]) -> dict[Identity, Holder]:
     """Which household holds each of these identities."""
-    values: dict[str, set[str]] = {}
-    for kind, value in identities:
-        values.setdefault(kind, set()).add(value)
-    found: dict[Identity, Holder] = {}
-    for kind, wanted in values.items():
-        # One kind at a time: then the index is read forward once, and not entered for each value.
-        rows = await db.fetch(
-            "select i.value, i.household_id, h.commune from identity i"
-            " join household h on h.household_id = i.household_id"
-            " where i.kind = $1 and i.value = any($2::text[])",
-            kind,
-            sorted(wanted),
-        )
-        found |= {Identity(kind, value): Holder(*holder) for value, *holder in rows}
-    return found
+    named = {_claim(identity): identity for identity in identities}
+    rows = await db.fetch(
+        "select c.claim, h.household_id, h.commune from claim c"
+        " join household h on h.household_id = c.household_id::text where c.claim = any($1::text[])",
+        sorted(named),
+    )
+    return {named[claim]: Holder(*holder) for claim, *holder in rows}
 
 
 async def add(db: Connection, households: Sequence[Registration], import_id: str | None) -> None:
@@ -113,17 +107,16 @@ async def mark_exited(db: Connection, household_id: str, revision: int) -> None:
 
 async def claim(db: Connection, claims: Mapping[Identity, str]) -> None:
     """Write which household holds which identity, sorted. A unique violation means another was faster."""
-    rows = [(*identity, claims[identity]) for identity in sorted(claims)]
-    await db.copy_records_to_table("identity", records=rows, columns=("kind", "value", "household_id"))
+    rows = sorted([(_claim(identity), household_id) for identity, household_id in claims.items()])
+    await db.copy_records_to_table("claim", records=rows, columns=("claim", "household_id"))
 
 
 async def give_back(db: Connection, household_id: str, claims: Iterable[Identity]) -> None:
     """Free the identities that a household claimed."""
     await db.execute(
-        "delete from identity using unnest($2::text[], $3::text[]) as claimed(kind, value)"
-        " where identity.kind = claimed.kind and identity.value = claimed.value and household_id = $1",
+        "delete from claim where household_id = $1 and claim = any($2::text[])",
         household_id,
-        *_columns(sorted(claims)),
+        sorted(map(_claim, claims)),
     )
 
 
@@ -230,5 +223,5 @@ async def changed_by_hand(db: Connection) -> dict[str, int]:
     return {row[0]: row[1] for row in rows}
 
 
-def _columns(claims: Collection[Identity]) -> tuple[list[str], list[str]]:
-    return [claim.kind for claim in claims], [claim.value for claim in claims]
+def _claim(identity: Identity) -> str:
+    return _LETTERS[identity.kind] + identity.value
