@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone
+from functools import lru_cache
 from typing import NamedTuple
 
 from contracts import topics, wire
@@ -11,7 +12,7 @@ from services.notifications.heard import Recipient
 from services.notifications.operators import operator_of
 from services.notifications.sms import Claimed, Ready, Result, To
 from services.notifications.telling import Policy, is_overtaken
-from services.notifications.wording import ACCOUNT_DIGITS, Wording
+from services.notifications.wording import ACCOUNT_DIGITS, Facts, Wording
 from vault.sealing import Keys
 
 PHNOM_PENH = timezone(timedelta(hours=7))
@@ -73,7 +74,7 @@ class Manners:
 
     def outdated(self, claimed: Claimed, now: datetime) -> str | None:
         """Why an SMS would arrive too late to be true: `overtaken` by what happened since, or `too-late`."""
-        template, state, today = claimed.template, claimed.state, now.astimezone(PHNOM_PENH).date()
+        template, state = claimed.template, claimed.state
         if state is not None and is_overtaken(self.policy, template, state):
             return sms.OVERTAKEN
         if template in (steps.ELIGIBLE, steps.REFUSED):
@@ -87,7 +88,12 @@ class Manners:
         if true_for is not None:
             return sms.TOO_LATE if claimed.told_at + true_for < now else None
         last_day = claimed.facts.until or claimed.on_date or date.max
-        return sms.TOO_LATE if last_day < today else None
+        return sms.TOO_LATE if last_day < _day_of(now) else None
+
+
+@lru_cache(maxsize=8)
+def _day_of(now: datetime) -> date:
+    return now.astimezone(PHNOM_PENH).date()  # a chunk is prepared at one moment
 
 
 class _Addressed(NamedTuple):
@@ -125,12 +131,20 @@ def _number(who: Recipient, to: To) -> _Addressed | str:
 
 def _worded(wording: Wording, claimed: Claimed, found: _Addressed) -> Ready:
     who = found.recipient
-    into = who.account if who.account and who.account.provider == claimed.facts.partner else None
-    account = into.number[-ACCOUNT_DIGITS:] if into else None
-    facts = claimed.facts._replace(account=account, until=claimed.facts.until or claimed.on_date)
     operator = operator_of(found.phone)
     template = steps.SHARED_PHONE if found.is_shared else claimed.template
     language = wording.language(template, who.language)
     full = who.contact is ContactPreference.FULL
-    text, segments = wording.render(template, language, full=full, facts=facts)
+    text, segments = wording.render(template, language, full=full, facts=_facts(claimed, template, who))
     return Ready(claimed.sms_id, found.phone, text, language, segments, claimed.traceparent, operator)
+
+
+def _facts(claimed: Claimed, template: str, who: Recipient) -> Facts:
+    """What this template may say; an account where it does."""
+    facts = claimed.facts
+    if claimed.on_date is not None and facts.until is None:
+        facts = facts._replace(until=claimed.on_date)
+    into = who.account
+    if into and into.provider == facts.partner and "to" in steps.STEPS[template].fields:
+        facts = facts._replace(account=into.number[-ACCOUNT_DIGITS:])
+    return facts

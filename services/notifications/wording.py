@@ -6,7 +6,7 @@ else lists them. What a language does not say is said in Khmer.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
 from itertools import product
@@ -32,6 +32,7 @@ WESTERN_DIGITS = "0123456789"
 LONGEST_AMOUNT = 9_999_900
 """Riel. More than any payment to one household; what a template's budget is checked with."""
 ACCOUNT_DIGITS = 3
+TEXTS_KEPT = 4096
 LONGEST_NUMBER = "G-9999999"
 LONGEST_PHONE = "+855 23 999 9999"
 
@@ -50,6 +51,11 @@ class Facts(NamedTuple):
     state: str | None = None
     hotline: str | None = None
     helpline: str | None = None
+
+    @property
+    def is_of_many(self) -> bool:
+        """Whether many are told the same: what names an account or a complaint is one household's."""
+        return self.account is None and self.number is None
 
 
 class Text(NamedTuple):
@@ -75,6 +81,7 @@ class Wording:
     names: Mapping[str, Names]
     templates: Mapping[tuple[str, str], Template]
     of_programmes: Mapping[tuple[str, str, str], Form]
+    _said: dict[tuple[str, str, bool, Facts], Text] = field(default_factory=dict, repr=False, compare=False)
 
     def language(self, template: str, wanted: str) -> str:
         """What to say it in: the wanted language, a wider one (`lo` for `lo-LA`: RFC 4647, 3.4), or Khmer."""
@@ -84,9 +91,20 @@ class Wording:
 
     def render(self, template: str, language: str, *, full: bool, facts: Facts) -> Text:
         """The SMS in this language. A programme without a public name is told in the neutral form."""
-        form, names = self._form(template, language, full=full, facts=facts), self.names[language]
-        text = form.text.format_map(_fields(names, facts)) if "{" in form.text else form.text
-        return Text(text, measure(text))
+        same = (template, language, full, facts)
+        known = self._said.get(same)
+        if known is None:
+            form, names = self._form(template, language, full=full, facts=facts), self.names[language]
+            text = form.text.format_map(_fields(names, facts)) if "{" in form.text else form.text
+            known = Text(text, measure(text))
+            if facts.is_of_many:
+                self._remember(same, known)
+        return known
+
+    def _remember(self, same: tuple[str, str, bool, Facts], text: Text) -> None:
+        if len(self._said) >= TEXTS_KEPT:
+            self._said.clear()
+        self._said[same] = text
 
     def _form(self, template: str, language: str, *, full: bool, facts: Facts) -> Form:
         wanted = self.templates[template, language]

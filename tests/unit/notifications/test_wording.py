@@ -265,3 +265,16 @@ def test_every_step_is_told_in_every_language_and_names_no_programme_to_who_want
     text = ours.render(step, language, full=False, facts=FACTS._replace(account="567")).text
     assert "{" not in text
     assert ours.names[language].programmes["covid-19-cash-transfer"] not in text
+
+
+def test_what_many_are_told_is_put_into_words_once_and_what_one_household_is_told_is_not_kept() -> None:
+    ours = wording.load(FILES)
+
+    def told(step: str, facts: Facts) -> wording.Text:
+        return ours.render(step, "km", full=False, facts=facts)
+
+    assert told("payment-ready", FACTS) is told("payment-ready", FACTS._replace())
+    assert told("payment-ready", FACTS) != told("payment-ready", FACTS._replace(amount=180_000))
+    paid, opened = FACTS._replace(account="567"), Facts(number="G-1000001")
+    assert told("payment-paid", paid) is not told("payment-paid", paid)
+    assert told("grievance-opened", opened) is not told("grievance-opened", opened)
