@@ -38,11 +38,21 @@ class Connections:
         self._tls = ssl.create_default_context() if tls else None
         self._timeout_s = timeout_s
         self._idle: list[_Connection] = []
+        self._asked: dict[_Connection, float] = {}
+        self._timer: asyncio.TimerHandle | None = None
 
     async def get(self, target: str) -> Answer:
         """Request an origin-form target (ASCII). Raises `NotSent` or `Uncertain`."""
         connection = self._reuse() or await self._open()
-        answer = await connection.get(f"GET {target} HTTP/1.1\r\nHost: {self._host}\r\n\r\n".encode("ascii"))
+        request = f"GET {target} HTTP/1.1\r\nHost: {self._host}\r\n\r\n".encode("ascii")
+        loop = asyncio.get_running_loop()
+        self._asked[connection] = loop.time() + self._timeout_s
+        if self._timer is None:
+            self._timer = loop.call_later(self._timeout_s, self._expire)
+        try:
+            answer = await connection.get(request)
+        finally:
+            del self._asked[connection]
         if connection.reusable:
             self._idle.append(connection)
         return answer
@@ -51,6 +61,15 @@ class Connections:
         """Close what is idle."""
         while self._idle:
             self._idle.pop().close()
+
+    def _expire(self) -> None:
+        """One timer for all: who was asked first has its time over first."""
+        loop, self._timer = asyncio.get_running_loop(), None
+        for connection, until in list(self._asked.items()):
+            if until > loop.time():
+                self._timer = loop.call_at(until, self._expire)
+                return
+            connection.fail("timeout")
 
     def _reuse(self) -> "_Connection | None":
         # The one used last comes first, so that what is not needed grows old and is closed.
@@ -67,7 +86,7 @@ class Connections:
         try:
             async with asyncio.timeout(self._timeout_s):
                 _, connection = await loop.create_connection(
-                    lambda: _Connection(loop, self._timeout_s), self._host, self._port, ssl=self._tls
+                    lambda: _Connection(loop), self._host, self._port, ssl=self._tls
                 )
         except (OSError, TimeoutError) as error:
             raise NotSent(type(error).__name__) from None
@@ -77,11 +96,10 @@ class Connections:
 class _Connection(asyncio.Protocol):
     """One request at a time. A connection that failed, or was asked to close, is not reusable."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, timeout_s: float) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.reusable = True
         self.used_at = loop.time()
         self._loop = loop
-        self._timeout_s = timeout_s
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._answer: asyncio.Future[Answer] | None = None
@@ -91,12 +109,10 @@ class _Connection(asyncio.Protocol):
         if self._transport is None or self._transport.is_closing():
             raise NotSent("closed")
         self._answer, self._body = self._loop.create_future(), b""
-        expiry = self._loop.call_later(self._timeout_s, self._fail, "timeout")
         self._transport.write(request)
         try:
             return await self._answer
         finally:
-            expiry.cancel()
             self.used_at = self._loop.time()
             if self._answer is not None:
                 self.close()
@@ -111,18 +127,18 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, _: Exception | None) -> None:
         self.reusable = False
-        self._fail("connection-lost")
+        self.fail("connection-lost")
 
     def data_received(self, data: bytes) -> None:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError:
-            self._fail("no-http")
+            self.fail("no-http")
 
     def on_body(self, body: bytes) -> None:
         self._body += body
         if len(self._body) > BODY_BYTES_MAX:
-            self._fail("answer-too-long")
+            self.fail("answer-too-long")
 
     def on_message_complete(self) -> None:
         self.reusable = self.reusable and self._parser.should_keep_alive()
@@ -132,7 +148,7 @@ class _Connection(asyncio.Protocol):
         if not self.reusable or answer is None:
             self.close()
 
-    def _fail(self, reason: str) -> None:
+    def fail(self, reason: str) -> None:
         answer, self._answer = self._answer, None
         if answer is not None and not answer.done():
             answer.set_exception(Uncertain(reason))

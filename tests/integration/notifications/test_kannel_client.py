@@ -126,6 +126,26 @@ async def test_a_late_answer_is_not_taken_for_the_next_message() -> None:
         assert await client.send("s-2", PHONE, "text", "gsm-7") == Outcome(Verdict.TAKEN)
 
 
+async def test_each_request_has_its_own_time_though_one_timer_watches_them_all() -> None:
+    requests: list[bytes] = []
+    answered: dict[str, float] = {}
+
+    async def send(client: Kannel, sms_id: str, after_s: float) -> Verdict:
+        await asyncio.sleep(after_s)
+        asked = asyncio.get_running_loop().time()
+        verdict, _, _ = await client.send(sms_id, PHONE, "text", "gsm-7")
+        answered[sms_id] = asyncio.get_running_loop().time() - asked
+        return verdict
+
+    async def some(_: int, writer: asyncio.StreamWriter) -> None:
+        writer.write(OK if b"s-2" in requests[-1] else b"")
+
+    async with served(some, requests) as client, asyncio.timeout(5):
+        sent = await asyncio.gather(*(send(client, f"s-{turn}", turn * 0.1) for turn in range(4)))
+    assert sent == [Verdict.UNKNOWN, Verdict.UNKNOWN, Verdict.TAKEN, Verdict.UNKNOWN]
+    assert all(answered[each] > 0.45 for each in ("s-0", "s-1", "s-3"))
+
+
 async def test_a_request_that_is_given_up_closes_its_connection() -> None:
     closed = asyncio.Event()
 
