@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from asyncpg import Record as Row
+from asyncpg import UniqueViolationError
 
 from postbox.message import Connection
 from services.notifications.sms import Claimed, Finished, NewSms, Result, To
@@ -10,7 +11,9 @@ from services.notifications.steps import STEPS
 from services.notifications.wording import Facts
 
 BACKOFF_S_MAX = 60
-
+_COPIED = NewSms._fields.index("state")
+_AT_ONCE = ("queued", None, None, None, None)
+"""What stands behind the columns that are copied, of an SMS that is to go at once."""
 
 TOGETHER_MOST = 20
 """SMS in one row of what waits: a claim takes whole rows, so no chunk is smaller."""
@@ -85,14 +88,40 @@ _FINISH = f"""
     ), again as (
         {_WAIT.format("finished")}
     )
-    select sms_id, version from finished"""  # noqa: S608 - a constant
+    select version, array_agg(sms_id) from finished group by version"""  # noqa: S608 - a constant
 
 
 async def add(db: Connection, new: Sequence[NewSms]) -> None:
-    """Write SMS that were decided on, in one statement; one that is there already stays as it is."""
-    if not new:
-        return
+    """Write SMS that were decided on; one that is there already stays as it is."""
     rows = sorted({each.sms_id: each for each in reversed(new)}.values(), key=_by_id)
+    at_once = [each for each in rows if each[_COPIED:] == _AT_ONCE]
+    if at_once and await _copied(db, at_once):
+        rows = [each for each in rows if each[_COPIED:] != _AT_ONCE]
+    if rows:
+        await _insert(db, rows)
+
+
+async def _copied(db: Connection, rows: Sequence[NewSms]) -> bool:
+    """Copy SMS nobody had decided on, as nearly all are; False, and nothing copied, where one is there."""
+    ids: dict[int, list[str]] = {}
+    for each in rows:
+        ids.setdefault(each.priority, []).append(each.sms_id)
+    due = [
+        (priority, theirs[at : at + TOGETHER_MOST])
+        for priority, theirs in ids.items()
+        for at in range(0, len(theirs), TOGETHER_MOST)
+    ]
+    records = [each[:_COPIED] for each in rows]
+    try:
+        async with db.transaction():
+            await db.copy_records_to_table("sms", columns=NewSms._fields[:_COPIED], records=records)
+            await db.copy_records_to_table("sms_due", columns=("priority", "sms_ids"), records=due)
+    except UniqueViolationError:
+        return False
+    return True
+
+
+async def _insert(db: Connection, rows: Sequence[NewSms]) -> None:
     await db.execute(
         f"""
         with new as (
@@ -139,7 +168,7 @@ async def finish(
         BACKOFF_S_MAX,
         receipt_window_s,
     )
-    return dict(map(tuple, found))
+    return {sms_id: version for version, sms_ids in found for sms_id in sms_ids}
 
 
 async def give_up(db: Connection, lease_s: float, receipt_window_s: float | None) -> list[Finished]:

@@ -1,6 +1,7 @@
 """From an issued payment to an SMS, or to the reason why there is none."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from contracts import topics
 from contracts.household import KeyState
 from contracts.sms import SmsSent, SmsUpdated
 from contracts.wire import Record
+from services.notifications import steps, store
+from services.notifications.sms import NewSms
 from tests.integration.notifications.conftest import PHONE, SENDER, Gateway, Scene
 from tests.waiting import until
 
@@ -105,6 +108,20 @@ async def test_an_event_that_is_published_twice_is_told_once(scene: Scene, gatew
     assert await scene.states() == {"sent": 3, "none": 1}
     assert len(await gateway.inbox()) == 3
     assert (await gateway.summary())["duplicates_absorbed"] == 0
+
+
+async def test_sms_decided_on_together_with_one_that_is_there_wait_once_each(scene: Scene) -> None:
+    now = datetime.now(UTC)
+    first, second = (
+        NewSms(f"s-{number}", "h-1", None, steps.REGISTERED, "e-1", "c-1", "", now, 3) for number in (1, 2)
+    )
+    later = first._replace(sms_id="s-3", not_before=now + timedelta(hours=1))
+    for together in ([first], [first, second, second, later]):
+        async with scene.db.transaction():
+            await store.add(scene.db, together)
+    waiting = await scene.db.fetch("select unnest(sms_ids) as id, not_before > now() from sms_due order by 1")
+    assert [tuple(row) for row in waiting] == [("s-1", False), ("s-2", False), ("s-3", True)]
+    assert await scene.states() == {"queued": 2, "waiting": 1}
 
 
 async def test_what_the_gateway_refuses_has_failed_and_what_it_never_answers_is_unknown(
