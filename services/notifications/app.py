@@ -91,7 +91,7 @@ def _listen(
 
 
 def _sender(settings: Settings, gateway: Gateway, master: MasterKey, counters: Counters) -> Sender:
-    process, limits = f"sender-{uuid4()}", settings.limits
+    process, limits = f"sender-{uuid4().hex[:12]}", settings.limits
     return Sender(gateway, settings.wording, master, settings.manners, process, limits, _now, counters)
 
 
