@@ -22,7 +22,9 @@ V = TypeVar("V")
 
 
 class Made(NamedTuple):
-    """What a household comes to: decisions that may be read (as `json`, too), those of sensitive programmes.
+    """What a household comes to: decisions that may be read, and those of sensitive programmes.
+
+    `json` are the former as they are told, `digest` its SHA-256.
 
     It is eligible for `riel` by its decisions for cycles, where there are any (`in_cycle`), else by all.
     """
@@ -30,6 +32,7 @@ class Made(NamedTuple):
     decisions: tuple[ProgrammeDecision, ...]
     sensitive: tuple[ProgrammeDecision, ...]
     json: str
+    digest: bytes
     is_eligible: bool
     riel: int
     in_cycle: bool
@@ -184,10 +187,12 @@ def made(panel: Panel, decided: Iterable[ProgrammeDecision]) -> Made:
         (sensitive if each.programme in panel.sensitive else shown).append(each)
     in_cycle = [each for each in shown if each.cycle_id is not None]
     eligible = [each for each in in_cycle or shown if each.outcome is Outcome.ELIGIBLE]
+    text = f"[{','.join(dump(each).decode() for each in shown)}]"
     return Made(
         tuple(shown),
         tuple(sensitive),
-        f"[{','.join(dump(each).decode() for each in shown)}]",
+        text,
+        sha256(text.encode()).digest(),
         bool(eligible),
         sum(each.amount for each in eligible),
         bool(in_cycle),

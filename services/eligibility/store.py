@@ -8,10 +8,10 @@ import asyncpg
 
 from contracts.shock import ShockKind
 from postbox.message import Connection
-from services.eligibility import store_referrals, store_told
+from services.eligibility import store_referrals, store_scorings, store_told
 from services.eligibility.cycles import Caseload, Cycle
 from services.eligibility.grounds import Registration
-from services.eligibility.households import Household, Scored
+from services.eligibility.households import Household
 from services.eligibility.shocks import Shock
 from services.eligibility.store_told import household_of
 
@@ -113,7 +113,7 @@ async def save(db: Connection, households: Sequence[Household], now: datetime) -
     await _update(db, [each for each in households if not each.is_new])
     await store_told.add_reports(db, households)
     await store_referrals.save(db, (told for each in households for told in each.letters), now)
-    await _insert_scorings(db, (scored for each in households for scored in each.scored), now)
+    await store_scorings.add(db, (scored for each in households for scored in each.scored), now)
 
 
 class Turn(NamedTuple):
@@ -285,15 +285,6 @@ _REGISTRATION_COLUMNS = (
     *("household_id", "event_id", "commune", "area_type", "level", "person_key_id", "persons"),
     *("payee_key_id", "payee", "correlation_id", "traceparent", "due_on"),
 )
-_SCORING_COLUMNS = (
-    "household_id",
-    "sequence",
-    "revision",
-    "cause_id",
-    "traceparent",
-    "decided_at",
-    "decisions",
-)
 
 
 async def _insert(db: Connection, households: Sequence[Household]) -> None:
@@ -360,15 +351,3 @@ def _registrations(households: Iterable[Household]) -> Iterator[tuple[object, ..
                 *(came.persons.key_id, came.persons.blob, came.payee.key_id, came.payee.blob),
                 *(came.correlation_id, came.traceparent, came.due_on),
             )
-
-
-async def _insert_scorings(db: Connection, scored: Iterable[Scored], now: datetime) -> None:
-    rows = [
-        (
-            *(one.household_id, one.sequence, one.revision, one.cause.id, one.cause.traceparent),
-            *(now, one.made.json),
-        )
-        for one in scored
-    ]
-    if rows:
-        await db.copy_records_to_table("scoring", columns=_SCORING_COLUMNS, records=rows)

@@ -131,12 +131,35 @@ async def test_what_was_decided_can_not_be_changed(scene: Scene) -> None:
         "update scoring set decisions = '[]'",
         "delete from scoring",
         "truncate scoring",
+        "update finding set decisions = '[]'",
+        "delete from finding",
+        "truncate finding",
         "update decision_made set amount = 1",
         "delete from decision_made",
         "truncate decision_made",
     ):
         with pytest.raises(asyncpg.RestrictViolationError, match="never changed"):
             await scene.db.execute(change)
+
+
+async def test_households_that_come_to_the_same_share_what_is_kept_of_it(scene: Scene) -> None:
+    async with scene.running():
+        await scene.tell(cycle_changed())
+        await until(lambda: scene.db.fetchval("select count(*) from cycle"))
+        for household_id in ("h-1", "h-2"):
+            await scene.register(household_id)
+        await until(lambda: scene.counts(households=2))
+    assert await scene.db.fetchval("select count(*) from finding") == 1
+    kept = await scene.db.fetch("select household_id, amount from every_decision order by 1")
+    assert [tuple(each) for each in kept] == [("h-1", 176_000), ("h-2", 176_000)]
+
+
+async def test_a_scoring_from_before_says_its_decisions_itself(scene: Scene) -> None:
+    await scene.db.execute(
+        "insert into scoring (household_id, sequence, revision, cause_id, traceparent, decided_at, decisions)"
+        """ values ('h-0', 1, 1, 'c', '', now(), '[{"programme": "p", "amount": 8000}]')"""
+    )
+    assert await scene.db.fetchval("select amount from every_decision where household_id = 'h-0'") == 8000
 
 
 async def test_an_event_that_can_not_be_read_parks_and_its_neighbours_go_on(scene: Scene) -> None:
