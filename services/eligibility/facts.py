@@ -237,7 +237,12 @@ def _attendance(school: School | household.School | None, attended: int | None) 
 
 def age_on(birth_date: date, on: date) -> int:
     """Age in whole years; who is born on 29 February has a birthday on 1 March in other years."""
-    return on.year - birth_date.year - ((on.month, on.day) < (birth_date.month, birth_date.day))
+    return on.year - birth_date.year - (place_in_year(on) < place_in_year(birth_date))
+
+
+def place_in_year(day: date) -> int:
+    """A number for month and day, in their order."""
+    return day.month << 5 | day.day
 
 
 Vocabulary = dict[str, type]

@@ -12,7 +12,7 @@ from contracts.sealed import Sealed
 from contracts.topics import MILESTONE_REACHED
 from contracts.wire import Cause, Record, emit, event_id
 from services.eligibility.compiling import Counted
-from services.eligibility.facts import People, age_on
+from services.eligibility.facts import People, place_in_year
 from vault.sealing import Keys
 
 _COMPARED = re.compile(r"\bage\s*(<=|>=|<|>|==|!=)\s*(\d+)")
@@ -76,11 +76,23 @@ def next_day(
     `ages` stand in order.
     """
     days = [each.day for each in _of_household(people, registered_on, notice) if each.day > after]
-    for member in people.members:
-        at = bisect_right(ages, age_on(member.birth_date, after))
-        if at < len(ages):
-            days.append(birthday(member.birth_date, ages[at]))
+    if coming := _birthdays_after(people, after, ages):
+        *_, birth_date, age = min(coming)
+        days.append(birthday(birth_date, age))
     return min(days, default=None)
+
+
+def _birthdays_after(people: People, after: date, ages: Sequence[int]) -> list[tuple[int, int, date, int]]:
+    """Each member's next birthday: its year and place therein, of whom, which. One alone becomes a date."""
+    year, today = after.year, place_in_year(after)
+    found = []
+    for member in people.members:
+        birth_date = member.birth_date
+        born, place = birth_date.year, place_in_year(birth_date)
+        at = bisect_right(ages, year - born - (today < place))
+        if at < len(ages):
+            found.append((born + ages[at], place, birth_date, ages[at]))
+    return found
 
 
 def _all(people: People, registered_on: date, ages: Sequence[int], notice: Notice) -> Iterator[Milestone]:

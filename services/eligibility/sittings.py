@@ -11,7 +11,14 @@ from contracts.eligibility import Outcome, ProgrammeDecision
 from contracts.household import Purpose
 from contracts.wire import dump
 from services.eligibility.census import Census, Tally
-from services.eligibility.facts import Circumstances, Member, Person, age_on, circumstances_of, person_of
+from services.eligibility.facts import (
+    Circumstances,
+    Member,
+    Person,
+    circumstances_of,
+    person_of,
+    place_in_year,
+)
 from services.eligibility.grounds import Days, Known, Placed, decide_by
 from services.eligibility.packages import Judgement, Panel
 from services.eligibility.referrals import Sending, Services, Together
@@ -118,6 +125,11 @@ class Sitting:
         )
 
     @cached_property
+    def _todays(self) -> list[tuple[int, int]]:
+        """The year of each day asked about, and its place therein: ages are counted by both."""
+        return [(each.on.year, place_in_year(each.on)) for each in self._asking]
+
+    @cached_property
     def _judged_at(self) -> int:
         return [each.on for each in self._asking].index(self._judged_on)
 
@@ -148,7 +160,9 @@ class Sitting:
     def _counted(self, member: Member, may_use_health: bool) -> tuple[int, ...]:
         """For each day: whether a member is born by then, and how often it counts in each group."""
         school = member.school
-        ages = tuple([age_on(member.birth_date, day.on) for day in self._asking])
+        birth_date = member.birth_date
+        born, place = birth_date.year, place_in_year(birth_date)
+        ages = tuple([year - born - (today < place) for year, today in self._todays])
         kind: Hashable = (ages, member.sex)
         if member.conditions or school is not None or member.work is not None:
             schooled = None if school is None else (school.level, school.attendance_percent)

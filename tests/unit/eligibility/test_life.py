@@ -3,16 +3,18 @@
 from datetime import date
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from contracts.appeal import Ruling, Verdict
 from contracts.condition import ConditionKind, ConditionReport
 from contracts.eligibility import Outcome
-from contracts.household import AreaType, Condition, Level
+from contracts.household import AreaType, Condition, Level, Sex
 from contracts.milestone import MilestoneKind
 from services.eligibility import conditions, library, milestones
 from services.eligibility.app import FOLDER, read_programmes
 from services.eligibility.appeals import FIRM, Appeal, Waiver, waiver
-from services.eligibility.facts import People, facts_of
+from services.eligibility.facts import Member, People, facts_of
 from services.eligibility.milestones import Notice, birthdays_that_matter
 from services.eligibility.scoring import Occasion, decide
 from services.eligibility.store_library import Archived
@@ -156,6 +158,16 @@ def test_a_households_days_are_known_ahead() -> None:
         ("2028-01-01", MilestoneKind.RECERTIFICATION_DUE, "2028-01-01"),
         ("2080-02-29", MilestoneKind.CIRCUMSTANCES_CHANGED, ""),
     ]
+
+
+DAYS = st.dates(date(2020, 1, 1), date(2022, 1, 1))
+
+
+@given(st.lists(DAYS, min_size=2, max_size=4), DAYS)
+def test_the_day_that_is_kept_is_the_first_of_those_ahead(born: list[date], after: date) -> None:
+    people = People(members=tuple(Member(birth_date=each, sex=Sex.FEMALE) for each in born))
+    known = (people, after, after, birthdays_that_matter([PROGRAMME]), Notice())
+    assert milestones.next_day(*known) == milestones.ahead(*known)[0].day
 
 
 RULING = Ruling(
