@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
+from hashlib import sha256
 from typing import NamedTuple
 
 from contracts.eligibility import EligibilityScored, ProgrammeDecision
@@ -47,6 +48,15 @@ class Decision(NamedTuple):
     @property
     def part(self) -> Part:
         return self.programme, self.period or ""
+
+
+Matter = tuple[str, str, str, str | None, str | None]
+"""What a decision is about: programme, its hash, purpose, cycle and period. Many households share one."""
+
+
+def matter_id(matter: Matter) -> str:
+    """By which a matter is known: 64 bits of a SHA-256."""
+    return sha256("\n".join(each or "" for each in matter).encode()).hexdigest()[:16]
 
 
 def decision_of(said: ProgrammeDecision, scored: Received[EligibilityScored]) -> Decision:

@@ -1,17 +1,17 @@
 """SQL about households, their decisions and what is issued: loaded under lock, one statement a table."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 import asyncpg
 
 from postbox.message import Connection
-from services.payments import store_corrections
-from services.payments.budget import Waiting
-from services.payments.decided import Decision, Outcome, Part
+from services.payments import store_corrections, store_decisions
+from services.payments.decided import Decision, Part
 from services.payments.entitlements import Corrected, Household, Issued, SealedPayee
 from services.payments.ledger import Transfer
 from services.payments.states import Cancelling, Key, Patience, Payment, State, due
+from services.payments.store_decisions import Standing
 
 _HOUSEHOLD_COLUMNS = (
     *("household_id", "scored", "revision", "exit_revision", "commune", "decision_id", "correlation_id"),
@@ -21,10 +21,6 @@ _HOUSEHOLDS = f"""
 select {", ".join(_HOUSEHOLD_COLUMNS)}
 from household where household_id = any($1) order by household_id for update
 """  # noqa: S608 - constants
-_DECISION_COLUMNS = (
-    *("household_id", "programme", "programme_hash", "purpose", "cycle_id", "period", "outcome", "amount"),
-    *("decision_id", "revision", "waiting"),
-)
 _PAYMENT_COLUMNS = (
     *("payment_id", "household_id", "programme", "period", "purpose", "attempt", "cycle_id", "amount"),
     *("entitled", "partner", "commune", "revision", "decision_id", "correlation_id", "traceparent", "state"),
@@ -51,7 +47,7 @@ async def load(
     known = [row["household_id"] for row in rows]
     if not known:
         return {}
-    decisions = await _decisions(db, known)
+    decisions = await store_decisions.load(db, known)
     payments = await _latest_attempts(db, known, periods, with_open)
     written_off = await store_corrections.written_off(db, known)
     found = {row[0]: _household(row, decisions.get(row[0], {}), payments.get(row[0], {})) for row in rows}
@@ -164,30 +160,6 @@ def payment_of(row: asyncpg.Record) -> Payment:
     return Payment(*row[:_STATE], *(State(row["state"]), *row[_STATE + 1 :]))
 
 
-async def _decisions(db: Connection, household_ids: Sequence[str]) -> dict[str, dict[Part, Decision]]:
-    rows = await db.fetch(
-        "select household_id, programme, programme_hash, purpose, cycle_id, period, outcome, amount, "
-        "decision_id, revision, waiting from decision where household_id = any($1)",
-        household_ids,
-    )
-    found: dict[str, dict[Part, Decision]] = {}
-    for row in rows:
-        decision = Decision(
-            programme=row["programme"],
-            programme_hash=row["programme_hash"],
-            purpose=row["purpose"],
-            cycle_id=row["cycle_id"],
-            period=row["period"] or None,
-            outcome=Outcome(row["outcome"]),
-            amount=row["amount"],
-            decision_id=row["decision_id"],
-            revision=row["revision"],
-            waiting=Waiting(row["waiting"]) if row["waiting"] else None,
-        )
-        found.setdefault(row["household_id"], {})[decision.part] = decision
-    return found
-
-
 async def _latest_attempts(
     db: Connection, household_ids: Sequence[str], periods: Iterable[str], with_open: bool
 ) -> dict[str, dict[Key, Payment]]:
@@ -208,60 +180,38 @@ async def _latest_attempts(
 
 
 async def _insert_households(db: Connection, households: Sequence[Household]) -> None:
+    standing = Standing(households)
     # No `on conflict`: if another batch brought the household meanwhile, this one must look again.
     await db.copy_records_to_table(
-        "household", columns=_HOUSEHOLD_COLUMNS, records=map(_household_row, households)
+        "household",
+        columns=(*_HOUSEHOLD_COLUMNS, "decided", "decided_by"),
+        records=map(_household_row, households, standing.settled),
     )
-    await db.copy_records_to_table("decision", columns=_DECISION_COLUMNS, records=_decision_rows(households))
+    await standing.insert(db)
 
 
 async def _update_households(db: Connection, households: Sequence[Household]) -> None:
+    standing = Standing(households)
     await db.execute(
         """
         update household h set scored = t.scored, revision = t.revision, exit_revision = t.exit_revision,
             commune = t.commune, decision_id = t.decision_id, correlation_id = t.correlation_id,
             traceparent = t.traceparent, decided_at = t.decided_at, payee_key_id = t.payee_key_id,
-            payee = t.payee, sequence = t.sequence, paid_to = t.paid_to
+            payee = t.payee, sequence = t.sequence, paid_to = t.paid_to, decided = t.decided,
+            decided_by = t.decided_by
         from unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::text[],
                 $7::text[], $8::text[], $9::timestamptz[], $10::text[], $11::bytea[], $12::bigint[],
-                $13::bytea[])
+                $13::bytea[], $14::json[], $15::bigint[])
             as t(household_id, scored, revision, exit_revision, commune, decision_id, correlation_id,
-                traceparent, decided_at, payee_key_id, payee, sequence, paid_to)
+                traceparent, decided_at, payee_key_id, payee, sequence, paid_to, decided, decided_by)
         where h.household_id = t.household_id
         """,
-        *zip(*map(_household_row, households), strict=True),
+        *zip(*map(_household_row, households, standing.settled), strict=True),
     )
-
-    await _update_decisions(db, households)
-
-
-async def _update_decisions(db: Connection, households: Sequence[Household]) -> None:
-    rows = list(_decision_rows(households))
-    if rows:
-        await db.execute(
-            """
-            insert into decision (household_id, programme, programme_hash, purpose, cycle_id, period, outcome,
-                amount, decision_id, revision, waiting)
-            select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
-                $7::text[], $8::bigint[], $9::text[], $10::bigint[], $11::text[])
-            on conflict (household_id, programme, period) do update set
-                programme_hash = excluded.programme_hash, purpose = excluded.purpose,
-                cycle_id = excluded.cycle_id, outcome = excluded.outcome, amount = excluded.amount,
-                decision_id = excluded.decision_id, revision = excluded.revision, waiting = excluded.waiting
-            """,
-            *zip(*rows, strict=True),
-        )
-    dropped = [(each.household_id, *part) for each in households for part in sorted(each.dropped)]
-    if dropped:
-        await db.execute(
-            "delete from decision d using unnest($1::text[], $2::text[], $3::text[]) "
-            "as t(household_id, programme, period) where d.household_id = t.household_id "
-            "and d.programme = t.programme and d.period = t.period",
-            *zip(*dropped, strict=True),
-        )
+    await standing.update(db)
 
 
-def _household_row(each: Household) -> tuple[object, ...]:
+def _household_row(each: Household, settled: str | None) -> tuple[object, ...]:
     return (
         *(each.household_id, each.scored, each.revision, each.exit_revision, each.commune),
         *(each.decision_id, each.correlation_id, each.traceparent, each.decided_at),
@@ -269,17 +219,9 @@ def _household_row(each: Household) -> tuple[object, ...]:
         each.payee.blob if each.payee else None,
         each.sequence,
         each.paid_to,
+        settled,
+        each.scored,
     )
-
-
-def _decision_rows(households: Sequence[Household]) -> Iterator[tuple[object, ...]]:
-    for household in households:
-        for _, each in sorted(household.decisions.items()):
-            yield (
-                *(household.household_id, each.programme, each.programme_hash, each.purpose, each.cycle_id),
-                *(each.period or "", each.outcome, each.amount, each.decision_id, each.revision),
-                each.waiting,
-            )
 
 
 async def _insert_payments(

@@ -61,7 +61,8 @@ async def written_off(db: Connection, household_ids: Sequence[str]) -> dict[str,
 async def balances(db: Connection, after: tuple[str, str], most: int) -> list[Open]:
     """A page of the balances that are not zero, by (household, programme)."""
     rows = await db.fetch(
-        "select household_id, programme, riel, exists (select from decision d join cycle c using (cycle_id) "  # noqa: S608
+        "select household_id, programme, riel, exists ("  # noqa: S608
+        "select from every_decision d join cycle c using (cycle_id) "
         "where d.household_id = open.household_id and d.programme = open.programme "
         "and d.outcome = 'eligible' and c.state not in ('closed', 'refused')) "
         f"from ({BALANCES}) as open where riel <> 0 "

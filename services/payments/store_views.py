@@ -183,7 +183,7 @@ async def waiting(db: Connection, cycle_id: str | None) -> list[Wait]:
 async def eligible(db: Connection) -> dict[str, int]:
     """Households whose latest decision says eligible, by cycle."""
     rows = await db.fetch(
-        "select cycle_id, count(*) from decision where outcome = 'eligible' and cycle_id is not null "
+        "select cycle_id, count(*) from every_decision where outcome = 'eligible' and cycle_id is not null "
         "group by cycle_id"
     )
     return {row[0]: row[1] for row in rows}

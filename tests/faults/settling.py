@@ -27,7 +27,7 @@ _OF = {
     "eligibility": {"caseloads": "select count(*) from caseload where finished_at is null"},
     "payments": {
         "payments": "select count(*) from payment where state in ('issued', 'accepted', 'unknown')",
-        "neither paid nor waiting": "select count(*) from decision d where outcome = 'eligible'"
+        "neither paid nor waiting": "select count(*) from every_decision d where outcome = 'eligible'"
         " and cycle_id is not null and waiting is null"
         " and not exists (select from payment p where p.household_id = d.household_id"
         " and p.programme = d.programme and p.period = d.period)",

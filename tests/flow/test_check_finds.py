@@ -17,7 +17,7 @@ TABLES = {
     ("registration", "household_change"): "each revision of a household was told",
     ("eligibility", "household"): "eligibility knows each household as last told",
     ("eligibility", "referral"): "each referral and withdrawal was told",
-    ("payments", "decision"): "payments has each household's latest decisions",
+    ("payments", "household"): "payments has each household's latest decisions",
     ("payments", "payment"): "each payment was told",
     ("payments", "household_key"): "payments knows each payee's key",
     ("notifications", "sms"): "each step of a payment has one SMS, or none for a reason",

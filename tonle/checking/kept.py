@@ -74,7 +74,7 @@ KEPT = (
     Kept(
         "payments: decisions",
         # What sensitive programmes decided is told sealed.
-        "decision join household using (household_id, decision_id) where outcome <> 'void'"
+        "every_decision join household using (household_id, decision_id) where outcome <> 'void'"
         " and programme <> 'social-transfer'",
         "programme",
         _DECIDED,
@@ -82,7 +82,7 @@ KEPT = (
     Kept("payments: void", "decision where outcome = 'void'", "programme"),
     Kept(
         "payments: entitlements",
-        f"(select {_ENTITLEMENT} from decision where outcome = 'eligible' and cycle_id is not null"  # noqa: S608
+        f"(select {_ENTITLEMENT} from every_decision where outcome = 'eligible' and cycle_id is not null"  # noqa: S608
         f" union select {_ENTITLEMENT} from payment) as entitlement",
         "programme, period, purpose",
     ),
@@ -229,7 +229,7 @@ RULES = (
         "select p.household_id || '/' || p.payment_id || ': ' || p.amount - p.carried + coalesce(c.amount, 0)"  # noqa: S608
         " || ' riel promised, ' || d.due || ' due' from payment p"
         " join (select household_id, programme, cycle_id, case outcome when 'eligible' then amount else 0 end"
-        " as due from decision where outcome <> 'void') d using (household_id, programme, cycle_id)"
+        " as due from every_decision where outcome <> 'void') d using (household_id, programme, cycle_id)"
         " left join (select household_id, payment_id, sum(amount) as amount from correction group by 1, 2) c"
         f" using (household_id, payment_id) where p.{_LIVE}"
         " and p.amount - p.carried + coalesce(c.amount, 0) <> d.due",

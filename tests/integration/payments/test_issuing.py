@@ -45,6 +45,27 @@ async def test_decisions_wait_for_approval_and_are_then_paid_once(scene: Scene) 
     }
 
 
+async def test_a_decision_has_a_row_while_it_waits_and_then_stands_with_its_household(scene: Scene) -> None:
+    one, stands = family("h-0001"), "select outcome, amount, decision_id = $1 from every_decision"
+    async with scene.running():
+        await scene.open_cycle()
+        await scene.send([scene.key(one), scene.scored(one, 176_000)])
+        await scene.settled_down(waiting={"h-0001": "approval"})
+        assert await scene.db.fetchval("select decided is null from household")
+        await scene.approve()
+        await scene.settled_down(states={"h-0001": "issued"}, waiting={})
+        first = wire.event_id(topics.ELIGIBILITY_SCORED, "h-0001", 1)
+        assert [tuple(row) for row in await scene.db.fetch(stands, first)] == [("eligible", 176_000, True)]
+        assert await scene.db.fetchval("select count(*) from decision") == 0
+        await scene.send([scene.scored(one, 0, sequence=2)])
+        await until(lambda: scene.db.fetchval("select amount = -176000 from correction"))
+        second = wire.event_id(topics.ELIGIBILITY_SCORED, "h-0001", 2)
+        assert [tuple(row) for row in await scene.db.fetch(stands, second)] == [("refused", 0, True)]
+    # A process of the version before writes rows, and leaves what stands with the household as it was.
+    await scene.db.execute("update household set scored = 3, decision_id = 'of an older process'")
+    assert await scene.db.fetch(stands, second) == []
+
+
 async def test_an_approval_amid_a_stream_of_decisions_leaves_none_behind(scene: Scene) -> None:
     families = [family(f"h-{number:04}") for number in range(300)]
     async with scene.running():

@@ -81,10 +81,12 @@ async def test_the_second_month_with_what_is_carried_into_it_is_compared_with_th
         )
         await scene.send(completed([0, 0], JULY))
         await until_answered(scene, 2)
-        await until(lambda: scene.db.fetchval("select count(*) = 6 from decision where period = $1", JULY))
+        await until(
+            lambda: scene.db.fetchval("select count(*) = 6 from every_decision where period = $1", JULY)
+        )
         found = (await scene.call("GET", f"/cycles/{PROGRAMME}-{JULY}/preview")).json()
         listed = (await scene.call("GET", f"/cycles/{PROGRAMME}-{JULY}/preview.csv")).text
-        assert await scene.db.fetchval("select count(*) from decision where period = $1", PERIOD) == 1
+        assert await scene.db.fetchval("select count(*) from every_decision where period = $1", PERIOD) == 1
     assert (found["last_cycle"], found["households"], found["riel"]) == (CYCLE, 5, 805_000)
     assert found["carried_riel"] == -10_000
     changes = {change: each["households"] for change, each in found["changes"].items()}
