@@ -12,6 +12,7 @@ from postbox.message import Handler, Subscription
 from postbox.service import Service, ServiceSettings, run
 from services.payments import handlers, jobs, routes
 from services.payments.handlers import Office
+from services.payments.heard import ScoredHeard
 from services.payments.options import PolicyOptions
 from services.payments.partners.options import (
     Exchange,
@@ -69,7 +70,7 @@ def service_of(settings: PaymentsSettings) -> Service:
         settings,
         subscriptions=[
             *(_listen(topic, handlers.keep_keys) for topic in (topics.HOUSEHOLD_KEYS, topics.HOUSEHOLD_KEY)),
-            _listen(topics.ELIGIBILITY_SCORED, partial(handlers.score, office)),
+            _listen(topics.ELIGIBILITY_SCORED, partial(handlers.score, office), ScoredHeard),
             _listen(topics.ELIGIBILITY_COMPLETED, handlers.complete),
             *(_of_partner(office, partner) for partner in office.partners.values()),
             _listen(topics.HOUSEHOLD_EXITED, partial(handlers.leave, office)),
@@ -82,8 +83,8 @@ def service_of(settings: PaymentsSettings) -> Service:
     )
 
 
-def _listen(topic: Topic, handler: Handler) -> Subscription:
-    decode, table = versions.decoder(topic), topic.compacted
+def _listen(topic: Topic, handler: Handler, heard_as: type[ScoredHeard] | None = None) -> Subscription:
+    decode, table = versions.decoder(topic, heard_as), topic.compacted
     return Subscription(topic.name, decode, handler, topic.contract, holds=not table, compacted=table)
 
 

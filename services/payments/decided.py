@@ -5,12 +5,12 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import NamedTuple
 
-from contracts.eligibility import EligibilityScored, ProgrammeDecision
 from contracts.eligibility import Outcome as Scored
 from contracts.money import PAYABLE_MULTIPLE_RIEL
 from contracts.wire import Received
 from postbox.errors import Park
 from services.payments.budget import Waiting
+from services.payments.heard import DecisionHeard, ScoredHeard
 
 
 class Outcome(StrEnum):
@@ -59,7 +59,7 @@ def matter_id(matter: Matter) -> str:
     return sha256("\n".join(each or "" for each in matter).encode()).hexdigest()[:16]
 
 
-def decision_of(said: ProgrammeDecision, scored: Received[EligibilityScored]) -> Decision:
+def decision_of(said: DecisionHeard, scored: Received[ScoredHeard]) -> Decision:
     """A programme's decision as it is kept. Raises `Park` for what can't be paid out."""
     if said.outcome is Scored.UNRECOGNISED:
         raise Park("decision: an outcome this version does not know")

@@ -10,7 +10,6 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import NamedTuple
 
-from contracts.eligibility import EligibilityScored, ProgrammeDecision
 from contracts.household import HouseholdExited, Payee
 from contracts.topics import PAYMENT_ISSUED
 from contracts.wire import Cause, Received, event_id
@@ -18,6 +17,7 @@ from postbox.errors import Park
 from services.payments.budget import Budget, Judged, Waiting
 from services.payments.corrections import balance, carried
 from services.payments.decided import Decision, Outcome, Part, decision_of, earlier, may_pay, void
+from services.payments.heard import DecisionHeard, ScoredHeard
 from services.payments.payroll import Line
 from services.payments.states import OPEN, Cancelling, Key, Payment
 
@@ -160,8 +160,8 @@ class Desk:
 def score(
     desk: Desk,
     household: Household | None,
-    scored: Received[EligibilityScored],
-    together: Iterable[ProgrammeDecision] = (),
+    scored: Received[ScoredHeard],
+    together: Iterable[DecisionHeard] = (),
 ) -> Household | None:
     """Take in a household's decisions: issue, let wait, supersede or correct. None for what is not newer.
 

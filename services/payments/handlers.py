@@ -5,14 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-from contracts.eligibility import (
-    SEALED_TOGETHER,
-    EligibilityCompleted,
-    EligibilityScored,
-    Outcome,
-    ProgrammeDecision,
-    SensitiveDecisions,
-)
+from contracts.eligibility import SEALED_TOGETHER, EligibilityCompleted, Outcome
 from contracts.household import HouseholdExited, HouseholdKeys, KeyPurpose, KeyState, Payee
 from contracts.payment import PaymentReport, ReportStatus
 from contracts.topics import ELIGIBILITY_SCORED
@@ -39,6 +32,7 @@ from services.payments.attempts import Retrying
 from services.payments.budget import Budget
 from services.payments.entitlements import Desk, Household, Issued, SealedPayee
 from services.payments.events import Voice
+from services.payments.heard import DecisionHeard, ScoredHeard, SensitiveHeard
 from services.payments.holds import Held, account_of
 from services.payments.partners import routing
 from services.payments.partners.options import Exchange, Partner
@@ -103,9 +97,7 @@ class Office:
         return self.master.keyed_hash(text).hex()
 
 
-async def score(
-    office: Office, batch: Batch[Received[EligibilityScored]], db: Connection
-) -> Sequence[Record]:
+async def score(office: Office, batch: Batch[Received[ScoredHeard]], db: Connection) -> Sequence[Record]:
     """Take in decisions: each is paid at once, waits with its reason, supersedes or corrects."""
     keys = await keyring.load(db, office.master, (each.data.payee.key_id for each in batch.messages))
     holds: Sequence[Record] = ()
@@ -128,9 +120,7 @@ async def score(
     return [*holds, *office.voice(batch.now).of_households(changed, keys)]
 
 
-def _payments_most(
-    messages: Iterable[Received[EligibilityScored]], cycle_ids: Iterable[str]
-) -> dict[str, int]:
+def _payments_most(messages: Iterable[Received[ScoredHeard]], cycle_ids: Iterable[str]) -> dict[str, int]:
     """How many payments these decisions may lead to, by cycle."""
     counted = dict.fromkeys(cycle_ids, 0)
     for each in messages:
@@ -144,7 +134,7 @@ def _payments_most(
 
 
 def _score(
-    desk: Desk, keys: Keys, household: Household | None, scored: Received[EligibilityScored]
+    desk: Desk, keys: Keys, household: Household | None, scored: Received[ScoredHeard]
 ) -> Household | None:
     return entitlements.score(desk, household, scored, together.combine(opened_sensitive(keys, scored)))
 
@@ -227,14 +217,14 @@ def digest_of(keys: Keys, key_id: str, payee: Payee) -> str:
     return keys.mark(key_id, dump(payee)).hex()
 
 
-def opened_sensitive(keys: Keys, scored: Received[EligibilityScored]) -> Sequence[ProgrammeDecision]:
+def opened_sensitive(keys: Keys, scored: Received[ScoredHeard]) -> Sequence[DecisionHeard]:
     """What sensitive programmes decided; nothing where there are none, or the key was destroyed."""
     sealed = scored.data.sensitive
     if sealed is None or keys.state(sealed.key_id) == "destroyed":
         return ()
     kind = f"{ELIGIBILITY_SCORED.name}/sensitive"
     plain = keys.open(sealed.key_id, sealed.blob, event_id=scored.id, event_type=kind)
-    return load(SensitiveDecisions, plain).decisions
+    return load(SensitiveHeard, plain).decisions
 
 
 def opener(keys: Keys) -> Callable[[SealedPayee, str], Payee | None]:

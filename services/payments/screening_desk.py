@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
-from contracts.eligibility import EligibilityScored, Outcome
+from contracts.eligibility import Outcome
 from contracts.household import Payee
 from contracts.topics import HOLD_CHANGED
 from contracts.wire import Cause, Received, Record, WireError, event_id
 from postbox.message import Connection
 from services.payments import events, store_holds, store_screening
 from services.payments.entitlements import SealedPayee
+from services.payments.heard import ScoredHeard
 from services.payments.holds import Hold
 from services.payments.screening import Hit, Screen
 from services.payments.store_screening import Kept
@@ -51,7 +52,7 @@ async def screen(
     return records
 
 
-def told(open_payee: Open, messages: Iterable[Received[EligibilityScored]]) -> dict[str, Opened]:
+def told(open_payee: Open, messages: Iterable[Received[ScoredHeard]]) -> dict[str, Opened]:
     """Who collects by these decisions, where something is due; what can't be opened parks elsewhere."""
     found: dict[str, Opened] = {}
     for each in messages:

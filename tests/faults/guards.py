@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from uuid import uuid4
 
-from contracts.eligibility import EligibilityScored, ProgrammeDecision
 from contracts.wire import Received
 from postbox import outbox, positions
 from postbox.message import Connection, Outgoing
@@ -18,6 +17,7 @@ from services.notifications.gateways.outcome import Outcome, Verdict
 from services.notifications.segments import Encoding
 from services.payments import entitlements
 from services.payments.entitlements import Desk, Household
+from services.payments.heard import DecisionHeard, ScoredHeard
 from tests.faults.world import World
 
 SENT_MOST = 3
@@ -45,8 +45,8 @@ def without_sequence() -> None:
     def forgetful(
         desk: Desk,
         household: Household | None,
-        scored: Received[EligibilityScored],
-        together: Iterable[ProgrammeDecision] = (),
+        scored: Received[ScoredHeard],
+        together: Iterable[DecisionHeard] = (),
     ) -> Household | None:
         known = household._replace(scored=0, payments={}) if household else None
         return score(desk, known, scored, together)

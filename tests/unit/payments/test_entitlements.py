@@ -9,9 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.cycle import CycleState
-from contracts.eligibility import EligibilityScored, ProgrammeDecision
 from contracts.eligibility import Outcome as Scored
-from contracts.household import AreaType, ExitReason, HouseholdExited, Level, Payee
+from contracts.household import ExitReason, HouseholdExited, Payee
 from contracts.sealed import Sealed
 from contracts.wire import Received
 from postbox.errors import Park
@@ -20,6 +19,7 @@ from services.payments.budget import Budget, Waiting
 from services.payments.cycles import Cycle, Terms
 from services.payments.decided import Outcome
 from services.payments.entitlements import Corrected, Desk, Household, Issued, SealedPayee
+from services.payments.heard import DecisionHeard, ScoredHeard
 from services.payments.states import Cancelling, State
 
 NOW = datetime(2023, 6, 2, tzinfo=UTC)
@@ -59,23 +59,20 @@ def decided(
     key: str = "h-1",
     programme: str = PROGRAMME,
     period: str = PERIOD,
-) -> Received[EligibilityScored]:
-    decision = ProgrammeDecision(
+) -> Received[ScoredHeard]:
+    decision = DecisionHeard(
         programme=programme,
         programme_hash="hash-1",
         purpose="social-transfer",
-        as_of=date(2023, 6, 1),
         cycle_id=f"{PROGRAMME}-{period}" if cycle else None,
         period=period if cycle else None,
         outcome=Scored.ELIGIBLE if amount else Scored.REFUSED,
         amount=amount,
     )
-    data = EligibilityScored(
+    data = ScoredHeard(
         household_id="h-1",
         revision=revision,
         commune="120101",
-        area_type=AreaType.PHNOM_PENH,
-        level=Level.POOR_1,
         decisions=(decision,),
         payee=Sealed(key_id="k-1", blob=b"x" * 29),
     )
@@ -87,7 +84,7 @@ def left(revision: int) -> Received[HouseholdExited]:
     return Received(data, f"x-{revision}", "household.exited.v1", "h-1", NOW, revision, "corr", "trace")
 
 
-def scored(*events: Received[EligibilityScored], at: Desk | None = None) -> Household:
+def scored(*events: Received[ScoredHeard], at: Desk | None = None) -> Household:
     household: Household | None = None
     for event in events:
         household = entitlements.score(at or desk(), household, event) or household
@@ -237,7 +234,7 @@ def test_nothing_is_spent_by_an_event_that_parks() -> None:
     assert at.budgets[TERMS.cycle_id].committed == 0
 
 
-Event = Received[EligibilityScored] | Received[HouseholdExited] | None
+Event = Received[ScoredHeard] | Received[HouseholdExited] | None
 DECISIONS = st.lists(
     st.tuples(
         st.booleans(),

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from contracts.eligibility import EligibilityScored
 from contracts.household import Account
 from contracts.wire import Received
 from services.payments import claims, entitlements, payees
 from services.payments.budget import Waiting
 from services.payments.entitlements import Desk, Household
+from services.payments.heard import ScoredHeard
 from services.payments.payroll import Line
 from tests.unit.payments.test_entitlements import (
     APPROVED,
@@ -39,7 +39,7 @@ def test_another_payee_than_was_paid_last_waits_until_it_is_confirmed() -> None:
     assert kinds(after)[1:] == [("issued", 176_000, 2)]
 
 
-def scored_on(household: Household, event: Received[EligibilityScored], at: Desk) -> Household:
+def scored_on(household: Household, event: Received[ScoredHeard], at: Desk) -> Household:
     after = entitlements.score(at, household, event)
     assert after is not None
     return after

@@ -1,29 +1,24 @@
 """What sensitive programmes decided, as the one amount that payments may know."""
 
-from datetime import date
-
 import pytest
 
-from contracts.eligibility import SEALED_TOGETHER, Outcome, ProgrammeDecision, terms_together
+from contracts.eligibility import SEALED_TOGETHER, Outcome, terms_together
+from services.payments.heard import DecisionHeard
 from services.payments.together import combine
 
 POOL = f"{SEALED_TOGETHER}-2023-06"
 HASH = terms_together([("hiv", "hash-hiv"), ("pregnancy", "hash-pregnancy")])
 
 
-def decided(
-    programme: str, amount: int, cycle_id: str | None = POOL, **changes: Outcome
-) -> ProgrammeDecision:
-    return ProgrammeDecision(
+def decided(programme: str, amount: int, cycle_id: str | None = POOL, **changes: Outcome) -> DecisionHeard:
+    return DecisionHeard(
         programme=programme,
         programme_hash=f"hash-{programme}",
         purpose=f"purpose-{programme}",
-        as_of=date(2023, 6, 1),
         cycle_id=cycle_id,
         period="2023-06",
         outcome=changes.get("outcome", Outcome.ELIGIBLE if amount else Outcome.REFUSED),
         amount=amount,
-        reasons=("member-has-hiv",),
     )
 
 
