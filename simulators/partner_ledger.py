@@ -5,7 +5,7 @@ Where it stands in its topic is written with the effect, so a restart neither lo
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
@@ -25,7 +25,7 @@ AT_ONCE = 2000
 _SCHEMA = """
 create table if not exists position (partition integer primary key, next_offset integer not null);
 create table if not exists payment (
-    payment_id text primary key, household_id text not null, instruction_id text not null,
+    payment_id text not null, household_id text not null, instruction_id text not null,
     amount integer not null, commune text not null, withdraw_until text, pay_to text,
     state text not null, reason text, reference text not null, settle_at real, told integer not null,
     partition integer not null, cause_id text not null, correlation_id text not null,
@@ -105,11 +105,8 @@ class _Payment:
 
 _COLUMNS = tuple(field.name for field in fields(_Payment))
 _row = attrgetter(*_COLUMNS)
-_SAVE = f"""
-insert into payment ({", ".join(_COLUMNS)}) values ({", ".join("?" * len(_COLUMNS))})
-on conflict (payment_id) do update set state = excluded.state, reason = excluded.reason,
-    settle_at = excluded.settle_at, told = excluded.told
-"""  # noqa: S608
+_ADD = f"insert into payment (rowid, {', '.join(_COLUMNS)}) values (?{', ?' * len(_COLUMNS)})"  # noqa: S608
+_CHANGE = "update payment set state = ?, reason = ?, settle_at = ?, told = ? where rowid = ?"
 
 
 class Ledger:
@@ -124,6 +121,10 @@ class Ledger:
         )
         (last,) = self._db.execute("select coalesce(max(id), 0) from report").fetchone()
         self._numbers = count(last + 1)
+        # In memory: an index of random ids costs the file more than all else of a payment.
+        self._rows: dict[str, int] = dict(
+            self._db.execute("select payment_id, rowid from payment").fetchall()
+        )
         self._partner = partner
         self._reports = reports
         self._behaviour = behaviour
@@ -203,15 +204,26 @@ class Ledger:
         (counts["refused"],) = self._db.execute("select count(*) from refusal").fetchone()
         return counts
 
-    def _known(self, payment_ids: Collection[str]) -> dict[str, _Payment]:
+    def _known(self, payment_ids: Iterable[str]) -> dict[str, _Payment]:
+        rowids = [self._rows[each] for each in payment_ids if each in self._rows]
+        if not rowids:
+            return {}
         rows = self._db.execute(
-            "select * from payment where payment_id in (select value from json_each(?))",
-            (json.dumps(sorted(payment_ids)),),
+            "select * from payment where rowid in (select value from json_each(?))", (json.dumps(rowids),)
         )
         return {row[0]: _Payment(*row) for row in rows}
 
     def _save(self, payments: Iterable[_Payment], said: Sequence[Report]) -> None:
-        self._db.executemany(_SAVE, map(_row, payments))
+        new, changed = list[tuple[object, ...]](), list[tuple[object, ...]]()
+        for each in payments:
+            rowid = self._rows.get(each.payment_id)
+            if rowid is None:
+                rowid = self._rows[each.payment_id] = len(self._rows) + 1
+                new.append((rowid, *_row(each)))
+            else:
+                changed.append((each.state, each.reason, each.settle_at, each.told, rowid))
+        self._db.executemany(_ADD, new)
+        self._db.executemany(_CHANGE, changed)
         self._db.executemany("insert into report values (?, ?, ?, ?, ?, ?, ?, ?, ?)", said)
 
     def _obey(
@@ -291,7 +303,7 @@ class Ledger:
                 late += times
                 continue
             found += [*self._besides(report), *times]
-        return [each._replace(number=next(self._numbers)) for each in (*found, *late)]
+        return [Report(next(self._numbers), *each[1:]) for each in (*found, *late)]
 
     def _besides(self, report: Report) -> Iterator[Report]:
         if self._behaviour.wrong_amount or self._behaviour.unknown:
@@ -304,7 +316,7 @@ class Ledger:
         """A report on a payment; `answers` is the instruction that asked, where one did."""
         about = payment.instruction_id if payment.state == ReportStatus.NOT_FOUND else payment.payment_id
         report_id = f"{about}/{payment.state}"
-        report = {
+        report: dict[str, object] = {
             "report_id": report_id,
             "payment_id": payment.payment_id,
             "instruction_id": answers.data.instruction_id if answers else payment.instruction_id,
@@ -312,17 +324,19 @@ class Ledger:
             "status": payment.state,
             "amount": payment.amount,
             "currency": "KHR",
-            "partner_reference": payment.reference or None,
-            "reason_code": payment.reason,
             "occurred_at": now,
         }
+        if payment.reference:
+            report["partner_reference"] = payment.reference
+        if payment.reason:
+            report["reason_code"] = payment.reason
         lost = answers is None and self._behaviour.picks(self._behaviour.drop, f"drop/{report_id}")
         return Report(
             number=0,
             partition=payment.partition,
             report_id=report_id,
             household_id=payment.household_id,
-            content=to_json(report, exclude_none=True),
+            content=to_json(report),
             cause_id=answers.id if answers else payment.cause_id,
             correlation_id=answers.correlation_id if answers else payment.correlation_id,
             traceparent=answers.traceparent if answers else payment.traceparent,

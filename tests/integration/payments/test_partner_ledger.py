@@ -75,6 +75,16 @@ def test_what_was_not_sent_is_sent_after_a_restart_and_numbers_go_on(tmp_path: P
     assert more.number == said[-1].number + 1
 
 
+def test_a_payment_told_again_after_a_restart_is_paid_no_second_time(tmp_path: Path) -> None:
+    stopped = Books(tmp_path)
+    first = stopped.do(("p-1", PAY), ("p-2", PAY))
+    stopped.ledger.close()
+    books = Books(tmp_path)
+    assert [each.report_id for each in books.do(("p-2", PAY), ("p-3", PAY))[:1]] == [first[-1].report_id]
+    summary = books.ledger.summary()
+    assert (summary["settled"], summary["told_again"]) == (3, 1)
+
+
 def test_one_in_the_share_fails_with_a_code(tmp_path: Path) -> None:
     books = Books(tmp_path, fail=0.1)
     said = books.do(*((f"p-{number}", PAY) for number in range(500)))
