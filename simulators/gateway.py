@@ -224,8 +224,9 @@ class Simulator:
         elif wrong := _wrong(query):
             say(Answer(400, wrong))
         else:
-            sms = _sms(query)
-            sms = sms._replace(became=self._fate(sms.sms_id))
+            # Without a business key of its own a message is a new one.
+            sms_id = _first(query, "meta-data").removeprefix(BUSINESS_KEY) or str(uuid4())
+            sms = _sms(query, sms_id, self._fate(sms_id))
             url = _first(query, "dlr-url") if int(_first(query, "dlr-mask", "0")) else ""
             debts = [Debt(sms.sms_id, sms.became, sms.recipient, sms.sender, url)] if url else []
             self._take(sms, debts, say)
@@ -310,16 +311,15 @@ def _wrong(query: Query) -> str | None:
     return None
 
 
-def _sms(query: Query) -> Sms:
-    # Without a business key of its own a message is a new one.
-    sms_id = _first(query, "meta-data").removeprefix(BUSINESS_KEY)
+def _sms(query: Query, sms_id: str, became: str) -> Sms:
     return Sms(
-        sms_id or str(uuid4()),
+        sms_id,
         _first(query, "to"),
         _first(query, "from"),
         _first(query, "text"),
         int(_first(query, "coding", "0")),
         datetime.now(UTC).isoformat(),
+        became,
     )
 
 

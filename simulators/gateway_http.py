@@ -83,7 +83,9 @@ def _asked(target: bytes) -> Asked:
     fields: dict[str, list[str]] = {}
     for field in query.decode(errors="replace").split("&"):
         name, _, value = field.partition("=")
-        fields.setdefault(_plain(name), []).append(_plain(value))
+        if "%" in field or "+" in field:
+            name, value = _plain(name), _plain(value)
+        fields.setdefault(name, []).append(value)
     return Asked(_plain(path.decode(errors="replace")), fields)
 
 
