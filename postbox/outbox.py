@@ -152,10 +152,11 @@ class Publisher:
         )
 
     async def publish_again(self, since_s: float) -> int:
-        """Let what was published in the last `since_s` seconds go out again; returns how many messages."""
+        """Let what was published in the last `since_s` seconds go out again; returns how many will."""
+        # Rows being published are waited for: part of them may have gone out before the broker failed.
         count = await self._pool.fetchval(
-            "with again as (update outbox set published_at = null "
-            "where published_at >= now() - make_interval(secs => $1) returning message_count) "
+            "with again as (update outbox set published_at = null where published_at is null "
+            "or published_at >= now() - make_interval(secs => $1) returning message_count) "
             "select coalesce(sum(message_count), 0)::bigint from again",
             since_s,
         )

@@ -1,15 +1,18 @@
 """What a broker lost is noticed, and what is asked to be put right is, whoever noticed it first."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pytest
 from aiokafka import AIOKafkaConsumer
 
+from postbox.message import Outgoing
 from postbox.service import Service
 from tests.faults import counting
 from tests.integration.postbox.conftest import Scene
 from tests.waiting import until
+
+_WAITS = "select exists (select from pg_locks where not granted)"
 
 
 async def test_a_log_that_ends_too_early_is_noticed_while_the_record_before_is_looked_for(
@@ -45,6 +48,29 @@ async def test_a_partition_that_stood_longer_than_asked_for_skips_nothing(scene:
         assert await _recover(scene, 0.001) == 1
         await until(scene.all_done)
     assert await scene.effects() == [1, 2]
+
+
+async def test_what_is_being_published_while_somebody_recovers_goes_out_again(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with scene.running() as service:
+        sending, goes_on, send = asyncio.Event(), asyncio.Event(), service.publisher._send_rows
+
+        async def sent_but_not_marked(rows: Iterable[tuple[int, Sequence[Outgoing]]]) -> int:
+            sent = await send(rows)
+            sending.set()
+            await goes_on.wait()
+            return sent
+
+        monkeypatch.setattr(service.publisher, "_send_rows", sent_but_not_marked)
+        await scene.add(1)
+        await sending.wait()
+        recovering = asyncio.create_task(service.publisher.publish_again(3600))
+        await until(lambda: scene.db.fetchval(_WAITS))
+        goes_on.set()
+        assert await recovering == 1
+        await until(scene.all_done)
+    assert len(await scene.on(counting.COUNTED)) == 2
 
 
 async def test_the_watch_goes_on_when_a_cancellation_comes_out_of_a_client(
