@@ -56,8 +56,9 @@ class Persons:
         """What of a person stands in there; None when nothing does."""
         text = data.decode("utf-8", errors="replace") if isinstance(data, bytes) else data
         for reading in _readings(text):
+            unsealed = SEALED.sub(" ", reading)  # a cipher's text may spell two short names
             for pattern in (KHMER, LATIN):
-                words = pattern.findall(reading.lower())
+                words = pattern.findall(unsealed.lower())
                 for length in {len(name) for name in self.names}:
                     for name in zip(*(words[start:] for start in range(length)), strict=False):
                         if name in self.names:
