@@ -155,8 +155,10 @@ class Publisher:
         """Let what was published in the last `since_s` seconds go out again; returns how many will."""
         # Rows being published are waited for: part of them may have gone out before the broker failed.
         count = await self._pool.fetchval(
-            "with again as (update outbox set published_at = null where published_at is null "
-            "or published_at >= now() - make_interval(secs => $1) returning message_count) "
+            "with lately as (select id from outbox where published_at is null "
+            "or published_at >= now() - make_interval(secs => $1) order by id for update), "
+            "again as (update outbox set published_at = null where id in (select id from lately) "
+            "returning message_count) "
             "select coalesce(sum(message_count), 0)::bigint from again",
             since_s,
         )
