@@ -10,7 +10,7 @@ from contracts.wire import Received
 from postbox.message import Connection
 from services.payments import store
 from services.payments.ledger import Kind, Transfer
-from services.payments.states import ENDED, Account, Patience, Payment, code, due
+from services.payments.states import ENDED, Account, Inquiry, Patience, Payment, Updated, code, due
 
 
 async def load(
@@ -120,15 +120,12 @@ async def _save_states(
     db: Connection, accounts: Sequence[Account], settled: Container[str], now: datetime, patience: Patience
 ) -> None:
     """`settled`: payments whose settlement is booked now."""
-    awaited = [
-        (due(payment, now, patience), payment)
-        for account in accounts
-        for payment_id in dict.fromkeys(
-            [each.payment.payment_id for each in account.updates]
-            + [each.payment.payment_id for each in account.inquiries]
-        )
-        for payment in (account.payments[payment_id],)
-    ]
+    touched: dict[str, Payment] = {}
+    for account in accounts:
+        changes: tuple[Updated | Inquiry, ...] = (*account.updates, *account.inquiries)
+        ids = [each.payment.payment_id for each in changes]
+        touched |= {payment_id: account.payments[payment_id] for payment_id in ids}
+    awaited = [(due(each, now, patience), each) for each in touched.values()]
     alike: dict[tuple[object, ...], list[Payment]] = {}
     for due_at, each in awaited:
         become = each.state, each.reason, each.inquiries, due_at, each.late, each.payment_id in settled
