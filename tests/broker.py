@@ -16,9 +16,14 @@ def as_admin(settings: ServiceSettings) -> dict[str, str]:
     return admin(settings).options
 
 
+async def all_published(db: asyncpg.Connection) -> bool:
+    """Whether an outbox is empty."""
+    return bool(await db.fetchval("select not exists (select from outbox where published_at is null)"))
+
+
 async def published(db: asyncpg.Connection) -> None:
     """Wait until an outbox is empty: what was done is told a moment after its tables show it."""
-    await until(lambda: db.fetchval("select not exists (select from outbox where published_at is null)"))
+    await until(lambda: all_published(db))
 
 
 async def everything(settings: ServiceSettings, db: asyncpg.Connection, topic: str) -> list[ConsumerRecord]:

@@ -16,7 +16,7 @@ from contracts.wire import Cause, Received, Record
 from postbox.service import Service
 from services.eligibility import app
 from services.eligibility.app import EligibilitySettings
-from tests.broker import as_admin, everything
+from tests.broker import all_published, as_admin, everything
 from tests.conftest import MakeSettings
 from tests.unit.eligibility.samples import START, TRACE, Event, Sealer, key_of
 from tonle.stack.secrets import Secrets
@@ -103,8 +103,8 @@ class Scene:
     async def counts(self, **expected: int) -> bool:
         """Whether the summary says this, and all is published."""
         summary = (await self.get("/summary")).json()
-        unpublished = await self.db.fetchval("select count(*) from outbox where published_at is null")
-        return not unpublished and {name: summary[name] for name in expected} == expected
+        published = await all_published(self.db)
+        return published and {name: summary[name] for name in expected} == expected
 
     async def scored(self) -> list[Received[EligibilityScored]]:
         """Every event told so far, by household and sequence."""

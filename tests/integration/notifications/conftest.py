@@ -34,7 +34,7 @@ from contracts.sealed import Sealed
 from contracts.topics import Topic
 from contracts.wire import Cause, M, Received, Record
 from services.notifications import app
-from tests.broker import as_admin, everything
+from tests.broker import all_published, as_admin, everything
 from tests.processes import service_process
 from tests.waiting import until
 from tonle.stack.process import free_port
@@ -222,8 +222,7 @@ class Scene:
     async def ended(self, count: int) -> bool:
         """Whether that many SMS have ended, and all is published."""
         left = "select count(*) filter (where state not in ('queued', 'sending')) from sms"
-        unpublished = "select count(*) from outbox where published_at is null"
-        return (await self.db.fetchval(left), await self.db.fetchval(unpublished)) == (count, 0)
+        return (await self.db.fetchval(left), await all_published(self.db)) == (count, True)
 
     async def on(self, topic: Topic, contract: type[M]) -> list[Received[M]]:
         """Every event a topic holds once the outbox is empty."""

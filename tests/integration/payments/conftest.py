@@ -37,7 +37,7 @@ from contracts.sealed import Sealed
 from contracts.wire import Cause, Record
 from postbox.service import Service
 from services.payments.app import MIGRATIONS, PaymentsSettings, service_of
-from tests.broker import as_admin, everything
+from tests.broker import all_published, as_admin, everything
 from tests.conftest import MakeSettings
 from tests.processes import service_process
 from tests.waiting import until
@@ -301,8 +301,7 @@ class Scene:
 
         async def as_expected() -> bool:
             seen = {name: await getattr(self, name)() for name in expected}
-            unpublished = await self.db.fetchval("select count(*) from outbox where published_at is null")
-            return seen == expected and unpublished == 0
+            return await all_published(self.db) and seen == expected
 
         try:
             await until(as_expected)

@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaProducer, ConsumerRecord
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from postbox.service import Service, ServiceSettings
-from tests.broker import admin, as_admin, whole
+from tests.broker import admin, all_published, as_admin, whole
 from tests.faults import counting
 from tonle.stack.secrets import Secrets
 from tonle.stack.supervisor import Stack
@@ -57,10 +57,7 @@ class Scene:
         done = await self.db.fetchval(
             "select coalesce(sum(next_offset), 0) from position where topic like '%' || $1", counting.ADDED
         )
-        return bool(
-            done == self.sent
-            and await self.db.fetchval("select count(*) = 0 from outbox where published_at is null")
-        )
+        return bool(done == self.sent) and await all_published(self.db)
 
     async def effects(self) -> list[int]:
         return [row["id"] for row in await self.db.fetch("select id from effect order by id")]
