@@ -7,11 +7,13 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from contracts.topics import GRIEVANCE_OPENED
 from services.registration.household import household_id
 from tests.flow.conftest import Run
 from tests.flow.test_revisions_and_exits import eventually, whole_again
 from tests.integration.registration.conftest import form
 from tonle import check
+from tonle.monitor import Monitor
 
 pytestmark = pytest.mark.stack
 HOTLINE = "023 000 000"
@@ -79,6 +81,20 @@ async def town(run: Run) -> AsyncIterator[Town]:
         yield Town(desk, phones)
 
 
+async def complaints_heard(run: Run) -> int:
+    """How many complaints were opened, once notifications has heard of all of them."""
+    found = [0]
+    async with Monitor(run.stack.state) as monitor:
+
+        async def there() -> bool:
+            (line,) = [each for each in await monitor.topics() if each.topic.endswith(GRIEVANCE_OPENED.name)]
+            found[0] = line.messages
+            return line.lag["notifications"] == 0
+
+        assert await eventually(there)
+    return found[0]
+
+
 async def test_a_complaint_by_sms_gets_its_number_and_its_outcome_by_sms(town: Town) -> None:
     phone = "+85512990901"
     household = await town.register(901, phone=phone, language="en")
@@ -98,7 +114,9 @@ async def test_a_complaint_by_sms_gets_its_number_and_its_outcome_by_sms(town: T
     assert "settled" in told[3]
 
 
-async def test_stop_and_help_are_answered_and_who_asked_for_silence_has_it_until_start(town: Town) -> None:
+async def test_stop_and_help_are_answered_and_who_asked_for_silence_has_it_until_start(
+    run: Run, town: Town
+) -> None:
     phone = "+85512990902"
     household = await town.register(902, phone=phone, language="en")
     await town.texts(phone, 1)
@@ -106,9 +124,15 @@ async def test_stop_and_help_are_answered_and_who_asked_for_silence_has_it_until
     assert HOTLINE in (await town.texts(phone, 2))[1]
     await town.write(phone, "ឈប់")
     assert len(await town.texts(phone, 3)) == 3
+    before = await complaints_heard(run)
     for number, text in enumerate(("complaint: still nothing", "complaint: and nothing"), 1):
         await town.write(phone, text)
         await town.grievances(household, number)
+
+    async def both_are_heard() -> bool:
+        return await complaints_heard(run) == before + 2
+
+    assert await eventually(both_are_heard)
     await town.write(phone, "START")
     told = await town.texts(phone, 4)
     assert len(told) == 4
