@@ -19,7 +19,7 @@ from services.payments.cycles import Cycle, Terms
 _CYCLES = """
 select programme, programme_hash, purpose, period, reference_date, cap_household, cap_payments,
     approval, state, version, prepared_by, decided_by, reason, proposed, funded, committed, released,
-    payments, opening, asks_standing, donor, approvers, approved_by, issue_after
+    payments, opening, asks_standing, donor, approvers, approved_by, issue_after, issue_asked
 from cycle c cross join lateral (
     select coalesce(sum(committed), 0)::bigint as committed, coalesce(sum(released), 0)::bigint as released,
         coalesce(sum(payments), 0)::bigint as payments
@@ -40,10 +40,14 @@ _TRIED_COUNT = f"select count(*) {_TRIED}"
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """The next chunk of a job: a cycle, what of it may be tried again, and the household to go on behind."""
+    """The next chunk of a job: a cycle, what of it may be tried again, and the household to go on behind.
+
+    `asked` counts how often there was reason to begin anew.
+    """
 
     cycle: Cycle
     after: str
+    asked: int
 
     @property
     def retries(self) -> list[Waiting]:
@@ -122,7 +126,8 @@ async def save(db: Connection, cycle: Cycle, *, step: str, actor: str, at: datet
             decided_by = excluded.decided_by, reason = excluded.reason, proposed = excluded.proposed,
             funded = excluded.funded, issue_after = excluded.issue_after, opening = excluded.opening,
             approval = excluded.approval, asks_standing = excluded.asks_standing, donor = excluded.donor,
-            approvers = excluded.approvers, approved_by = excluded.approved_by
+            approvers = excluded.approvers, approved_by = excluded.approved_by,
+            issue_asked = cycle.issue_asked + 1
         """,
         *(cycle.cycle_id, terms.programme, terms.programme_hash, terms.purpose, terms.period),
         *(terms.reference_date, terms.cap_household, terms.cap_payments, cycle.state, cycle.version),
@@ -150,16 +155,14 @@ async def steps(db: Connection, cycle_id: str) -> list[Step]:
 async def next_turn(db: Connection) -> Turn | None:
     """A cycle in which something may be issued, not locked; None when all have been gone through."""
     row = await db.fetchrow(_CYCLES + "where issue_after is not null order by cycle_id limit 1")
-    return Turn(_cycle(row), row["issue_after"]) if row else None
+    return _turn(row) if row else None
 
 
 async def go_on(db: Connection, turn: Turn, after: str | None) -> None:
     """Where the next chunk starts, None when through; a change in between has sent it back to the start."""
     await db.execute(
-        "update cycle set issue_after = $3 where cycle_id = $1 and issue_after = $2",
-        turn.cycle.cycle_id,
-        turn.after,
-        after,
+        "update cycle set issue_after = $4 where cycle_id = $1 and issue_after = $2 and issue_asked = $3",
+        *(turn.cycle.cycle_id, turn.after, turn.asked, after),
     )
 
 
@@ -184,17 +187,20 @@ def _tried(turn: Turn) -> tuple[object, ...]:
 async def try_again(db: Connection, cycle_id: str) -> Turn:
     """Have what waits in a (locked) cycle gone through from its start, unless that is under way."""
     await db.execute(
-        "update cycle set issue_after = '' where cycle_id = $1 and issue_after is null", cycle_id
+        "update cycle set issue_after = '', issue_asked = issue_asked + 1 "
+        "where cycle_id = $1 and issue_after is null",
+        cycle_id,
     )
     row = await db.fetchrow(_CYCLES + "where cycle_id = $1", cycle_id)
     assert row is not None
-    return Turn(_cycle(row), row["issue_after"])
+    return _turn(row)
 
 
 async def try_paused(db: Connection, now: datetime) -> None:
     """A partner is told again: what waited for one is tried again, new attempts too."""
     await db.execute(
-        "update cycle set issue_after = '' where issue_after is null and cycle_id in "
+        "update cycle set issue_after = '', issue_asked = issue_asked + 1 "
+        "where issue_after is null and cycle_id in "
         "(select cycle_id from decision where waiting = 'partner-paused')"
     )
     await db.execute("update reissue set due_at = $1 where waiting = 'partner-paused' and due_at > $1", now)
@@ -212,6 +218,10 @@ async def held_back(db: Connection, most: int) -> list[tuple[str, str]]:
         "select cycle_id, household_id from decision where waiting = 'hold' order by 1, 2 limit $1", most
     )
     return [(row["cycle_id"], row["household_id"]) for row in rows]
+
+
+def _turn(row: asyncpg.Record) -> Turn:
+    return Turn(_cycle(row), row["issue_after"], row["issue_asked"])
 
 
 def _cycle(row: asyncpg.Record) -> Cycle:

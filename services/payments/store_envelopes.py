@@ -149,8 +149,8 @@ async def free(db: Connection, transfers: Sequence[Transfer]) -> None:
             *(cycle_id, await _free_part(db, cycle_id, fund), riel, count),
         )
     await db.execute(
-        "update cycle set issue_after = '' where cycle_id in (select cycle_id from cycle "
-        "where cycle_id = any($1) and issue_after is distinct from '' order by cycle_id for no key update)",
+        "update cycle set issue_after = '', issue_asked = issue_asked + 1 where cycle_id in "
+        "(select cycle_id from cycle where cycle_id = any($1) order by cycle_id for no key update)",
         [transfer.cycle_id for transfer in freed],
     )
 
