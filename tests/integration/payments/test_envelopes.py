@@ -13,7 +13,7 @@ import pytest
 from postbox.message import Connection
 from services.payments import ledger, store, store_cycles, store_envelopes, store_ledger
 from services.payments.states import Payment, State
-from tests.integration.payments.conftest import CYCLE, PERIOD, PROGRAMME, PURPOSE, Scene
+from tests.integration.payments.conftest import CYCLE, PERIOD, PROGRAMME, PURPOSE, Scene, family
 from tests.waiting import until
 from tonle.checking.kept import RULES
 
@@ -126,3 +126,22 @@ async def test_sixteen_workers_never_exceed_an_envelope_and_leave_nobody_waiting
     assert sum(each.room for each in funds.values()) == room
     assert {each.funded for each in funds.values()} == {ENVELOPE // 2}
     assert await scene.db.fetchval("select count(*) from split") > 0
+
+
+async def test_what_gets_room_while_a_job_goes_through_is_gone_through_again(scene: Scene) -> None:
+    one = family("h-0001")
+    async with scene.running():
+        await scene.open_cycle()
+        await scene.approve()
+        await scene.send([scene.key(one), scene.scored(one, 100_000)])
+        await scene.settled_down(states={"h-0001": "issued"})
+        await until(lambda: scene.db.fetchval("select issue_after is null from cycle"))
+    await store_cycles.try_again(scene.db, CYCLE)
+    turn = await store_cycles.next_turn(scene.db)
+    assert turn is not None
+    (payment,) = map(store.payment_of, await scene.db.fetch(store.PAYMENTS))
+    freed = ledger.moved(payment, payment._replace(state=State.FAILED))
+    assert freed is not None
+    await store_envelopes.free(scene.db, [freed])
+    await store_cycles.go_on(scene.db, turn, None)
+    assert await store_cycles.next_turn(scene.db) is not None

@@ -9,8 +9,6 @@ import pytest
 from contracts import topics, wire
 from contracts.household import KeyPurpose, KeyState
 from contracts.payment import InstructionKind, PaymentIssued
-from services.payments import ledger, store, store_cycles, store_envelopes
-from services.payments.states import State
 from tests.integration.payments.conftest import CYCLE, PROGRAMME, Scene, events, family
 from tests.waiting import until
 from vault.sealing import Keys
@@ -206,25 +204,6 @@ async def test_what_exceeds_the_envelope_waits_and_is_paid_when_it_is_raised_by_
         listed = (await scene.call("GET", "/payments?state=issued")).json()
     assert promised.items() <= {each["household_id"]: each["payment_id"] for each in listed}.items()
     assert (await scene.balances())["envelope"] == 0
-
-
-async def test_what_gets_room_while_a_job_goes_through_is_gone_through_again(scene: Scene) -> None:
-    one = family("h-0001")
-    async with scene.running():
-        await scene.open_cycle()
-        await scene.approve()
-        await scene.send([scene.key(one), scene.scored(one, 100_000)])
-        await scene.settled_down(states={"h-0001": "issued"})
-        await until(lambda: scene.db.fetchval("select issue_after is null from cycle"))
-    await store_cycles.try_again(scene.db, CYCLE)
-    turn = await store_cycles.next_turn(scene.db)
-    assert turn is not None
-    (payment,) = map(store.payment_of, await scene.db.fetch(store.PAYMENTS))
-    freed = ledger.moved(payment, payment._replace(state=State.FAILED))
-    assert freed is not None
-    await store_envelopes.free(scene.db, [freed])
-    await store_cycles.go_on(scene.db, turn, None)
-    assert await store_cycles.next_turn(scene.db) is not None
 
 
 async def test_who_waits_in_one_cycle_is_paid_from_it_after_the_next_has_opened(scene: Scene) -> None:
