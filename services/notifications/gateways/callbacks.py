@@ -50,7 +50,8 @@ class Callbacks:
     counted: Counter
 
 
-@router.api_route("/receipt", methods=["GET", "POST"], operation_id="kannel_receipt")
+@router.get("/receipt", operation_id="kannel_receipt")
+@router.post("/receipt", operation_id="kannel_receipt_post")
 async def receipt(request: Request) -> Response:
     """A delivery receipt: `sms_id` and `status` (Kannel's `%d`), and the shared secret."""
     callbacks, told = _entered(request)
