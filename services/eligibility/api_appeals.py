@@ -92,7 +92,7 @@ async def decide_appeal(
             raise Problem(
                 409, "This appeal is decided", "Prepare another one, if the decision should change."
             )
-    await service.publisher.publish(LANE)
+    service.courier.take([LANE])
     return {"appeal_id": appeal_id, "state": decision.verdict}
 
 

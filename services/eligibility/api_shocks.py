@@ -60,7 +60,7 @@ async def declare(request: Request, response: Response, file: FileName, caller: 
             raise Problem(409, f"{shock.name} is declared already, with other content", _OTHER_NAME)
         response.status_code = 201 if before is None else 200
         found = await store_shocks.one(db, shock.name)
-    return await _told(service, found)
+    return _told(service, found)
 
 
 @router.post("/{name}/end")
@@ -82,7 +82,7 @@ async def end(request: Request, name: str, ending: Ending, caller: Officer) -> d
             await store_shocks.end(db, after, caller.name, now)
             await _begin(db, after, shocks.told(after, caller.name, now, service.new_traceparent()), now)
         found = await store_shocks.one(db, name)
-    return await _told(service, found)
+    return _told(service, found)
 
 
 @router.get("")
@@ -125,9 +125,9 @@ async def _begin(db: Connection, shock: Shock, told: Record, now: datetime) -> N
     await outbox.write(db, lane(shock.name), [told])
 
 
-async def _told(service: Service, row: asyncpg.Record | None) -> dict[str, object]:
+def _told(service: Service, row: asyncpg.Record | None) -> dict[str, object]:
     assert row is not None
-    await service.publisher.publish(lane(row["name"]))
+    service.courier.take([lane(row["name"])])
     service.wake(SHOCKS)
     return _shown(row)
 

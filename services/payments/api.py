@@ -288,7 +288,7 @@ async def cycle_step(
             request_id = str(uuid4())
             cause = Cause(request_id, request_id, service.new_traceparent())
             await outbox.write(db, LANE, events.of_cycle(current, after, caller.name, now, cause))
-    await service.publisher.publish(LANE)
+    service.courier.take([LANE])
     service.wake(jobs.ISSUE)
     return _shown(after)
 

@@ -57,7 +57,7 @@ async def _heard(request: Request, partner: str, action: str) -> JSONResponse:
         heard = Heard(partner, digest, said)
         records = await calls.book(office, db, heard, service.new_traceparent())
         await outbox.write(db, LANE, records)
-    await service.publisher.publish(LANE)
+    service.courier.take([LANE])
     return _answer("ACK", None, 200)
 
 

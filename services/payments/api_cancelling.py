@@ -50,7 +50,7 @@ def router(office: Office) -> APIRouter:
                 raise Problem(no.status, str(no), no.remedy) from None
             await store_reports.save(db, [asked], now, office.patience)
             await outbox.write(db, LANE, office.voice(now).of_accounts([asked]))
-        await service.publisher.publish(LANE)
+        service.courier.take([LANE])
         return {"payment_id": payment_id, "asked": asked.payments[payment_id].cancels}
 
     return found

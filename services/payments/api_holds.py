@@ -82,7 +82,7 @@ async def release(request: Request, hold_id: str, why: Why, caller: Approver) ->
             raise Problem(no.status, str(no), no.remedy) from None
         await store_holds.release(db, [hold], now)
         await _tell(service, db, [hold], now)
-    await service.publisher.publish(LANE)
+    service.courier.take([LANE])
     return asdict(hold)
 
 
@@ -101,7 +101,7 @@ async def release_list(request: Request, version: Version, why: Why, caller: App
             ]
             await store_holds.release(db, released, now)
             await _tell(service, db, released, now)
-        await service.publisher.publish(LANE)
+        service.courier.take([LANE])
         count += len(released)
         if len(released) < AT_ONCE:
             return {"list": version, "released": count, "reason": why.reason}
@@ -123,7 +123,7 @@ def placing(digest: Digest) -> APIRouter:
             if await store_holds.place(db, hold) is None:
                 raise Problem(409, "It is held for this reason already", "See: tonle holds list.")
             await _tell(service, db, [hold], now)
-        await service.publisher.publish(LANE)
+        service.courier.take([LANE])
         return asdict(hold)
 
     return found

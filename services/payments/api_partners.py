@@ -201,7 +201,7 @@ async def retry_rows(request: Request, caller: Loader, page: Annotated[Page, Que
         _, records = await rows.book(office, db, again, now, service.new_traceparent())
         still = await store_files.still_parked(db, again, now, caller.name)
         await outbox.write(db, intake.LANE, records)
-    await service.publisher.publish(intake.LANE)
+    service.courier.take([intake.LANE])
     last = found[-1] if found else None
     return {
         "tried": len(again),

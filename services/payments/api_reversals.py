@@ -80,7 +80,7 @@ async def approve(request: Request, number: int, why: No, caller: Approver) -> d
         payment, account = await _reversible(db, asked)
         await _decide(db, partial(reversals.approve, asked, caller.name, why.reason), now)
         await _book(service, db, payment, account, now)
-    await service.publisher.publish(LANE)
+    service.courier.take([LANE])
     return {"number": number, "state": ReversalState.APPROVED, "payment_id": payment.payment_id}
 
 

@@ -134,7 +134,7 @@ class Calls:
         async with service.db.acquire() as db, db.transaction():
             records = await book(self._office, db, heard, service.new_traceparent())
             await outbox.write(db, LANE, records)
-        await service.publisher.publish(LANE)
+        service.courier.take([LANE])
 
     async def _pause(self, service: Service, name: str, error: Exception, now: datetime) -> None:
         """A validation error's text holds what the partner sent: its kind is told."""

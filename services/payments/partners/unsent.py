@@ -31,7 +31,7 @@ async def end(office: Office, service: Service, partner: str, now: datetime) -> 
             return
         records = await _end(office, db, found, now, service.new_traceparent())
         await outbox.write(db, LANE, records)
-    await service.publisher.publish(LANE)
+    service.courier.take([LANE])
 
 
 async def _end(

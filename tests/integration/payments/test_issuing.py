@@ -5,6 +5,7 @@ import json
 
 import asyncpg
 import pytest
+from aiokafka.errors import KafkaConnectionError
 
 from contracts import topics, wire
 from contracts.household import KeyPurpose, KeyState
@@ -379,3 +380,18 @@ async def test_money_rows_are_never_edited(scene: Scene) -> None:
         await scene.db.execute("update cycle set funded = funded - 100")
     with pytest.raises(asyncpg.CheckViolationError, match="preparer_does_not_decide"):
         await scene.db.execute("update cycle set decided_by = 'Sokha'")
+
+
+async def test_an_approver_is_answered_while_the_broker_is_away_and_all_hear_of_it_later(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unheard(*_: object, **__: object) -> int:
+        raise KafkaConnectionError
+
+    async with scene.running():
+        await scene.open_cycle()
+        with monkeypatch.context() as away:
+            away.setattr(scene.service.publisher, "publish", unheard)
+            await scene.approve()
+        told = events(await scene.on(topics.CYCLE_CHANGED.name))
+    assert [data["state"] for _, data in told][-1] == "approved"
