@@ -13,13 +13,13 @@ from typing import NamedTuple
 from benchmarks import history, results
 from contracts.eligibility import ProgrammeDecision
 from contracts.household import AreaType, Condition, Level, Purpose
-from contracts.wire import load
 from services.eligibility.app import FOLDER, read_programmes
 from services.eligibility.facts import People, age_on
 from services.eligibility.grounds import Known, decide
 from services.eligibility.packages import Judgement, Panel
 from services.eligibility.programmes import Programme
 from services.eligibility.scoring import Occasion
+from services.eligibility.structs import read
 from services.registration.registering import fresh_person_ids
 from tonle.stack.errors import StackError
 
@@ -74,7 +74,7 @@ def _plain() -> Iterator[tuple[str, AreaType, Level, bytes]]:
 
 
 def _decoded(commune: str, area: AreaType, level: Level, persons: bytes) -> Home:
-    return Home(commune, area, level, load(People, persons))
+    return Home(commune, area, level, read(People, persons))
 
 
 def _speed(panel: Panel, judged: Sequence[Programme], homes: Sequence[Home]) -> tuple[float, Decided]:

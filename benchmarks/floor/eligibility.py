@@ -14,6 +14,7 @@ from contracts.topics import ELIGIBILITY_SCORED, HOUSEHOLD_REGISTERED
 from services.eligibility.facts import People, facts_of
 from services.eligibility.programmes import parse
 from services.eligibility.scoring import Occasion, decide
+from services.eligibility.structs import read
 
 SCHEMA = "create table if not exists household (household_id text primary key, revision int not null)"
 AS_OF = date.fromisoformat(REFERENCE_DATE)
@@ -54,7 +55,7 @@ def scored(event: Event[HouseholdRegistered], ciphers: Ciphers) -> Out:
         commune=said.commune,
         area_type=said.area_type,
         level=said.level,
-        decisions=(decision(wire.load(People, persons), said.level, said.area_type, said.commune),),
+        decisions=(decision(read(People, persons), said.level, said.area_type, said.commune),),
         payee=Sealed(key_id=said.payee.key_id, blob=seal(cipher, payee, event_id, ELIGIBILITY_SCORED)),
     )
     return event.causes(said.household_id, wire.dump(data), event_id)

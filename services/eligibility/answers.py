@@ -4,26 +4,24 @@ from collections.abc import Collection
 from datetime import date
 from typing import Annotated
 
-from pydantic import Field
+from msgspec import Meta
 
 from contracts.household import CommuneCode, Relation, Sex
-from contracts.model import Contract
-from services.eligibility.facts import age_on
+from services.eligibility.facts import Member, People, age_on
 from services.eligibility.scorecards import Known
+from services.eligibility.structs import Struct
 
 _WORKING_AGE = 5
 """PPI 2011 asks who worked of those aged 5 or over."""
 
 
-class Occupant(Contract):
-    """What is read of a `Member`."""
+class Occupant(Member, frozen=True, kw_only=True):
+    """A member with who it is to the head of the household."""
 
-    birth_date: date
-    sex: Sex
     relation: Relation
 
 
-class Dwelling(Contract):
+class Dwelling(Struct, frozen=True):
     """What is read of a `Dwelling`."""
 
     walls: str | None = None
@@ -31,10 +29,10 @@ class Dwelling(Contract):
     floor: str | None = None
 
 
-class Home(Contract):
-    """What is read of `Persons`: names, numbers and conditions stay unread."""
+class Home(People, frozen=True):
+    """What is read of `Persons` by programmes and by scorecards: names and numbers stay unread."""
 
-    members: Annotated[tuple[Occupant, ...], Field(min_length=1, max_length=40)]
+    members: Annotated[tuple[Occupant, ...], Meta(min_length=1, max_length=40)]
     dwelling: Dwelling | None = None
     assets: tuple[str, ...] = ()
 

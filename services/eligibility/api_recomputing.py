@@ -40,6 +40,7 @@ from services.eligibility.poverty import Poverty
 from services.eligibility.reading import FileRefused
 from services.eligibility.recomputing import Finding, Verdict, recompute
 from services.eligibility.shocks import Shock, as_told
+from services.eligibility.structs import read
 from vault import keyring
 from vault.sealing import KeyMissing, Keys, SealBroken
 
@@ -178,7 +179,7 @@ def _compared(
         if people is None or sensitive is None:
             return Finding(Verdict.FORGOTTEN)
         known = Known(
-            load(People, people),
+            read(People, people),
             _reports(case, keys, told.reports),
             _appeals(case, keys, told.appeals),
             shocks,

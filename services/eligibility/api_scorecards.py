@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.household import HouseholdId
 from contracts.topics import HOUSEHOLD_REGISTERED
-from contracts.wire import load
 from postbox.callers import Caller, allowed
 from postbox.problems import Problem
 from services.eligibility import store
@@ -18,6 +17,7 @@ from services.eligibility.agenda import PHNOM_PENH
 from services.eligibility.answers import Home, known_of
 from services.eligibility.handlers import Office
 from services.eligibility.scorecards import AnswerRefused, Known, Scorecard
+from services.eligibility.structs import read
 from vault import keyring
 
 router = APIRouter(tags=["scorecards"])
@@ -103,7 +103,7 @@ async def _known(request: Request, household_id: str, on: date | None) -> Known:
     plain = keys.open(
         kept.persons.key_id, kept.persons.blob, event_id=kept.event_id, event_type=HOUSEHOLD_REGISTERED.name
     )
-    return known_of(load(Home, plain), kept.commune, on or datetime.now(PHNOM_PENH).date())
+    return known_of(read(Home, plain), kept.commune, on or datetime.now(PHNOM_PENH).date())
 
 
 def _office(request: Request) -> Office:

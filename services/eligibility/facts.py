@@ -8,7 +8,7 @@ from datetime import date
 from functools import lru_cache
 from typing import Annotated, NamedTuple, get_type_hints
 
-from pydantic import Field
+from msgspec import Meta
 
 from contracts import household
 from contracts.condition import ConditionKind, ConditionReport
@@ -23,19 +23,20 @@ from contracts.household import (
     Sex,
     Work,
 )
-from contracts.model import UNRECOGNISED, Contract
+from contracts.model import UNRECOGNISED
 from services.eligibility.conditions import NO_VISITS, NOTHING, Observed, observed
 from services.eligibility.shocks import Shock
+from services.eligibility.structs import Struct
 
 
-class School(Contract):
+class School(Struct, frozen=True):
     """What is read of a `School`."""
 
     level: SchoolLevel
     attendance_percent: int | None = None
 
 
-class Member(Contract):
+class Member(Struct, frozen=True):
     """What is read of a `Member`."""
 
     birth_date: date
@@ -46,16 +47,16 @@ class Member(Contract):
     work: Work | None = None
 
 
-class Card(Contract):
+class Card(Struct, frozen=True):
     """What is read of an `EquityCard`."""
 
     expires_on: date | None = None
 
 
-class People(Contract):
+class People(Struct, frozen=True):
     """What is read of `Persons`: names, numbers and dwelling stay unread."""
 
-    members: Annotated[tuple[Member, ...], Field(min_length=1, max_length=40)]
+    members: Annotated[tuple[Member, ...], Meta(min_length=1, max_length=40)]
     equity_card: Card | None = None
     consents: tuple[Purpose, ...] = ()
 

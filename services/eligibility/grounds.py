@@ -15,6 +15,7 @@ from services.eligibility.appeals import Appeal, waiver
 from services.eligibility.facts import Facts, People, facts_of
 from services.eligibility.packages import Judgement, Panel
 from services.eligibility.shocks import Shock
+from services.eligibility.structs import read
 
 Open = Callable[[Sealed, str, str], bytes | None]
 """Opens what was sealed under an event's id and type; None where the key was destroyed."""
@@ -90,7 +91,7 @@ def opened(
     persons = open_sealed(registration.persons, registration.event_id, HOUSEHOLD_REGISTERED.name)
     if persons is None:
         return None
-    people = load(People, persons)
+    people = read(People, persons)
     if not reported and not appealed:
         return Known(people, persons=persons)
     reports = [open_sealed(each.report, each.event_id, CONDITION_REPORTED.name) for each in reported]

@@ -6,10 +6,10 @@ from functools import lru_cache
 from math import ceil, floor
 
 from contracts.household import CommuneCode
-from contracts.wire import load
 from services.eligibility.answers import Home, known_of
 from services.eligibility.facts import Facts
 from services.eligibility.scorecards import Known, LineScore, Scorecard
+from services.eligibility.structs import read
 
 SCORECARD, LINE = "ppi-2020", "National Poverty Line"
 FACTS = ("ppi_2020_low", "ppi_2020_high")
@@ -54,7 +54,7 @@ class Poverty:
 
     def told(self, facts: Facts, persons: bytes, commune: CommuneCode, on: date) -> Facts:
         """The facts with `ppi_2020_low` and `ppi_2020_high`; `persons` as registered, unsealed."""
-        low, high = percent(self.likelihood(load(Home, persons), commune, on))
+        low, high = percent(self.likelihood(read(Home, persons), commune, on))
         return facts._replace(
             circumstances=facts.circumstances._replace(ppi_2020_low=low, ppi_2020_high=high)
         )

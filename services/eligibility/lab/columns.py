@@ -6,19 +6,18 @@ from enum import StrEnum
 from hashlib import blake2b
 from operator import itemgetter
 from types import MappingProxyType
-from typing import Annotated, NamedTuple, get_type_hints
+from typing import NamedTuple, get_type_hints
 
 import pyarrow
-from pydantic import Field
 
 from contracts.condition import ConditionKind, ConditionReport
 from contracts.household import AreaType, CommuneCode, HouseholdId, Level, Revision
 from contracts.model import Contract
 from contracts.sealed import Sealed
 from contracts.shock import ShockKind
-from services.eligibility.answers import Home, Occupant
+from services.eligibility.answers import Home
 from services.eligibility.conditions import Visits
-from services.eligibility.facts import Circumstances, Member, People, Person, facts_of
+from services.eligibility.facts import Circumstances, Member, Person, facts_of
 from services.eligibility.poverty import FACTS, Poverty, percent
 from services.eligibility.scorecards import Scorecard
 from services.eligibility.shocks import Shock
@@ -65,16 +64,6 @@ class Registered(Contract):
     area_type: AreaType
     level: Level
     persons: Sealed
-
-
-class Someone(Member, Occupant):
-    """What is read of a member, by programmes and by scorecards."""
-
-
-class Everyone(People, Home):
-    """What is read of `Persons`, by programmes and by scorecards."""
-
-    members: Annotated[tuple[Someone, ...], Field(min_length=1, max_length=40)]
 
 
 def _columns(kind: type, names: tuple[str, ...]) -> dict[str, pyarrow.DataType]:
@@ -166,7 +155,7 @@ class Columns:
         self._on = on
         self._poverty = Poverty(scorecard)
 
-    def read(self, revision_id: int, said: Registered, registered_on: date, everyone: Everyone) -> Rows:
+    def read(self, revision_id: int, said: Registered, registered_on: date, everyone: Home) -> Rows:
         """The rows of a revision that could be read.
 
         Facts are counted on the last day there is, when all are born; ages and cards are the query's.
@@ -212,7 +201,7 @@ def _last_day(shock: Shock) -> date:
     return shock.last_day or date.max
 
 
-def _member(revision_id: int, said: Someone, person: Person) -> tuple[object, ...]:
+def _member(revision_id: int, said: Member, person: Person) -> tuple[object, ...]:
     """A member's row; who goes to no school has no attendance, whatever is reported."""
     registered = None if said.school is None else person.attendance_percent
     return revision_id, said.person_id, said.birth_date, registered, *_kept_of_person(person)

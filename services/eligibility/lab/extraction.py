@@ -7,9 +7,11 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import partial
 from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
+from typing import TypeVar
 
 import asyncpg
 import pyarrow.compute
@@ -23,6 +25,7 @@ from contracts.shock import ShockDeclared, ShockEnded
 from contracts.topics import Topic
 from contracts.wire import M, WireError, load
 from services.eligibility import shocks
+from services.eligibility.answers import Home
 from services.eligibility.lab.columns import (
     EXITS,
     PERSONS,
@@ -30,7 +33,6 @@ from services.eligibility.lab.columns import (
     REVISIONS,
     SHOCKS,
     Columns,
-    Everyone,
     Readable,
     Registered,
     Rows,
@@ -40,10 +42,12 @@ from services.eligibility.lab.columns import (
 )
 from services.eligibility.lab.store import TABLES
 from services.eligibility.scorecards import Scorecard
+from services.eligibility.structs import read
 from vault import keyring
 from vault.master import MasterKey
 from vault.sealing import Keys, SealBroken
 
+T = TypeVar("T")
 ROWS_AT_ONCE = 5_000
 PHNOM_PENH_AHEAD = pyarrow.scalar(timedelta(hours=7))
 _REVISIONS_A_FILE = 1 << 32
@@ -215,7 +219,8 @@ async def _reports(source: Source, number: int, path: Path) -> Extracted:
 
 def _report(keys: Keys, event_id: str, said: ConditionReported) -> tuple[object, ...] | Readable:
     """A report's row, or why there is none; of a kind that is unknown there is none, as in the stream."""
-    opened = _opened(keys, said.report, event_id, topics.CONDITION_REPORTED.name, ConditionReport)
+    reads = partial(load, ConditionReport)
+    opened = _opened(keys, said.report, event_id, topics.CONDITION_REPORTED.name, reads)
     if isinstance(opened, Readable):
         return opened
     if opened.kind is ConditionKind.UNRECOGNISED:
@@ -226,7 +231,7 @@ def _report(keys: Keys, event_id: str, said: ConditionReported) -> tuple[object,
 def _rows(columns: Columns, keys: Keys, at: int, told: tuple[str, date, Registered]) -> Rows:
     """A revision's facts, or why there are none."""
     event_id, on, said = told
-    everyone = _opened(keys, said.persons, event_id, topics.HOUSEHOLD_REGISTERED.name, Everyone)
+    everyone = _opened(keys, said.persons, event_id, topics.HOUSEHOLD_REGISTERED.name, partial(read, Home))
     if isinstance(everyone, Readable):
         return columns.unread(at, said, on, everyone)
     if said.level is Level.UNRECOGNISED or said.area_type is AreaType.UNRECOGNISED:
@@ -234,13 +239,15 @@ def _rows(columns: Columns, keys: Keys, at: int, told: tuple[str, date, Register
     return columns.read(at, said, on, everyone)
 
 
-def _opened(keys: Keys, sealed: Sealed, event_id: str, event_type: str, contract: type[M]) -> M | Readable:
+def _opened(
+    keys: Keys, sealed: Sealed, event_id: str, event_type: str, reads: Callable[[bytes], T]
+) -> T | Readable:
     """What was sealed, or why it can't be read."""
     state = keys.state(sealed.key_id)
     if state != "active":
         return Readable.FORGOTTEN if state == "destroyed" else Readable.KEY_MISSING
     try:
-        return load(contract, keys.open(sealed.key_id, sealed.blob, event_id=event_id, event_type=event_type))
+        return reads(keys.open(sealed.key_id, sealed.blob, event_id=event_id, event_type=event_type))
     except (SealBroken, WireError):
         return Readable.BROKEN
 

@@ -29,8 +29,9 @@ from contracts.household import (
 )
 from contracts.sealed import Sealed
 from contracts.shock import ShockKind
-from contracts.wire import dump, load
+from contracts.wire import dump
 from services.eligibility import library
+from services.eligibility.answers import Home
 from services.eligibility.app import FOLDER, read_programmes
 from services.eligibility.facts import Facts, facts_of
 from services.eligibility.lab import running
@@ -41,7 +42,6 @@ from services.eligibility.lab.columns import (
     REVISIONS,
     SHOCKS,
     Columns,
-    Everyone,
     Readable,
     Registered,
     Rows,
@@ -54,6 +54,7 @@ from services.eligibility.lab.shapes import Day
 from services.eligibility.lab.store import Lab
 from services.eligibility.poverty import SCORECARD
 from services.eligibility.shocks import Shock
+from services.eligibility.structs import read
 
 CURRENT = read_programmes(FOLDER / "programmes")
 COVID = (FOLDER / "programmes" / "covid-19-cash-transfer.yaml").read_text()
@@ -233,7 +234,7 @@ def row(columns: Columns, at: int, told: tuple[str, int, Household, Readable]) -
     )
     if why is not Readable.READ:
         return columns.unread(at, said, of.registered_on, why)
-    return columns.read(at, said, of.registered_on, load(Everyone, dump(of.persons)))
+    return columns.read(at, said, of.registered_on, read(Home, dump(of.persons)))
 
 
 def heard(told: tuple[str, int, Household, Readable]) -> list[tuple[object, ...]]:

@@ -8,6 +8,7 @@ from contracts import wire
 from contracts.household import Dwelling, Persons, Relation, Sex
 from services.eligibility.answers import Home, known_of
 from services.eligibility.scorecards import Known
+from services.eligibility.structs import read
 from tests.unit.eligibility.samples import JUNE, member, persons
 
 MOTHER = member(relation=Relation.HEAD)
@@ -17,7 +18,7 @@ DAUGHTER = member(date(2018, 6, 1), relation=Relation.CHILD)
 
 
 def known(household: Persons, on: date = JUNE) -> Known:
-    return known_of(wire.load(Home, wire.dump(household)), "010201", on)
+    return known_of(read(Home, wire.dump(household)), "010201", on)
 
 
 def test_members_are_counted_on_the_day() -> None:

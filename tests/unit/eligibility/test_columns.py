@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from contracts.household import AreaType, Level
 from contracts.sealed import Sealed
-from contracts.wire import load
 from services.eligibility import library
-from services.eligibility.answers import known_of
+from services.eligibility.answers import Home, known_of
 from services.eligibility.app import FOLDER
-from services.eligibility.lab.columns import REVISIONS, Columns, Everyone, Registered
+from services.eligibility.lab.columns import REVISIONS, Columns, Registered
 from services.eligibility.poverty import LINE, SCORECARD
+from services.eligibility.structs import read
 
 PPI = library.scorecards(FOLDER / "scorecards")[SCORECARD]
 ENDS = date(2026, 1, 1)
@@ -50,7 +50,7 @@ def test_poverty_of_a_home_is_the_scorecards_whatever_was_remembered(
     columns = Columns(PPI, ENDS)
     lowest, highest = (REVISIONS.get_field_index(f"poor_{end}") for end in ("lowest", "highest"))
     for home in everyone:
-        people = load(Everyone, json.dumps({k: v for k, v in home.items() if v is not None}).encode())
+        people = read(Home, json.dumps({k: v for k, v in home.items() if v is not None}).encode())
         found = columns.read(0, registered(commune), ENDS, people).revision
         score = PPI.score_line(LINE, PPI.answers(known_of(people, commune, ENDS)))
         assert (found[lowest], found[highest]) == (score.likelihood_lowest, score.likelihood_highest)

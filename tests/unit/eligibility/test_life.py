@@ -18,6 +18,7 @@ from services.eligibility.facts import Member, People, facts_of
 from services.eligibility.milestones import Notice, birthdays_that_matter
 from services.eligibility.scoring import Occasion, decide
 from services.eligibility.store_library import Archived
+from services.eligibility.structs import read
 from tests.unit.eligibility.samples import JUNE, PROGRAMME, changed, member, persons
 
 VISIT = ConditionReport(
@@ -145,7 +146,7 @@ def test_where_age_is_asked_for_otherwise_every_birthday_matters() -> None:
 def test_a_households_days_are_known_ahead() -> None:
     people = persons(member(date(2020, 2, 29)), card_expires_on=date(2026, 2, 10))
     found = milestones.ahead(
-        People.model_validate_json(people.model_dump_json()),
+        read(People, people.model_dump_json().encode()),
         date(2025, 1, 1),
         date(2025, 1, 1),
         birthdays_that_matter([PROGRAMME]),

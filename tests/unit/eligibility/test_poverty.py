@@ -14,6 +14,7 @@ from services.eligibility.poverty import LINE, SCORECARD, Poverty, percent
 from services.eligibility.programmes import Programme
 from services.eligibility.scorecards import LineScore
 from services.eligibility.scoring import Occasion
+from services.eligibility.structs import read
 from tests.unit.eligibility.samples import FILE, JUNE, Sealer, member, persons
 
 PPI = scorecards(FOLDER / "scorecards")[SCORECARD]
@@ -26,7 +27,7 @@ ASKING = programmes.parse(
 
 def refusal(of: Persons, programme: Programme, poverty: Poverty) -> tuple[str, ...]:
     registration = Sealer().registered(of=of, area=AreaType.RURAL, level=Level.POOR_1).data
-    known = Known(People.model_validate_json(dump(of)), persons=dump(of))
+    known = Known(read(People, dump(of)), persons=dump(of))
     panel = Panel({programme.id: programme}, poverty)
     (decision,) = grounds.decide(panel, [Judgement(programme, Occasion(JUNE))], 1, registration, known)
     return decision.reasons

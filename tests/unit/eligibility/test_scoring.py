@@ -6,11 +6,11 @@ import pytest
 
 from contracts.eligibility import Outcome
 from contracts.household import AreaType, Condition, Level, Persons, Purpose
-from contracts.wire import load
 from services.eligibility import facts
 from services.eligibility.facts import Facts, People, Person, age_on
 from services.eligibility.programmes import Programme
 from services.eligibility.scoring import Occasion, decide
+from services.eligibility.structs import read
 from tests.unit.eligibility.samples import ADULT, PRESS_CASE, PROGRAMME, changed, member, persons
 
 ON = date(2023, 6, 1)
@@ -21,7 +21,7 @@ def facts_of(
     household: Persons, on: date = ON, level: Level = Level.POOR_2, area: AreaType = AreaType.RURAL
 ) -> Facts:
     """Counted from what is read of a household as it was sealed."""
-    people = load(People, household.model_dump_json().encode())
+    people = read(People, household.model_dump_json().encode())
     return facts.facts_of(people, level, area, "010201", on)
 
 
