@@ -109,11 +109,11 @@ async def load(db: Connection, household_ids: Sequence[str]) -> dict[str, Househ
 
 async def save(db: Connection, households: Sequence[Household], now: datetime) -> None:
     """Write households (sorted, each once), the events that brought them, and what was just decided."""
-    await _insert(db, [each for each in households if each.is_new])
-    await _update(db, [each for each in households if not each.is_new])
+    last = await store_scorings.add(db, households, now)
+    await _insert(db, [each for each in households if each.is_new], last)
+    await _update(db, [each for each in households if not each.is_new], last)
     await store_told.add_reports(db, households)
     await store_referrals.save(db, (told for each in households for told in each.letters), now)
-    await store_scorings.add(db, (scored for each in households for scored in each.scored), now)
 
 
 class Turn(NamedTuple):
@@ -279,47 +279,55 @@ def shock_of(row: asyncpg.Record) -> Shock:
 
 _HOUSEHOLD_COLUMNS = (
     *("household_id", "revision", "exit_revision", "registered_at", "sequence", "standing", "riel"),
-    *("in_cycle", "basis", "reports", "appeals", "judged_on", "referrals"),
+    *("in_cycle", "basis", "reports", "appeals", "judged_on", "referrals", *store_scorings.LAST),
 )
+LastScorings = Mapping[str, store_scorings.Row]
+"""By household, of those that were just scored."""
+_NOT_SCORED: store_scorings.Row = (None,) * len(store_scorings.LAST)
+_LAST_SCORING = ", ".join(f"{name} = coalesce(t.{name}, h.{name})" for name in store_scorings.LAST)
 _REGISTRATION_COLUMNS = (
     *("household_id", "event_id", "commune", "area_type", "level", "person_key_id", "persons"),
     *("payee_key_id", "payee", "correlation_id", "traceparent", "due_on"),
 )
 
 
-async def _insert(db: Connection, households: Sequence[Household]) -> None:
+async def _insert(db: Connection, households: Sequence[Household], last: LastScorings) -> None:
     # No `on conflict`: if another batch brought the household meanwhile, this one must look again.
     if households:
-        await db.copy_records_to_table("household", columns=_HOUSEHOLD_COLUMNS, records=map(_row, households))
+        rows = (_row(each, last) for each in households)
+        await db.copy_records_to_table("household", columns=_HOUSEHOLD_COLUMNS, records=rows)
         await db.copy_records_to_table(
             "registration", columns=_REGISTRATION_COLUMNS, records=_registrations(households)
         )
 
 
-async def _update(db: Connection, households: Sequence[Household]) -> None:
+async def _update(db: Connection, households: Sequence[Household], last: LastScorings) -> None:
     if households:
         await db.execute(
             f"""
             update household h set revision = t.revision, exit_revision = t.exit_revision,
                 registered_at = t.registered_at, sequence = t.sequence, standing = t.standing, riel = t.riel,
                 in_cycle = t.in_cycle, basis = t.basis, reports = t.reports, appeals = t.appeals,
-                judged_on = t.judged_on, referrals = t.referrals
+                judged_on = t.judged_on, referrals = t.referrals,
+                {_LAST_SCORING}
             from unnest($1::text[], $2::bigint[], $3::bigint[], $4::timestamptz[], $5::bigint[], $6::text[],
                     $7::bigint[], $8::boolean[], $9::text[],
                     $10::bigint[], $11::bigint[], $12::date[],
-                    $13::bigint[]) as t({", ".join(_HOUSEHOLD_COLUMNS)})
+                    $13::bigint[], $14::bigint[], $15::bigint[], $16::text[], $17::text[],
+                    $18::timestamptz[], $19::bigint[]) as t({", ".join(_HOUSEHOLD_COLUMNS)})
             where h.household_id = t.household_id
             """,  # noqa: S608 - constants
-            *zip(*map(_row, households), strict=True),
+            *zip(*(_row(each, last) for each in households), strict=True),
         )
         await _replace_registrations(db, households)
 
 
-def _row(each: Household) -> tuple[object, ...]:
+def _row(each: Household, last: LastScorings) -> store_scorings.Row:
     return (
         *(each.household_id, each.revision, each.exit_revision, each.registered_at, each.sequence),
         *(each.standing, each.riel, each.in_cycle, each.basis),
         *(each.reports, each.appeals, each.judged_on, each.referrals),
+        *last.get(each.household_id, _NOT_SCORED),
     )
 
 

@@ -1,28 +1,44 @@
-"""SQL of scorings: what each came to is kept once for all households that come to the same."""
+"""SQL of scorings: the last of a household stands with it, and what they came to is kept once for all."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from postbox.message import Connection
-from services.eligibility.households import Scored
+from services.eligibility.households import Household, Scored
 
-_COLUMNS = ("household_id", "sequence", "revision", "cause_id", "traceparent", "decided_at", "finding")
+Row = tuple[object, ...]
+LAST = ("scored_sequence", "scored_revision", "cause_id", "traceparent", "decided_at", "finding")
+"""The columns of `household` that say its last scoring; in `scoring` two have other names."""
+_COLUMNS = ("household_id", "sequence", "revision", *LAST[2:])
 
 
-async def add(db: Connection, scored: Iterable[Scored], now: datetime) -> None:
-    """Write scorings."""
-    all_ = list(scored)
-    if not all_:
-        return
-    findings = await _findings(db, {one.made.digest: one.made.json for one in all_})
-    rows = [
-        (
-            *(one.household_id, one.sequence, one.revision, one.cause.id, one.cause.traceparent),
-            *(now, findings[one.made.digest]),
+async def add(db: Connection, households: Iterable[Household], now: datetime) -> dict[str, Row]:
+    """Write what was decided of locked households, but the last scoring of each: its values of `LAST`, by
+    household. Whoever writes the household must write these, since those before them are moved away."""
+    scored = [each for each in households if each.scored]
+    if not scored:
+        return {}
+    texts = {one.made.digest: one.made.json for each in scored for one in each.scored}
+    findings = await _findings(db, texts)
+    await _move(db, [each.household_id for each in scored if not each.is_new])
+    passed = [(one.household_id, *_row(one, now, findings)) for each in scored for one in each.scored[:-1]]
+    if passed:
+        await db.copy_records_to_table("scoring", columns=_COLUMNS, records=passed)
+    return {each.household_id: _row(each.scored[-1], now, findings) for each in scored}
+
+
+def _row(one: Scored, now: datetime, findings: Mapping[bytes, int]) -> Row:
+    return one.sequence, one.revision, one.cause.id, one.cause.traceparent, now, findings[one.made.digest]
+
+
+async def _move(db: Connection, household_ids: Sequence[str]) -> None:
+    """Put last scorings where they stay."""
+    if household_ids:
+        await db.execute(
+            f"insert into scoring ({', '.join(_COLUMNS)}) select household_id, {', '.join(LAST)}"  # noqa: S608 - constants
+            " from household where household_id = any($1) and finding is not null order by household_id",
+            household_ids,
         )
-        for one in all_
-    ]
-    await db.copy_records_to_table("scoring", columns=_COLUMNS, records=rows)
 
 
 async def _findings(db: Connection, texts: Mapping[bytes, str]) -> dict[bytes, int]:

@@ -7,6 +7,7 @@ import pytest
 
 from contracts import topics, wire
 from contracts.household import KeyPurpose, KeyState, Level, Payee
+from services.eligibility.store_scorings import LAST
 from tests.integration.eligibility.conftest import Scene
 from tests.unit.eligibility.samples import CYCLE, PROGRAMME, TRACE, cycle_changed, exited
 from tests.waiting import until
@@ -127,7 +128,14 @@ async def test_what_was_decided_can_not_be_changed(scene: Scene) -> None:
     async with scene.running():
         await scene.register("h-1")
         await until(lambda: scene.counts(households=1))
+        await scene.tell(scene.sealer.registered("h-1", 2))
+        await until(lambda: scene.db.fetchval("select count(*) = 1 from scoring"))
     for change in (
+        "update household set finding = finding + 1",
+        "update household set cause_id = 'another', scored_sequence = 1",
+        f"update household set {', '.join(f'{name} = null' for name in LAST)}",
+        "delete from household",
+        "truncate household",
         "update scoring set decisions = '[]'",
         "delete from scoring",
         "truncate scoring",
@@ -152,6 +160,43 @@ async def test_households_that_come_to_the_same_share_what_is_kept_of_it(scene: 
     assert await scene.db.fetchval("select count(*) from finding") == 1
     kept = await scene.db.fetch("select household_id, amount from every_decision order by 1")
     assert [tuple(each) for each in kept] == [("h-1", 176_000), ("h-2", 176_000)]
+
+
+async def test_a_households_last_scoring_stands_with_it_and_those_before_beside(scene: Scene) -> None:
+    async with scene.running():
+        await scene.tell(cycle_changed())
+        await until(lambda: scene.db.fetchval("select count(*) from cycle"))
+        await scene.register("h-1")
+        await until(lambda: scene.counts(households=1))
+        assert await scene.db.fetchval("select count(*) from scoring") == 0
+        await scene.tell(*(scene.sealer.registered("h-1", revision) for revision in (2, 3)))
+        await until(lambda: scene.db.fetchval("select sequence = 3 from household"))
+        await scene.tell(exited("h-1", 3))
+        await until(lambda: scene.counts(exited=1))
+    scorings = "select sequence, revision from scoring order by 1"
+    assert [tuple(each) for each in await scene.db.fetch(scorings)] == [(1, 1), (2, 2)]
+    every = "select sequence, revision from every_decision group by 1, 2 order by 1"
+    assert [tuple(each) for each in await scene.db.fetch(every)] == [(1, 1), (2, 2), (3, 3)]
+    assert await scene.db.fetchval("select count(*) = sum((sequence = 3)::int) from decision")
+
+
+async def test_a_scoring_of_the_version_before_stays_where_it_is(scene: Scene) -> None:
+    async with scene.running():
+        await scene.tell(cycle_changed())
+        await until(lambda: scene.db.fetchval("select count(*) from cycle"))
+        await scene.register("h-1")
+        await until(lambda: scene.counts(households=1))
+        # That version leaves a scoring that stands with its household there, and writes the next one beside.
+        await scene.db.execute(
+            "insert into scoring (household_id, sequence, revision, cause_id, traceparent, decided_at,"
+            " finding) select household_id, 2, 2, 'c', '', now(), finding from household"
+        )
+        await scene.db.execute("update household set sequence = 2, revision = 2")
+        await scene.tell(scene.sealer.registered("h-1", 3))
+        await until(lambda: scene.db.fetchval("select sequence = 3 from household"))
+    every = "select sequence, revision from every_decision group by 1, 2 order by 1"
+    assert [tuple(each) for each in await scene.db.fetch(every)] == [(1, 1), (2, 2), (3, 3)]
+    assert await scene.db.fetchval("select count(*) = sum((sequence = 3)::int) from decision")
 
 
 async def test_a_scoring_from_before_says_its_decisions_itself(scene: Scene) -> None:
