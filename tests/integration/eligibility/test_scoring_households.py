@@ -79,6 +79,7 @@ async def test_a_revision_is_scored_again_and_an_older_one_ignored(scene: Scene)
         await scene.tell(scene.sealer.registered(revision=3, level=Level.NONE))
         await scene.tell(scene.sealer.registered(revision=2), scene.sealer.registered("h-2"))
         await scene.tell_keys("h-2")
+        await until(lambda: scene.db.fetchval("select sum(sequence) = 3 from household"))
         await until(lambda: scene.counts(households=2))
         told = [(each.key, each.sequence, each.data.revision) for each in await scene.scored()]
     assert told == [("h-1", 1, 1), ("h-1", 2, 3), ("h-2", 1, 1)]
@@ -186,6 +187,7 @@ async def test_a_scoring_of_the_version_before_stays_where_it_is(scene: Scene) -
         await until(lambda: scene.db.fetchval("select count(*) from cycle"))
         await scene.register("h-1")
         await until(lambda: scene.counts(households=1))
+        await until(lambda: scene.db.fetchval("select count(*) = count(finished_at) from caseload"))
         # That version leaves a scoring that stands with its household there, and writes the next one beside.
         await scene.db.execute(
             "insert into scoring (household_id, sequence, revision, cause_id, traceparent, decided_at,"
