@@ -7,15 +7,7 @@ from datetime import date, datetime, timedelta, timezone
 from contracts.cycle import CycleChanged, EnvelopeChanged
 from contracts.hold import HoldChanged, HoldState
 from contracts.model import Contract
-from contracts.payment import (
-    InstructionKind,
-    PaymentInstruction,
-    PaymentIssued,
-    PaymentState,
-    PaymentUpdated,
-    PayTo,
-)
-from contracts.sealed import Sealed
+from contracts.payment import InstructionKind, PaymentInstruction, PaymentState
 from contracts.topics import (
     CYCLE_CHANGED,
     ENVELOPE_CHANGED,
@@ -24,7 +16,8 @@ from contracts.topics import (
     PAYMENT_UPDATED,
     Topic,
 )
-from contracts.wire import Cause, Record, dump, emit, event_id
+from contracts.wire import JSON, Cause, Record, dump, emit, emit_bytes, event_id
+from services.payments import written
 from services.payments.cycles import Cycle
 from services.payments.entitlements import Corrected, Household, Issued
 from services.payments.holds import Hold
@@ -79,26 +72,15 @@ class Voice:
 
     def _issued(self, issued: Issued, until: date, keys: Keys) -> Record:
         payment = issued.payment
-        return emit(
+        # Who listens to this event tells the payee; only the partner needs the account.
+        told = dump(issued.payee, without=_ACCOUNT)
+        known_as, event_type = payment.payment_id, PAYMENT_ISSUED.name
+        blob = keys.seal(issued.key_id, told, event_id=known_as, event_type=event_type)
+        return emit_bytes(
             PAYMENT_ISSUED,
-            PaymentIssued(
-                payment_id=payment.payment_id,
-                programme=payment.programme,
-                period=payment.period,
-                household_id=payment.household_id,
-                purpose=payment.purpose,
-                attempt=payment.attempt,
-                cycle_id=payment.cycle_id,
-                amount=payment.amount,
-                carried=payment.carried,
-                partner=payment.partner,
-                commune=payment.commune,
-                revision=payment.revision,
-                decision_id=payment.decision_id,
-                withdraw_until=until,
-                payee=_sealed(issued, keys),
-            ),
-            id=payment.payment_id,
+            written.issued(payment, until, issued.key_id, blob),
+            JSON,
+            id=known_as,
             key=payment.household_id,
             sequence=issued.sequence,
             time=self.now,
@@ -106,20 +88,9 @@ class Voice:
         )
 
     def _pay(self, issued: Issued, until: date) -> None:
-        payee, payment = issued.payee, issued.payment
-        instruction = PaymentInstruction(
-            instruction_id=self._instruction_id(payment, "pay", 0),
-            kind=InstructionKind.PAY,
-            payment_id=payment.payment_id,
-            partner=payment.partner,
-            amount=payment.amount,
-            commune=payment.commune,
-            withdraw_until=until,
-            pay_to=PayTo(
-                name_km=payee.name_km, name_latin=payee.name_latin, phone=payee.phone, account=payee.account
-            ),
-        )
-        self._instruct(instruction, payment, issued.sequence, issued.cause)
+        known_as = self._instruction_id(issued.payment, "pay", 0)
+        said = written.order(issued.payment, issued.payee, known_as, until)
+        self._instruct(said, known_as, issued)
 
     def _inquire(self, inquiry: Inquiry) -> None:
         self._ask(inquiry, InstructionKind.INQUIRE, inquiry.payment.inquiries)
@@ -129,61 +100,49 @@ class Voice:
 
     def _ask(self, asked: Inquiry | Cancelling, kind: InstructionKind, number: int) -> None:
         payment = asked.payment
+        known_as = self._instruction_id(payment, kind.value, number)
         instruction = PaymentInstruction(
-            instruction_id=self._instruction_id(payment, kind.value, number),
+            instruction_id=known_as,
             kind=kind,
             payment_id=payment.payment_id,
             partner=payment.partner,
             amount=payment.amount,
             commune=payment.commune,
         )
-        self._instruct(instruction, payment, asked.sequence, asked.cause)
+        self._instruct(dump(instruction), known_as, asked)
 
     def _instruction_id(self, payment: Payment, *what: object) -> str:
         return self.mailings[payment.partner].instruction_id(payment.payment_id, *what)
 
-    def _instruct(
-        self, instruction: PaymentInstruction, payment: Payment, sequence: int, cause: Cause
-    ) -> None:
+    def _instruct(self, said: bytes, known_as: str, about: Issued | Inquiry | Cancelling) -> None:
+        payment = about.payment
         self.mailings[payment.partner].instruct(
-            instruction, household_id=payment.household_id, sequence=sequence, time=self.now, cause=cause
+            said,
+            id=known_as,
+            household_id=payment.household_id,
+            sequence=about.sequence,
+            time=self.now,
+            cause=about.cause,
         )
 
     def _updated(self, update: Updated) -> Record:
-        payment = update.payment
-        data = PaymentUpdated(
-            payment_id=payment.payment_id,
-            household_id=payment.household_id,
-            cycle_id=payment.cycle_id,
-            state=_TOLD_AS[payment.state],
-            amount=payment.amount,
-            partner=payment.partner,
-            reason=payment.reason,
-        )
-        return self._tell(data, update.sequence, update.cause)
+        return self._tell(written.updated(update.payment, _TOLD_AS[update.payment.state]), update)
 
     def _corrected(self, corrected: Corrected) -> Record:
-        payment = corrected.payment
-        data = PaymentUpdated(
-            payment_id=payment.payment_id,
-            household_id=payment.household_id,
-            cycle_id=payment.cycle_id,
-            state=PaymentState.CORRECTED,
-            amount=payment.amount,
-            partner=payment.partner,
-            correction=corrected.correction,
-        )
-        return self._tell(data, corrected.sequence, corrected.cause)
+        said = written.updated(corrected.payment, PaymentState.CORRECTED, corrected.correction)
+        return self._tell(said, corrected)
 
-    def _tell(self, data: PaymentUpdated, sequence: int, cause: Cause) -> Record:
-        return emit(
+    def _tell(self, said: bytes, about: Updated | Corrected) -> Record:
+        household_id, sequence = about.payment.household_id, about.sequence
+        return emit_bytes(
             PAYMENT_UPDATED,
-            data,
-            id=event_id(PAYMENT_UPDATED, data.household_id, sequence),
-            key=data.household_id,
+            said,
+            JSON,
+            id=event_id(PAYMENT_UPDATED, household_id, sequence),
+            key=household_id,
             sequence=sequence,
             time=self.now,
-            cause=cause,
+            cause=about.cause,
         )
 
 
@@ -242,11 +201,3 @@ def _changed(cycle: Cycle, actor: str) -> CycleChanged:
         reason=cycle.reason,
         approval=terms.approval,
     )
-
-
-def _sealed(issued: Issued, keys: Keys) -> Sealed:
-    # Who listens to this event tells the payee; only the partner needs the account.
-    told = dump(issued.payee, without=_ACCOUNT)
-    event_id, event_type = issued.payment.payment_id, PAYMENT_ISSUED.name
-    blob = keys.seal(issued.key_id, told, event_id=event_id, event_type=event_type)
-    return Sealed(key_id=issued.key_id, blob=blob)

@@ -12,9 +12,20 @@ from joserfc.jwk import OKPKey
 
 from contracts import bundle
 from contracts.bundle import Bundle
-from contracts.payment import PaymentInstruction, PaymentReport
+from contracts.payment import PaymentReport
 from contracts.topics import Topic, partner_instruction, partner_report
-from contracts.wire import JOSE, Cause, Headers, Received, Record, WireError, decode, emit, event_id
+from contracts.wire import (
+    JOSE,
+    JSON,
+    Cause,
+    Headers,
+    Received,
+    Record,
+    WireError,
+    decode,
+    emit_bytes,
+    event_id,
+)
 from postbox import outbox
 from postbox.message import Item
 from vault.jose import Agreement, NotSigned, SignedHeader, Signer, Verifier
@@ -101,18 +112,20 @@ class Mailing:
 
     def instruct(
         self,
-        instruction: PaymentInstruction,
+        said: bytes,
         *,
+        id: str,
         household_id: str,
         sequence: int,
         time: datetime,
         cause: Cause,
     ) -> None:
-        """Write an instruction; a household's stay in order."""
-        written = emit(
+        """Write an instruction, given as JSON; a household's stay in order."""
+        written = emit_bytes(
             self._to.instructions,
-            instruction,
-            id=instruction.instruction_id,
+            said,
+            JSON,
+            id=id,
             key=household_id,
             sequence=sequence,
             time=time,

@@ -12,7 +12,7 @@ from joserfc.jwk import OKPKey
 
 from contracts.household import Account
 from contracts.payment import InstructionKind, PaymentInstruction, PaymentReport, PayTo, ReportStatus
-from contracts.wire import Cause, Received, Record
+from contracts.wire import Cause, Received, Record, dump
 from postbox.broker import Broker
 from services.payments.partners.kafka import KafkaPartner, Mailing
 from tests.conftest import PARTITIONS
@@ -92,7 +92,8 @@ class Talk:
             pay_to=PayTo(name_km="សុខ", name_latin="Sok", account=account) if pays else None,
         )
         mailing.instruct(
-            instruction,
+            dump(instruction),
+            id=instruction.instruction_id,
             household_id=household_id,
             sequence=self.sequence,
             time=datetime.now(UTC),

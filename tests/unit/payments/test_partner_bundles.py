@@ -71,7 +71,14 @@ def told(partner: KafkaPartner, *household_ids: str, names: str = "wing") -> lis
             amount=100,
             commune="120101",
         )
-        mailing.instruct(instruction, household_id=household_id, sequence=number, time=NOW, cause=CAUSE)
+        mailing.instruct(
+            dump(instruction),
+            id=instruction.instruction_id,
+            household_id=household_id,
+            sequence=number,
+            time=NOW,
+            cause=CAUSE,
+        )
     return mailing.sealed()
 
 
