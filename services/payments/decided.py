@@ -66,15 +66,8 @@ def decision_of(said: DecisionHeard, scored: Received[ScoredHeard]) -> Decision:
     if said.outcome is Scored.ELIGIBLE and (said.amount <= 0 or said.amount % PAYABLE_MULTIPLE_RIEL):
         raise Park("decision: the amount is not a positive multiple of 100 riel")
     return Decision(
-        programme=said.programme,
-        programme_hash=said.programme_hash,
-        purpose=said.purpose,
-        cycle_id=said.cycle_id,
-        period=said.period,
-        outcome=_KEPT_AS[said.outcome],
-        amount=said.amount,
-        decision_id=scored.id,
-        revision=scored.data.revision,
+        *(said.programme, said.programme_hash, said.purpose, said.cycle_id, said.period),
+        *(_KEPT_AS[said.outcome], said.amount, scored.id, scored.data.revision),
     )
 
 

@@ -176,9 +176,9 @@ def score(
         return None
     payee = SealedPayee(said.payee.key_id, said.payee.blob)
     opened = desk.open_payee(payee, scored.id)
-    made = [decision_of(each, scored) for each in (*said.decisions, *together)]
+    made = (decision_of(each, scored) for each in (*said.decisions, *together))
     decisions = {each.part: each for each in made}
-    standing = {**earlier(known.decisions.values(), decisions), **decisions}
+    standing = {**earlier(known.decisions.values(), decisions), **decisions} if known.decisions else decisions
     latest = known._replace(
         scored=scored.sequence,
         revision=said.revision,
@@ -236,8 +236,7 @@ def retry(desk: Desk, household: Household, cycle_id: str, *, held: bool) -> Hou
     return household._replace(decisions={**household.decisions, **on_hold})
 
 
-@dataclass(frozen=True, slots=True)
-class Promise:
+class Promise(NamedTuple):
     """What is promised of a key: `due` riel by its decision, `carried` from earlier ones, by a partner."""
 
     key: Key
@@ -256,22 +255,11 @@ def promise(household: Household, payee: Payee, said: Promise, sequence: int) ->
     )
     earlier = household.payments.get(said.key)
     attempt = earlier.attempt + 1 if earlier else 1
+    payment_id = event_id(PAYMENT_ISSUED, programme, period, household.household_id, purpose, attempt)
     payment = Payment(
-        payment_id=event_id(PAYMENT_ISSUED, programme, period, household.household_id, purpose, attempt),
-        household_id=household.household_id,
-        programme=programme,
-        period=period,
-        purpose=purpose,
-        attempt=attempt,
-        cycle_id=said.cycle_id,
-        amount=said.due + said.carried,
-        entitled=said.due,
-        partner=said.partner,
-        commune=household.commune,
-        revision=revision,
-        decision_id=decision_id,
-        correlation_id=household.correlation_id,
-        traceparent=household.traceparent,
+        *(payment_id, household.household_id, programme, period, purpose, attempt, said.cycle_id),
+        *(said.due + said.carried, said.due, said.partner, household.commune, revision, decision_id),
+        *(household.correlation_id, household.traceparent),
         carried=said.carried,
     )
     key_id = household.payee.key_id if household.payee else ""

@@ -136,7 +136,8 @@ def _payments_most(messages: Iterable[Received[ScoredHeard]], cycle_ids: Iterabl
 def _score(
     desk: Desk, keys: Keys, household: Household | None, scored: Received[ScoredHeard]
 ) -> Household | None:
-    return entitlements.score(desk, household, scored, together.combine(opened_sensitive(keys, scored)))
+    sealed = together.combine(opened_sensitive(keys, scored)) if scored.data.sensitive else ()
+    return entitlements.score(desk, household, scored, sealed)
 
 
 async def complete(batch: Batch[Received[EligibilityCompleted]], db: Connection) -> Sequence[Record]:
