@@ -230,7 +230,7 @@ async def _ask(
     for account in accounts.values():
         unanswered = account
         for payment in account.payments.values():
-            # A report may have come since the reminder was written.
+            # A report may have come before the household was locked.
             if payment.due_at is not None and payment.due_at <= now:
                 unanswered = states.unanswered(unanswered, payment.payment_id)
         if unanswered is not account:

@@ -71,9 +71,9 @@ async def cycles_of(db: Connection, household_ids: Sequence[str], payment_ids: I
 
 
 async def next_reminder(db: Connection, now: datetime) -> list[tuple[str, str]] | None:
-    """(household, payment) to look at again, since their partner may be silent; gone with this transaction.
+    """(household, payment) whose partner is silent, not locked; the reminder goes with this transaction.
 
-    None where no reminder is due.
+    None where no reminder is due. Of those it names, most were heard of meanwhile, and are left alone.
     """
     row = await db.fetchrow(
         """
@@ -83,7 +83,15 @@ async def next_reminder(db: Connection, now: datetime) -> list[tuple[str, str]] 
         """,
         now,
     )
-    return None if row is None else list(zip(*row, strict=True))
+    if row is None:
+        return None
+    silent = await db.fetch(
+        "select household_id, payment_id from payment join unnest($1::text[], $2::text[]) "
+        "as t(household_id, payment_id) using (household_id, payment_id) where due_at <= $3",
+        *row,
+        now,
+    )
+    return [(each[0], each[1]) for each in silent]
 
 
 async def save(

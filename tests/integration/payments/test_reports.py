@@ -232,6 +232,17 @@ async def test_who_reported_in_time_is_not_asked_about_when_the_reminder_comes(s
     assert await scene.db.fetchval("select count(*) from reminder where due_at <= now()") == 0
 
 
+async def test_who_reported_in_time_is_not_even_locked_when_the_reminder_comes(scene: Scene) -> None:
+    scene.settings.report_timeout_s = 3
+    async with scene.running():
+        told = await issue(scene, "h-1", "h-2")
+        await scene.send([scene.report(told["h-1"], "h-1", S.SETTLED)])
+        await scene.settled_down(states={"h-1": "settled", "h-2": "issued"})
+        async with scene.db.transaction():
+            await scene.db.execute("select from household where household_id = 'h-1' for update")
+            await scene.settled_down(states={"h-1": "settled", "h-2": "unknown"})
+
+
 async def test_no_index_of_payments_holds_what_reports_change(scene: Scene) -> None:
     async with scene.running():
         indexes = await scene.db.fetchval(
