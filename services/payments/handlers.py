@@ -104,8 +104,12 @@ async def score(office: Office, batch: Batch[Received[ScoredHeard]], db: Connect
     if office.screen is not None:
         payees = told(opener(keys), batch.messages)
         holds = await screen(office.screen, office.digest, db, payees, batch.now)
-    said = [decision for each in batch.messages for decision in each.data.decisions]
-    cycles = {each.cycle_id: each.period for each in said if each.cycle_id and each.period}
+    cycles = {
+        said.cycle_id: said.period
+        for each in batch.messages
+        for said in each.data.decisions
+        if said.cycle_id and said.period
+    }
     if any(each.data.sensitive for each in batch.messages):
         # Which of them each household is in stands sealed: all are shared before its own row is locked.
         cycles |= await store_cycles.periods_of(db, SEALED_TOGETHER)

@@ -32,7 +32,7 @@ select payment_id, household_id, programme, period, purpose, attempt, cycle_id, 
     due_at, late, carried, cancels, fund
 from payment
 """
-_STATE = 15
+_STATE, _STATES = 15, {state.value: state for state in State}
 
 
 async def load(
@@ -157,7 +157,9 @@ async def mark_forgotten(db: Connection, keys: Sequence[tuple[str, str]]) -> Non
 
 def payment_of(row: asyncpg.Record) -> Payment:
     """A row of `PAYMENTS`."""
-    return Payment(*row[:_STATE], *(State(row["state"]), *row[_STATE + 1 :]))
+    values = [*row]
+    values[_STATE] = _STATES[values[_STATE]]
+    return Payment(*values)
 
 
 async def _latest_attempts(
