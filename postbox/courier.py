@@ -4,8 +4,8 @@ import asyncio
 import logging
 from collections.abc import Iterable, Sequence
 
-from postbox.message import Outgoing
 from postbox.outbox import Publisher, Written
+from postbox.packing import Parcel
 from postbox.telemetry import Metrics
 
 log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ class Courier:
         self._publisher = publisher
         self._metrics = metrics
         self._lanes: set[str] = set()
-        self._written: dict[int, Sequence[Outgoing]] = {}
+        self._written: dict[int, Sequence[Parcel]] = {}
         self._messages = 0
         self._room = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -68,4 +68,4 @@ class Courier:
 
 
 def _count(written: Written) -> int:
-    return sum(map(len, written.values()))
+    return sum(parcel.message_count for said in written.values() for parcel in said)

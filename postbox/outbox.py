@@ -7,20 +7,17 @@ publishes its strands whole, so that what one lane says of a key never overtakes
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
+from itertools import chain
 from struct import unpack_from
 from typing import NamedTuple
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.codec import zstd_encode
 from aiokafka.errors import KafkaError
 from asyncpg import Pool
 
 from postbox.broker import stop
 from postbox.message import Connection, Outgoing
-from postbox.packing import LEVEL, pack, pages, unpack
-
-# Kafka's own level, 3, takes twice as long for as many bytes, and aiokafka has no option for it.
-zstd_encode.__defaults__ = (LEVEL,)
+from postbox.packing import Kept, Parcel, Ready, pack, pages, parcels, unpack
 
 STRANDS = 4
 """A multiple of the usual partition count: then a batch of one partition is in one strand."""
@@ -30,7 +27,7 @@ HASHES_KEPT = 16_384
 """What is said of a key is followed by more of it: an instruction, its reports."""
 
 MakeProducer = Callable[[], AIOKafkaProducer]
-Written = Mapping[int, Sequence[Outgoing]]
+Written = Mapping[int, Sequence[Parcel]]
 """Rows of the outbox by id, as who wrote them still has them: they need not be read back to be published."""
 _UNPUBLISHED = """
 select id, strand, case when id = any($3) then null else outbox_messages(id) end as messages
@@ -67,9 +64,9 @@ async def write_lanes(db: Connection, lanes: Sequence[Lane]) -> Written:
         [lane.strand for lane in lanes],
         [len(lane.records) for lane in lanes],
     )
-    said_by = {lane.strand: lane.records for lane in lanes}
+    said_by = {lane.strand: parcels(lane.records) for lane in lanes}
     written = {id_: said_by[strand] for id_, strand in found}
-    parts = [(id_, *part) for id_, records in written.items() for part in enumerate(pages(pack(records)))]
+    parts = [(id_, *part) for id_, said in written.items() for part in enumerate(pages(pack(said)))]
     await db.copy_records_to_table("outbox_page", records=parts, columns=("outbox_id", "number", "part"))
     return written
 
@@ -176,25 +173,25 @@ class Publisher:
                 self._started = producer
             return self._started
 
-    async def _send_rows(self, rows: Iterable[tuple[int, Sequence[Outgoing]]]) -> int:
+    async def _send_rows(self, rows: Iterable[tuple[int, Sequence[Parcel]]]) -> int:
         """Each strand's rows in their order, strands beside each other."""
-        strands: dict[int, list[Outgoing]] = {}
-        for strand, records in rows:
-            strands.setdefault(strand, []).extend(records)
+        strands: dict[int, list[Parcel]] = {}
+        for strand, said in rows:
+            strands.setdefault(strand, []).extend(said)
         # All are waited for, so that nothing is sent any more once the rows are no longer locked.
         done = await asyncio.gather(
-            *(self._send(strand, records) for strand, records in strands.items()),
+            *(self._send(strand, said) for strand, said in strands.items()),
             return_exceptions=True,
         )
         for found in done:
             if isinstance(found, BaseException):
                 raise found
-        return sum(map(len, strands.values()))
+        return sum(parcel.message_count for said in strands.values() for parcel in said)
 
-    async def _send(self, strand: int, records: Sequence[Outgoing]) -> None:
-        by_topic: dict[str, list[Outgoing]] = {}
-        for record in records:
-            by_topic.setdefault(record.topic, []).append(record)
+    async def _send(self, strand: int, said: Sequence[Parcel]) -> None:
+        by_topic: dict[str, list[Parcel]] = {}
+        for parcel in said:
+            by_topic.setdefault(parcel.topic, []).append(parcel)
         try:
             for topics in (by_topic.keys() & self._first, by_topic.keys() - self._first):
                 await asyncio.gather(*(self._send_to(topic, strand, by_topic[topic]) for topic in topics))
@@ -203,16 +200,18 @@ class Publisher:
             await self.stop()
             raise
 
-    async def _send_to(self, topic: str, strand: int, records: Sequence[Outgoing]) -> None:
+    async def _send_to(self, topic: str, strand: int, said: Sequence[Parcel]) -> None:
         producer, name = await self._producer(), self._prefix + topic
         count = len(await producer.partitions_for(name))
         if STRANDS % count == 0:  # a strand is a share of a partition then
-            await _send_batches(producer, name, strand % count, records)
+            await _send_batches(producer, name, strand % count, said)
             return
-        places: dict[int, list[Outgoing]] = {}
-        for record in records:
+        places: dict[int, list[Kept]] = {}
+        for record in chain.from_iterable(parcel.opened() for parcel in said):
             places.setdefault(partition_of(_placed_by(record), count), []).append(record)
-        await asyncio.gather(*(_send_batches(producer, name, *place) for place in places.items()))
+        await asyncio.gather(
+            *(_send_batches(producer, name, place, parcels(there)) for place, there in places.items())
+        )
 
 
 def lanes_of(records: Sequence[Outgoing]) -> list[Lane]:
@@ -221,19 +220,11 @@ def lanes_of(records: Sequence[Outgoing]) -> list[Lane]:
 
 
 async def _send_batches(
-    producer: AIOKafkaProducer, topic: str, partition: int, records: Sequence[Outgoing]
+    producer: AIOKafkaProducer, topic: str, partition: int, said: Sequence[Parcel]
 ) -> None:
-    # Whole batches cost a third of what `send` costs per message; those of one partition stay in order.
-    sent = []
-    batch = producer.create_batch()
-    for record in records:
-        parts = {"key": record.key, "value": record.value, "headers": list(record.headers)}
-        if batch.append(timestamp=None, **parts) is None:
-            sent.append(await producer.send_batch(batch, topic, partition=partition))
-            batch = producer.create_batch()
-            batch.append(timestamp=None, **parts)
-    sent.append(await producer.send_batch(batch, topic, partition=partition))
-    await asyncio.gather(*sent)
+    # One after another: nothing may be there before what goes before it, should that fail.
+    for each in said:
+        await (await producer.send_batch(Ready(each.batch), topic, partition=partition))
 
 
 def strands(records: Sequence[Outgoing]) -> dict[int, list[Outgoing]]:

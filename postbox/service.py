@@ -231,10 +231,6 @@ class Service:
                 client_id=f"tonle-{self.name}",
                 acks="all",
                 enable_idempotence=True,
-                linger_ms=2,
-                compression_type="zstd",
-                max_batch_size=512 * 1024,
-                max_request_size=4 * 1024 * 1024,
             )
 
         publisher = Publisher(self.db, producer, self.settings.topic_prefix, self._publish_first)

@@ -11,6 +11,7 @@ from contracts.wire import Received
 from postbox import outbox, positions
 from postbox.message import Connection, Outgoing
 from postbox.outbox import Lane, Publisher, strands
+from postbox.packing import parcels
 from services.notifications.gateways import http
 from services.notifications.gateways.kannel import Kannel
 from services.notifications.gateways.outcome import Outcome, Verdict
@@ -66,11 +67,11 @@ def without_outbox() -> None:
     async def remember(_: Connection, lanes: Sequence[Lane]) -> outbox.Written:
         for lane in lanes:
             waiting.setdefault(lane.name, []).extend(lane.records)
-        return {number: lane.records for number, lane in enumerate(lanes) if lane.records}
+        return {number: parcels(lane.records) for number, lane in enumerate(lanes) if lane.records}
 
     async def send(self: Publisher, *lanes: str, written: outbox.Written | None = None) -> int:
         rows = chain.from_iterable(strands(waiting.pop(lane, [])).items() for lane in lanes)
-        return await self._send_rows(rows)
+        return await self._send_rows((strand, parcels(said)) for strand, said in rows)
 
     vars(outbox)["write_lanes"] = remember
     Publisher.publish = send  # type: ignore[method-assign]

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any, NamedTuple
 
 from postbox.packing import unpack
@@ -206,7 +206,7 @@ async def _within_envelope(world: World, counts: _Counts) -> None:
     over = []
     for _, together in groupby(rows, lambda row: row["created_at"]):
         for row in together:
-            for record in unpack(row["packed"]):
+            for record in chain.from_iterable(parcel.opened() for parcel in unpack(row["packed"])):
                 topic = record.topic
                 said = {} if topic.startswith("partner.") else json.loads(record.value)
                 if topic == "envelope.changed.v1":

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 import pytest
 from aiokafka import AIOKafkaConsumer
 
-from postbox.message import Outgoing
+from postbox.packing import Parcel
 from postbox.service import Service
 from tests.faults import counting
 from tests.integration.postbox.conftest import Scene
@@ -56,7 +56,7 @@ async def test_what_is_being_published_while_somebody_recovers_goes_out_again(
     async with scene.running() as service:
         sending, goes_on, send = asyncio.Event(), asyncio.Event(), service.publisher._send_rows
 
-        async def sent_but_not_marked(rows: Iterable[tuple[int, Sequence[Outgoing]]]) -> int:
+        async def sent_but_not_marked(rows: Iterable[tuple[int, Sequence[Parcel]]]) -> int:
             sent = await send(rows)
             sending.set()
             await goes_on.wait()

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Sequence
 
 import asyncpg
+import cramjam
+import msgpack
 import pytest
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
@@ -223,6 +225,22 @@ async def test_what_a_crash_left_in_a_lane_goes_out_before_what_follows(scene: S
     async with scene.running():
         await until(scene.all_done)
     assert [int(record.value) for record in await scene.on(counting.COUNTED)] == [1, 99, 2]
+
+
+async def test_what_the_version_before_left_in_the_outbox_goes_out(scene: Scene) -> None:
+    """It packed records one by one, where batches are kept now (ADR 0052)."""
+    record = (counting.COUNTED, b"a", b"7", (("a", b"b"),), None)
+    packed = bytes(cramjam.zstd.compress(msgpack.packb([record, record]), 1))
+    await scene.db.execute(
+        "with row as (insert into outbox (lane, strand, message_count) values ('api', $1, 2) returning id) "
+        "insert into outbox_page select id, 0, $2 from row",
+        outbox.partition_of(b"a", outbox.STRANDS),
+        packed,
+    )
+    async with scene.running():
+        await until(scene.all_done)
+    found = [(each.key, each.value, each.headers) for each in await scene.on(counting.COUNTED)]
+    assert found == [(b"a", b"7", (("a", b"b"),))] * 2
 
 
 async def test_what_one_lane_says_of_a_key_never_overtakes_what_another_said_before(scene: Scene) -> None:

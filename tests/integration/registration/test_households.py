@@ -233,7 +233,7 @@ async def test_the_keys_told_open_what_a_registration_seals(open_window: Window)
 async def test_keys_stand_before_the_registration_in_the_outbox(open_window: Window) -> None:
     await open_window.register(form())
     packed = await open_window.db.fetchval("select outbox_messages(id) from outbox")
-    topics = [record.topic for record in unpack(packed)]
+    topics = [parcel.topic for parcel in unpack(packed)]
     assert topics == [HOUSEHOLD_KEYS.name, HOUSEHOLD_REGISTERED.name]
 
 

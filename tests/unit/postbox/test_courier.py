@@ -5,10 +5,10 @@ from typing import cast
 
 from postbox.courier import MESSAGES_MOST, Courier
 from postbox.outbox import Publisher, Written
-from postbox.packing import Kept
+from postbox.packing import Parcel
 from postbox.telemetry import Metrics
 
-MANY = [Kept("t", b"a", b"", (), None)] * MESSAGES_MOST
+MANY = [Parcel("t", b"", [None])] * MESSAGES_MOST
 
 
 class Broker:
