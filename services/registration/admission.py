@@ -6,7 +6,7 @@ from typing import NamedTuple
 from services.registration import duplicates
 from services.registration.cells import Flaw
 from services.registration.duplicates import Duplicate, Holder
-from services.registration.household import Content, Household, Identity
+from services.registration.household import Content, Household
 
 
 class Known(NamedTuple):
@@ -63,7 +63,7 @@ Answer = New | Unchanged | Conflict | Repeated | Outside | Duplicate
 def admit(
     candidates: Iterable[Candidate],
     known: Mapping[str, Known],
-    holders: Mapping[Identity, Holder],
+    holders: Mapping[str, Holder],
     covers: Callable[[str], bool],
     origin: str | None,
 ) -> list[Answer]:
@@ -78,7 +78,7 @@ def admit(
             known[household.household_id] = Known(
                 household.household_id, 1, False, candidate.content.hash, household.commune, origin
             )
-            holders |= dict.fromkeys(household.identities, holder)
+            holders |= dict.fromkeys(household.claims, holder)
         answers.append(answer)
     return answers
 
@@ -86,7 +86,7 @@ def admit(
 def _answer(
     candidate: Candidate,
     known: Known | None,
-    holders: Mapping[Identity, Holder],
+    holders: Mapping[str, Holder],
     covers: Callable[[str], bool],
     origin: str | None,
 ) -> Answer:
@@ -94,7 +94,7 @@ def _answer(
     if not covers(household.commune):
         return Outside(_outside(household))
     if known is None:
-        return duplicates.find(household.household_id, household.identities, holders) or New()
+        return duplicates.find(household.household_id, household.claims, holders) or New()
     if known.exited or not household.has_hash(known.content_hash, candidate.content):
         return Conflict(known, _conflict(household, known))
     if origin is not None and known.origin == origin:

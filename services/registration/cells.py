@@ -46,9 +46,10 @@ class Cells:
 
     def refuse_unreadable(self) -> None:
         """Control characters, replacement characters and cells too long, before anything else is read."""
-        if not _NOT_TEXT.search("".join(self.row.values())) and (
-            max(map(len, self.row.values()), default=0) <= CELL_CHARACTERS_MOST
-        ):
+        whole = "".join(self.row.values())
+        # What is printable is no control character and no surrogate, and known sooner.
+        is_text = "\ufffd" not in whole and (whole.isprintable() or not _NOT_TEXT.search(whole))
+        if is_text and max(map(len, self.row.values()), default=0) <= CELL_CHARACTERS_MOST:
             return
         for field, value in self.row.items():
             if _NOT_TEXT.search(value):

@@ -77,8 +77,8 @@ class Desk:
             return Receipt(household_id=household_id, revision=current.revision)
         if replaces != current.revision:
             raise _conflict(household_id, current.revision, "Read the household again and revise that.")
-        holders = await store.holders(self.db, household.identities)
-        if duplicate := duplicates.find(household_id, household.identities, holders):
+        holders = await store.holders(self.db, household.claims)
+        if duplicate := duplicates.find(household_id, household.claims, holders):
             raise Doubled(household_id, duplicate)
         arrival = Arrival(household, candidate.content, self.cause)
         revised = await registering.revise(self.db, self._office.master, kept, arrival, self._act)
@@ -104,7 +104,7 @@ class Desk:
     async def _admit(self, candidate: Candidate) -> int:
         household = candidate.household
         known = await store.known(self.db, [household.household_id])
-        holders = await store.holders(self.db, household.identities)
+        holders = await store.holders(self.db, household.claims)
         answer = admission.admit([candidate], known, holders, self.caller.covers, None)[0]
         if isinstance(answer, Duplicate):
             raise Doubled(household.household_id, answer)

@@ -4,23 +4,24 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from services.registration.cells import Flaw
-from services.registration.household import Identity
+from services.registration.household import ACCOUNT, EQUITY_CARD, NATIONAL_ID
 
-_CALLED = {"equity_card": "Equity Card", "national_id": "national id", "account": "payment account"}
-_FIELD = {"equity_card": "card_number", "national_id": "national_id", "account": "account_number"}
+_KIND = {EQUITY_CARD: "equity_card", NATIONAL_ID: "national_id", ACCOUNT: "account"}
+_CALLED = {EQUITY_CARD: "Equity Card", NATIONAL_ID: "national id", ACCOUNT: "payment account"}
+_FIELD = {EQUITY_CARD: "card_number", NATIONAL_ID: "national_id", ACCOUNT: "account_number"}
 
 
 class Holder(NamedTuple):
-    """The household that holds an identity, and where it lives."""
+    """The household that holds a claim, and where it lives."""
 
     household_id: str
     commune: str
 
 
 class Duplicate(NamedTuple):
-    """An identity that the first household holds already."""
+    """A claim that the first household holds already."""
 
-    identity: Identity
+    claim: str
     first: Holder
 
 
@@ -36,23 +37,21 @@ def case(household_id: str, duplicate: Duplicate, area: str) -> Case | None:
     """The case to open, where the first household lies outside the caller's area."""
     if duplicate.first.commune.startswith(area):
         return None
-    return Case(household_id, duplicate.first.household_id, duplicate.identity.kind)
+    return Case(household_id, duplicate.first.household_id, _KIND[duplicate.claim[0]])
 
 
-def find(
-    household_id: str, identities: Iterable[Identity], holders: Mapping[Identity, Holder]
-) -> Duplicate | None:
-    """The first identity that another household holds."""
-    for identity in identities:
-        holder = holders.get(identity)
+def find(household_id: str, claims: Iterable[str], holders: Mapping[str, Holder]) -> Duplicate | None:
+    """The first claim that another household holds."""
+    for claim in claims:
+        holder = holders.get(claim)
         if holder is not None and holder.household_id != household_id:
-            return Duplicate(identity, holder)
+            return Duplicate(claim, holder)
     return None
 
 
 def flaw(duplicate: Duplicate, case_number: int | None) -> Flaw:
     """The refusal in words: a pointer to the first, or a case number where it is outside the area."""
-    kind, value = duplicate.identity
+    kind, value = duplicate.claim[0], duplicate.claim[1:]
     reason = f"the {_CALLED[kind]} is held by "
     if case_number is None:
         return Flaw(

@@ -13,14 +13,9 @@ from services.registration.places import Place
 
 _compact = json.JSONEncoder(separators=(",", ":")).encode
 _NO_ID = b'"person_id":""'
+EQUITY_CARD, NATIONAL_ID, ACCOUNT = "c", "n", "a"
+"""What only one household may hold is a claim: one of these letters, and what is written (`n012345678`)."""
 HASH_BYTES = 16
-
-
-class Identity(NamedTuple):
-    """What only one household may hold: an Equity Card, a national id, a payment account."""
-
-    kind: str
-    value: str
 
 
 class Schooling(NamedTuple):
@@ -91,7 +86,7 @@ class Content(NamedTuple):
 class Household(NamedTuple):
     """Member 1 is the head; `collector` is the number of the member who collects.
 
-    `identities` is what the household claims as its own. Everything is plain text, checked and in the words
+    `claims` is what the household holds alone. Everything is plain text, checked and in the words
     of the contract: contract models would cost more to build than all the rules to check.
     """
 
@@ -110,7 +105,7 @@ class Household(NamedTuple):
     consents: tuple[str, ...]
     dwelling: Materials | None
     assets: tuple[str, ...]
-    identities: tuple[Identity, ...]
+    claims: tuple[str, ...]
 
     @property
     def commune(self) -> str:
@@ -215,17 +210,17 @@ def _known(said: Schooling | Card | PaymentAccount | Materials) -> dict[str, obj
     return {name: value for name, value in zip(said._fields, said, strict=True) if value is not None}
 
 
-def identities(
+def claims_of(
     members: Sequence[Person | Member],
     card: Card | EquityCard | None,
     account: PaymentAccount | Account | None,
-) -> tuple[Identity, ...]:
+) -> tuple[str, ...]:
     """What a household claims as its own: card, account, its members' national ids."""
-    claims = [Identity("national_id", person.national_id) for person in members if person.national_id]
+    claims = [NATIONAL_ID + person.national_id for person in members if person.national_id]
     if card is not None:
-        claims.append(Identity("equity_card", card.number))
+        claims.append(EQUITY_CARD + card.number)
     if account is not None:
-        claims.append(Identity("account", f"{account.provider}/{account.number}"))
+        claims.append(f"{ACCOUNT}{account.provider}/{account.number}")
     return tuple(claims)
 
 

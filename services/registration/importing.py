@@ -153,7 +153,7 @@ async def _judge(db: Connection, run: Import, chunk: Sequence[Examined]) -> list
         admission.admit(
             candidates,
             await store.known(db, [household.household_id for household in households]),
-            await store.holders(db, [claim for household in households for claim in household.identities]),
+            await store.holders(db, [claim for household in households for claim in household.claims]),
             lambda commune: commune.startswith(run.area),
             run.import_id,
         )

@@ -12,7 +12,7 @@ from postbox import outbox
 from postbox.message import Connection
 from services.registration import events, store
 from services.registration.events import Registration
-from services.registration.household import Content, Household, Identity, carry_person_ids, identities
+from services.registration.household import Content, Household, carry_person_ids, claims_of
 from services.registration.store import Change, Kept
 from vault import keyring
 from vault.keyring import WrappedKey
@@ -54,7 +54,7 @@ async def register(
         return {}
     made, changes, told = [], [], []
     wrapped: list[WrappedKey] = []
-    claims: dict[Identity, str] = {}
+    claims: dict[str, str] = {}
     keys = Keys({})
     for arrival in sorted(arrivals, key=lambda each: each.household.household_id):
         household_id = arrival.household.household_id
@@ -69,7 +69,7 @@ async def register(
                 registration, keys, by=act.by, channel=act.channel, at=act.at, cause=arrival.cause
             )
         )
-        claims |= dict.fromkeys(arrival.household.identities, household_id)
+        claims |= dict.fromkeys(arrival.household.claims, household_id)
     await store.add(db, made, act.import_id)
     await store.claim(db, claims)
     await store.record(db, changes)
@@ -95,7 +95,7 @@ async def revise(db: Connection, master: MasterKey, before: Kept, arrival: Arriv
     told = events.registered(revised, keys, by=act.by, channel=act.channel, at=act.at, cause=arrival.cause)
     await store.replace(db, revised)
     await store.give_back(db, kept.household_id, _claims(kept))
-    await store.claim(db, dict.fromkeys(household.identities, kept.household_id))
+    await store.claim(db, dict.fromkeys(household.claims, kept.household_id))
     await store.record(db, [_change(revised, "revised", act, arrival)])
     await outbox.write(db, act.lane, [told])
     return revised
@@ -124,9 +124,9 @@ def _fresh_person_id() -> str:
     return fresh_person_ids(1)[0]
 
 
-def _claims(kept: Registration) -> tuple[Identity, ...]:
+def _claims(kept: Registration) -> tuple[str, ...]:
     persons, payee = wire.load(Persons, kept.persons), wire.load(Payee, kept.payee)
-    return identities(persons.members, persons.equity_card, payee.account)
+    return claims_of(persons.members, persons.equity_card, payee.account)
 
 
 def _registration(

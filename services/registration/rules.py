@@ -33,8 +33,8 @@ from services.registration.household import (
     PaymentAccount,
     Person,
     Schooling,
+    claims_of,
     household_id,
-    identities,
 )
 from services.registration.places import Gazetteer, Place
 
@@ -117,7 +117,7 @@ def examine(row: Row, gazetteer: Gazetteer, today: date) -> Household | list[Fla
         consents=consents,
         dwelling=_dwelling(cells),
         assets=tuple(sorted(set(split(row.get("assets"))))),
-        identities=identities(members, card, account),
+        claims=claims_of(members, card, account),
     )
     return cells.flaws or found
 

@@ -1,4 +1,4 @@
-"""All SQL about households, their identities, changes and requests."""
+"""All SQL about households, their claims, changes and requests."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -8,9 +8,6 @@ from postbox.message import Connection
 from services.registration.admission import Known
 from services.registration.duplicates import Case, Holder
 from services.registration.events import Registration
-from services.registration.household import Identity
-
-_LETTERS = {"equity_card": "c", "national_id": "n", "account": "a"}
 
 
 class Change(NamedTuple):
@@ -52,15 +49,14 @@ async def known(db: Connection, household_ids: Iterable[str]) -> dict[str, Known
     return {row[0]: Known(*row) for row in rows}
 
 
-async def holders(db: Connection, identities: Iterable[Identity]) -> dict[Identity, Holder]:
-    """Which household holds each of these identities."""
-    named = {_claim(identity): identity for identity in identities}
+async def holders(db: Connection, claims: Iterable[str]) -> dict[str, Holder]:
+    """Which household holds each of these claims."""
     rows = await db.fetch(
         "select c.claim, h.household_id, h.commune from claim c"
         " join household h on h.household_id = c.household_id::text where c.claim = any($1::text[])",
-        sorted(named),
+        sorted(set(claims)),
     )
-    return {named[claim]: Holder(*holder) for claim, *holder in rows}
+    return {claim: Holder(*holder) for claim, *holder in rows}
 
 
 async def add(db: Connection, households: Sequence[Registration], import_id: str | None) -> None:
@@ -105,18 +101,18 @@ async def mark_exited(db: Connection, household_id: str, revision: int) -> None:
     )
 
 
-async def claim(db: Connection, claims: Mapping[Identity, str]) -> None:
-    """Write which household holds which identity, sorted. A unique violation means another was faster."""
-    rows = sorted([(_claim(identity), household_id) for identity, household_id in claims.items()])
+async def claim(db: Connection, claims: Mapping[str, str]) -> None:
+    """Write which household makes which claim, sorted. A unique violation means another was faster."""
+    rows = sorted(claims.items())
     await db.copy_records_to_table("claim", records=rows, columns=("claim", "household_id"))
 
 
-async def give_back(db: Connection, household_id: str, claims: Iterable[Identity]) -> None:
-    """Free the identities that a household claimed."""
+async def give_back(db: Connection, household_id: str, claims: Iterable[str]) -> None:
+    """Free what a household claimed."""
     await db.execute(
         "delete from claim where household_id = $1 and claim = any($2::text[])",
         household_id,
-        sorted(map(_claim, claims)),
+        sorted(claims),
     )
 
 
@@ -221,7 +217,3 @@ async def changed_by_hand(db: Connection) -> dict[str, int]:
     """How many changes no file brought, by kind."""
     rows = await db.fetch("select kind, count(*) from household_change where import_id is null group by kind")
     return {row[0]: row[1] for row in rows}
-
-
-def _claim(identity: Identity) -> str:
-    return _LETTERS[identity.kind] + identity.value

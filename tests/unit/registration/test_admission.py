@@ -14,7 +14,7 @@ from services.registration.admission import (
     admit,
 )
 from services.registration.duplicates import Case, Duplicate, Holder
-from services.registration.household import Household, Identity
+from services.registration.household import Household
 from tests.unit.registration.samples import URBAN, household
 
 EVERYWHERE = ""
@@ -74,18 +74,18 @@ def test_a_row_of_an_earlier_import_is_not_called_repeated() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "kind"),
+    ("change", "claim"),
     [
-        ({"card_number": "card-000001"}, "equity_card"),
-        ({"member_2_national_id": "000000001"}, "national_id"),
-        ({"account_number": "0000 0001"}, "account"),
+        ({"card_number": "card-000001"}, "cCARD-000001"),
+        ({"member_2_national_id": "000000001"}, "n000000001"),
+        ({"account_number": "0000 0001"}, "awing/00000001"),
     ],
 )
-def test_what_another_household_of_the_chunk_holds_is_a_duplicate(change: dict[str, str], kind: str) -> None:
+def test_what_another_household_of_the_chunk_holds_is_a_duplicate(change: dict[str, str], claim: str) -> None:
     first, second = answers(household(1), household(2, **change))
     assert isinstance(first, New)
     assert isinstance(second, Duplicate)
-    assert second.identity.kind == kind
+    assert second.claim == claim
     assert second.first.household_id == household(1).household_id
 
 
@@ -96,9 +96,9 @@ def test_the_same_account_number_at_another_provider_is_no_duplicate() -> None:
 
 def test_what_is_held_already_is_a_duplicate() -> None:
     holder = Holder("another", "010201")
-    held = {Identity("equity_card", "CARD-000001"): holder}
+    held = {"cCARD-000001": holder}
     (answer,) = admit(candidates(household()), {}, held, lambda _: True, None)
-    assert answer == Duplicate(Identity("equity_card", "CARD-000001"), holder)
+    assert answer == Duplicate("cCARD-000001", holder)
 
 
 def test_a_refused_household_holds_nothing() -> None:
@@ -108,13 +108,13 @@ def test_a_refused_household_holds_nothing() -> None:
 
 
 def test_a_duplicate_inside_the_area_points_to_the_first() -> None:
-    found = Duplicate(Identity("equity_card", "C"), Holder("first", URBAN[:6]))
+    found = Duplicate("cC", Holder("first", URBAN[:6]))
     assert duplicates.case("second", found, URBAN[:4]) is None
     assert "first" in duplicates.flaw(found, None).reason
 
 
 def test_a_duplicate_outside_the_area_gives_a_case_number_only() -> None:
-    found = Duplicate(Identity("equity_card", "C"), Holder("first", URBAN[:6]))
+    found = Duplicate("cC", Holder("first", URBAN[:6]))
     assert duplicates.case("second", found, "12") == Case("second", "first", "equity_card")
     told = duplicates.flaw(found, 17)
     assert "first" not in told.reason + told.remedy
