@@ -113,7 +113,7 @@ def _records(part: Part) -> Iterator[ConsumerRecord]:
         for offset, candidate in enumerate(_candidates(part.number + 1, part.households)):
             household = candidate.household
             keys = Keys({})
-            own = events.new_keys(household.household_id, master, keys)
+            (own,) = events.fresh_keys([household.household_id], master, keys)
             for key in own:
                 wrapped = "\\x" + (key.wrapped or b"").hex()
                 keys_kept.writerow(

@@ -3,11 +3,12 @@
 import hashlib
 import hmac
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from vault.sealing import KEY_BYTES, decrypt, encrypt
+from vault.sealing import KEY_BYTES, decrypt, encrypt, nonces
 
 
 class MasterKeyUnusable(Exception):
@@ -42,7 +43,12 @@ class MasterKey:
 
     def wrap(self, key: bytes, *, bound_to: str) -> bytes:
         """A data key, encrypted; `bound_to` is `<household id>/<key id>`, so it can't pass for another's."""
-        return encrypt(self._cipher, key, bound_to.encode())
+        return self.wrap_all([(key, bound_to)])[0]
+
+    def wrap_all(self, keys: Iterable[tuple[bytes, str]]) -> list[bytes]:
+        """Each key wrapped and bound as by `wrap`."""
+        own = nonces()
+        return [encrypt(self._cipher, next(own), key, bound_to.encode()) for key, bound_to in keys]
 
     def unwrap(self, wrapped: bytes, *, bound_to: str) -> bytes:
         """The data key. Raises `SealBroken` for another master key, household, key id or damaged bytes."""

@@ -2,7 +2,7 @@
 
 import hmac
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from time import time_ns
 from typing import ClassVar, Literal
 
@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 KEY_BYTES = 32
 _KEY_ID_RANDOM_BYTES = 6
 _NONCE_BYTES = 12
+_NONCES_AT_ONCE = 64
 _TAG_BYTES = 16
 _MARK, _MARK_BYTES = b"mark\n", 16
 
@@ -44,20 +45,35 @@ class SealBroken(Exception):
 
 
 def new_key() -> tuple[str, bytes]:
-    """An opaque key id of 24 hexadecimal digits, and 32 random bytes.
+    """An opaque key id of 24 hexadecimal digits, and 32 random bytes."""
+    return new_keys(1)[0]
+
+
+def new_keys(count: int) -> list[tuple[str, bytes]]:
+    """So many key ids and keys, drawn at once; in order of their ids.
 
     As in UUIDv7 (RFC 9562, section 5.7) the id begins with its time in ms: keys made together are neighbours
     in the index of every service that keeps them. Half of it is random: of a thousand keys made in one ms two
     have the same id once in 560 million times, and then a unique index refuses the second.
     """
-    random = os.urandom(_KEY_ID_RANDOM_BYTES + KEY_BYTES)
-    key_id = f"{time_ns() // 1_000_000:012x}{random[:_KEY_ID_RANDOM_BYTES].hex()}"
-    return key_id, random[_KEY_ID_RANDOM_BYTES:]
+    made_at, each = f"{time_ns() // 1_000_000:012x}", _KEY_ID_RANDOM_BYTES + KEY_BYTES
+    drawn = os.urandom(count * each)
+    return sorted(
+        (made_at + drawn[at : at + _KEY_ID_RANDOM_BYTES].hex(), drawn[at + _KEY_ID_RANDOM_BYTES : at + each])
+        for at in range(0, len(drawn), each)
+    )
 
 
-def encrypt(cipher: AESGCM, plain: bytes, bound_to: bytes) -> bytes:
-    """12-byte random nonce, ciphertext, 16-byte tag."""
-    nonce = os.urandom(_NONCE_BYTES)
+def nonces() -> Iterator[bytes]:
+    """Random nonces without end, drawn many at a time: for one batch; processes must not share them."""
+    while True:
+        drawn = os.urandom(_NONCES_AT_ONCE * _NONCE_BYTES)
+        for at in range(0, len(drawn), _NONCE_BYTES):
+            yield drawn[at : at + _NONCE_BYTES]
+
+
+def encrypt(cipher: AESGCM, nonce: bytes, plain: bytes, bound_to: bytes) -> bytes:
+    """The 12-byte nonce, ciphertext, 16-byte tag."""
     return nonce + cipher.encrypt(nonce, plain, bound_to)
 
 
@@ -82,6 +98,7 @@ class Keys:
         self._destroyed = frozenset(destroyed)
         self._added: dict[str, bytes] = {}
         self._ciphers: dict[str, AESGCM] = {}
+        self._nonces = nonces()
 
     def add(self, key_id: str, key: bytes) -> None:
         """A key just made, so that it can seal before it is kept."""
@@ -95,7 +112,7 @@ class Keys:
 
     def seal(self, key_id: str, plain: bytes, *, event_id: str, event_type: str) -> bytes:
         """A blob for that one event: nonce, ciphertext, tag. Raises `KeyMissing` or `KeyDestroyed`."""
-        return encrypt(self._cipher(key_id), plain, _event(event_id, event_type))
+        return encrypt(self._cipher(key_id), next(self._nonces), plain, _event(event_id, event_type))
 
     def open(self, key_id: str, blob: bytes, *, event_id: str, event_type: str) -> bytes:
         """What was sealed for that event. Raises `KeyMissing`, `KeyDestroyed` or `SealBroken`."""
@@ -109,8 +126,6 @@ class Keys:
         return hmac.digest(self._key(key_id), _MARK + plain, "sha256")[:_MARK_BYTES]
 
     def _cipher(self, key_id: str) -> AESGCM:
-        if key_id in self._destroyed:
-            raise KeyDestroyed
         cipher = self._ciphers.get(key_id)
         if cipher is None:
             cipher = self._ciphers[key_id] = AESGCM(self._key(key_id))

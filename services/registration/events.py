@@ -12,7 +12,7 @@ from contracts.household import Channel, ExitReason, HouseholdExited, KeyPurpose
 from contracts.sealed import Sealed
 from vault.keyring import WrappedKey
 from vault.master import MasterKey
-from vault.sealing import Keys, new_key
+from vault.sealing import Keys, new_keys
 
 _ACTIVE, _PERSON, _PAYEE = KeyState.ACTIVE.value, KeyPurpose.PERSON.value, KeyPurpose.PAYEE.value
 REPORT_BYTES = 512
@@ -35,19 +35,22 @@ class Registration(NamedTuple):
     payee_key: str
 
 
-def new_keys(household_id: str, master: MasterKey, keys: Keys) -> tuple[WrappedKey, WrappedKey]:
-    """A fresh key per purpose (person, payee), wrapped; `keys` can seal with them at once."""
-    return (
-        _new_key(household_id, _PERSON, master, keys),
-        _new_key(household_id, _PAYEE, master, keys),
+def fresh_keys(
+    household_ids: Sequence[str], master: MasterKey, keys: Keys
+) -> list[tuple[WrappedKey, WrappedKey]]:
+    """For each household a fresh key per purpose (person, payee), wrapped; `keys` can seal with them."""
+    owners = [(each, purpose) for each in household_ids for purpose in (_PERSON, _PAYEE)]
+    made = new_keys(len(owners))
+    for key_id, key in made:
+        keys.add(key_id, key)
+    wrapped = master.wrap_all(
+        (key, f"{owner}/{key_id}") for (owner, _), (key_id, key) in zip(owners, made, strict=True)
     )
-
-
-def _new_key(household_id: str, purpose: str, master: MasterKey, keys: Keys) -> WrappedKey:
-    key_id, key = new_key()
-    keys.add(key_id, key)
-    wrapped = master.wrap(key, bound_to=f"{household_id}/{key_id}")
-    return WrappedKey(household_id, key_id, purpose, _ACTIVE, master.id, wrapped)
+    told = [
+        WrappedKey(owner, key_id, purpose, _ACTIVE, master.id, blob)
+        for (owner, purpose), (key_id, _), blob in zip(owners, made, wrapped, strict=True)
+    ]
+    return list(zip(told[::2], told[1::2], strict=True))
 
 
 def keys_record(

@@ -4,6 +4,7 @@ import os
 from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import islice
 from typing import NamedTuple
 
 from contracts import wire
@@ -56,10 +57,12 @@ async def register(
     wrapped: list[WrappedKey] = []
     claims: dict[str, str] = {}
     keys = Keys({})
-    for arrival in sorted(arrivals, key=lambda each: each.household.household_id):
+    arrivals = sorted(arrivals, key=lambda each: each.household.household_id)
+    fresh = events.fresh_keys([each.household.household_id for each in arrivals], master, keys)
+    person_ids = iter(fresh_person_ids(sum(len(each.household.members) for each in arrivals)))
+    for arrival, own in zip(arrivals, fresh, strict=True):
         household_id = arrival.household.household_id
-        own = events.new_keys(household_id, master, keys)
-        registration = _registration(arrival, fresh_person_ids(len(arrival.household.members)), own)
+        registration = _registration(arrival, list(islice(person_ids, len(arrival.household.members))), own)
         wrapped += own
         made.append(registration)
         changes.append(_change(registration, "registered", act, arrival))

@@ -17,7 +17,7 @@ CLOCKS = {
     ("uuid", "uuid1"), ("uuid", "uuid4"), ("os", "urandom"),
 }  # fmt: skip
 RANDOM_MODULES = {"random", "secrets"}
-RANDOM_NAMES = {"uuid1", "uuid4", "urandom", "new_key"}
+RANDOM_NAMES = {"uuid1", "uuid4", "urandom", "new_key", "new_keys", "nonces"}
 INPUT_OUTPUT = {
     "aiohttp", "aiokafka", "asyncio", "asyncpg", "fastapi", "faststream", "httpx", "logging", "os", "pathlib",
     "pydantic_settings", "shutil", "socket", "sqlite3", "starlette", "subprocess", "tempfile", "typer",

@@ -18,7 +18,7 @@ MASTER = MasterKey(b"m" * 32)
 
 
 def test_keys_are_told_as_their_contract_writes_them() -> None:
-    made = events.new_keys("a-household", MASTER, Keys({}))
+    (made,) = events.fresh_keys(["a-household"], MASTER, Keys({}))
     told = events.keys_record("a-household", made, AT, CAUSE).value
     assert wire.dump(wire.load(HouseholdKeys, told)) == told
 
@@ -26,7 +26,7 @@ def test_keys_are_told_as_their_contract_writes_them() -> None:
 @pytest.mark.parametrize("revision", [1, 2])
 def test_a_registration_is_told_as_its_contract_writes_it(revision: int) -> None:
     found, keys = household(), Keys({})
-    person, payee = events.new_keys(found.household_id, MASTER, keys)
+    ((person, payee),) = events.fresh_keys([found.household_id], MASTER, keys)
     kept = Registration(
         household_id=found.household_id,
         reference=found.reference,

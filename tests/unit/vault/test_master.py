@@ -21,6 +21,15 @@ def test_a_data_key_unwraps_for_its_own_household_and_key_id() -> None:
     assert master.unwrap(wrapped, bound_to="h-1/k-1") == b"\x07" * 32
 
 
+def test_keys_wrapped_together_are_each_bound_to_their_own_and_share_no_nonce() -> None:
+    master = MasterKey(KEY)
+    wrapped = master.wrap_all((b"\x07" * 32, f"h-{n}/k") for n in range(100))
+    assert len({each[:12] for each in wrapped}) == 100
+    assert {master.unwrap(each, bound_to=f"h-{n}/k") for n, each in enumerate(wrapped)} == {b"\x07" * 32}
+    with pytest.raises(SealBroken):
+        master.unwrap(wrapped[0], bound_to="h-1/k")
+
+
 def test_a_wrapped_key_moved_to_another_household_is_refused() -> None:
     master = MasterKey(KEY)
     with pytest.raises(SealBroken):

@@ -4,7 +4,7 @@ import pytest
 
 from vault import sealing
 from vault.master import MasterKey
-from vault.sealing import KeyDestroyed, KeyMissing, Keys, SealBroken, new_key
+from vault.sealing import KeyDestroyed, KeyMissing, Keys, SealBroken, new_key, new_keys
 
 EVENT = {"event_id": "e-1", "event_type": "household.registered.v1"}
 PLAIN = "សុខ ដារ៉ា".encode()
@@ -103,7 +103,7 @@ def test_one_broken_wrapping_leaves_other_keys_usable() -> None:
 
 
 def test_new_keys_are_long_and_never_the_same() -> None:
-    made = [new_key() for _ in range(100)]
+    made = [*new_keys(50), *(new_key() for _ in range(50))]
     assert len({key_id for key_id, _ in made}) == len({key for _, key in made}) == 100
     assert all(len(key) == 32 for _, key in made)
 
@@ -114,3 +114,9 @@ def test_keys_made_later_have_later_ids(monkeypatch: pytest.MonkeyPatch) -> None
     made = [new_key()[0] for _ in range(20)]
     assert made == sorted(made)
     assert {len(key_id) for key_id in made} == {24}
+
+
+def test_no_two_seals_of_a_batch_begin_with_the_same_nonce() -> None:
+    keys = Keys({})
+    keys.add("k-1", new_key()[1])
+    assert len({keys.seal("k-1", PLAIN, **EVENT)[:12] for _ in range(200)}) == 200
