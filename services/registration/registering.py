@@ -14,7 +14,7 @@ from postbox.message import Connection
 from services.registration import events, store
 from services.registration.events import Registration
 from services.registration.household import Content, Household, carry_person_ids, claims_of
-from services.registration.store import Change, Kept
+from services.registration.store import Change, Kept, Origin
 from vault import keyring
 from vault.keyring import WrappedKey
 from vault.master import MasterKey
@@ -53,7 +53,7 @@ async def register(
     """Write new households with their keys, and put their events in the outbox: keys before registrations."""
     if not arrivals:
         return {}
-    made, changes, told = [], [], []
+    made, told = [], []
     wrapped: list[WrappedKey] = []
     claims: dict[str, str] = {}
     keys = Keys({})
@@ -64,8 +64,7 @@ async def register(
         household_id = arrival.household.household_id
         registration = _registration(arrival, list(islice(person_ids, len(arrival.household.members))), own)
         wrapped += own
-        made.append(registration)
-        changes.append(_change(registration, "registered", act, arrival))
+        made.append((registration, _origin(arrival, act)))
         told.append(events.keys_record(household_id, own, act.at, arrival.cause))
         told.append(
             events.registered(
@@ -73,9 +72,8 @@ async def register(
             )
         )
         claims |= dict.fromkeys(arrival.household.claims, household_id)
-    await store.add(db, made, act.import_id)
+    await store.add(db, made)
     await store.claim(db, claims)
-    await store.record(db, changes)
     await keyring.add(db, wrapped)
     return await outbox.write(db, act.lane, told)
 
@@ -99,7 +97,7 @@ async def revise(db: Connection, master: MasterKey, before: Kept, arrival: Arriv
     await store.replace(db, revised)
     await store.give_back(db, kept.household_id, _claims(kept))
     await store.claim(db, dict.fromkeys(household.claims, kept.household_id))
-    await store.record(db, [_change(revised, "revised", act, arrival)])
+    await store.record(db, _change(revised, "revised", arrival.cause, act))
     await outbox.write(db, act.lane, [told])
     return revised
 
@@ -110,8 +108,7 @@ async def leave(db: Connection, before: Kept, reason: ExitReason, cause: wire.Ca
     household_id, revision = kept.household_id, kept.revision + 1
     await store.mark_exited(db, household_id, revision)
     await store.give_back(db, household_id, _claims(kept))
-    change = Change(household_id, revision, "exited", act.at, act.by, reason, None, None, cause.traceparent)
-    await store.record(db, [change])
+    await store.record(db, _change(kept._replace(revision=revision), "exited", cause, act, reason))
     told = events.exited(household_id, revision, reason, by=act.by, at=act.at, cause=cause)
     await outbox.write(db, act.lane, [told])
     return revision
@@ -151,15 +148,10 @@ def _registration(
     )
 
 
-def _change(registration: Registration, kind: str, act: Act, arrival: Arrival) -> Change:
-    return Change(
-        registration.household_id,
-        registration.revision,
-        kind,
-        act.at,
-        act.by,
-        None,
-        act.import_id,
-        arrival.row_number,
-        arrival.cause.traceparent,
-    )
+def _origin(arrival: Arrival, act: Act) -> Origin:
+    by = act.by if act.import_id is None else None
+    return Origin(act.at, by, act.import_id, arrival.row_number, arrival.cause.traceparent)
+
+
+def _change(of: Registration, kind: str, cause: wire.Cause, act: Act, reason: str | None = None) -> Change:
+    return Change(of.household_id, of.revision, kind, act.at, act.by, reason, None, None, cause.traceparent)

@@ -24,6 +24,16 @@ class Change(NamedTuple):
     traceparent: str
 
 
+class Origin(NamedTuple):
+    """How a household came here first: `by` whom, or in which row of which file."""
+
+    at: datetime
+    by: str | None
+    import_id: str | None
+    row_number: int | None
+    traceparent: str
+
+
 class Kept(NamedTuple):
     """A household as it is kept."""
 
@@ -59,19 +69,20 @@ async def holders(db: Connection, claims: Iterable[str]) -> dict[str, Holder]:
     return {claim: Holder(*holder) for claim, *holder in rows}
 
 
-async def add(db: Connection, households: Sequence[Registration], import_id: str | None) -> None:
-    """Write households of which nothing was kept yet; sorted by id."""
+async def add(db: Connection, households: Sequence[tuple[Registration, Origin]]) -> None:
+    """Write households of which nothing was kept yet, and how they came; sorted by id."""
     columns = (
         "household_id", "reference", "revision", "state", "commune", "area_type", "level", "content_hash",
-        "persons", "payee", "person_key", "payee_key", "import_id",
+        "persons", "payee", "person_key", "payee_key", "registered_at", "registered_by", "import_id",
+        "row_number", "traceparent",
     )  # fmt: skip
     rows = [
         (
             each.household_id, each.reference, each.revision, "registered", each.commune, each.area_type,
             each.level, each.content_hash, each.persons.decode(), each.payee.decode(), each.person_key,
-            each.payee_key, import_id,
+            each.payee_key, *origin,
         )
-        for each in households
+        for each, origin in households
     ]  # fmt: skip
     await db.copy_records_to_table("household", records=rows, columns=columns)
 
@@ -116,16 +127,16 @@ async def give_back(db: Connection, household_id: str, claims: Iterable[str]) ->
     )
 
 
-async def record(db: Connection, changes: Sequence[Change]) -> None:
-    """Write changes down; sorted by household."""
-    await db.copy_records_to_table("household_change", records=changes, columns=Change._fields)
+async def record(db: Connection, change: Change) -> None:
+    """Write down what became of a household after it was registered first."""
+    await db.copy_records_to_table("household_change", records=[change], columns=Change._fields)
 
 
 async def changes(db: Connection, household_id: str) -> list[Change]:
     """A household's changes, oldest first."""
     rows = await db.fetch(
         "select household_id, revision, kind, at, actor, reason, import_id, row_number, traceparent"
-        " from household_change where household_id = $1 order by revision",
+        " from every_change where household_id = $1 order by revision",
         household_id,
     )
     return [Change(*row) for row in rows]
@@ -215,5 +226,5 @@ async def open_cases(db: Connection, cases: Iterable[Case], by: str, at: datetim
 
 async def changed_by_hand(db: Connection) -> dict[str, int]:
     """How many changes no file brought, by kind."""
-    rows = await db.fetch("select kind, count(*) from household_change where import_id is null group by kind")
+    rows = await db.fetch("select kind, count(*) from every_change where import_id is null group by kind")
     return {row[0]: row[1] for row in rows}

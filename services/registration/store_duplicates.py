@@ -169,7 +169,7 @@ async def enrolled(db: Connection, area: str, after: str, most: int) -> list[Enr
 async def order(db: Connection, household_ids: Collection[str]) -> dict[str, int]:
     """The place of each household in the order in which they were registered."""
     rows = await db.fetch(
-        "select household_id from household_change where household_id = any($1::text[]) and revision = 1"
+        "select household_id from every_change where household_id = any($1::text[]) and revision = 1"
         " order by at, import_id, row_number, household_id",
         sorted(household_ids),
     )

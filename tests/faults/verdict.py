@@ -176,7 +176,7 @@ def _named(one: Difference) -> str:
 async def _receipts(world: World, told: Told, counts: _Counts) -> None:
     """What a registrar was told is registered, is."""
     db = await world.connect("registration")
-    rows = await db.fetch("select household_id, max(revision) as revision from household_change group by 1")
+    rows = await db.fetch("select household_id, max(revision) as revision from every_change group by 1")
     await db.close()
     kept = {row["household_id"]: row["revision"] for row in rows}
     lost = [f"{each} {revision}" for each, revision in told.revisions.items() if kept.get(each, 0) < revision]
@@ -265,7 +265,7 @@ async def _sizes(world: World) -> dict[str, int]:
     sizes = {}
     for name, service, query in (
         ("registered", "registration", "select count(*) from household"),
-        ("revisions", "registration", "select count(*) from household_change where kind <> 'registered'"),
+        ("revisions", "registration", "select count(*) from every_change where kind <> 'registered'"),
         ("payments", "payments", "select count(*) from payment"),
         ("waiting", "payments", "select count(*) from decision where waiting is not null"),
         ("corrections", "payments", "select count(*) from correction"),

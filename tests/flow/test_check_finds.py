@@ -14,7 +14,7 @@ from tonle.stack.postgres import SUPERUSER
 pytestmark = pytest.mark.stack
 
 TABLES = {
-    ("registration", "household_change"): "each revision of a household was told",
+    ("registration", "household"): "each revision of a household was told",
     ("eligibility", "household"): "eligibility knows each household as last told",
     ("eligibility", "referral"): "each referral and withdrawal was told",
     ("payments", "household"): "payments has each household's latest decisions",

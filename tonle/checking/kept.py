@@ -54,10 +54,8 @@ class Kept:
 _OUTCOME = "case when receipt in ('delivered', 'failed') then receipt else state end"
 _ENTITLEMENT = "household_id, programme, period, purpose"
 KEPT = (
-    Kept(
-        "registration: revisions", "household_change where kind <> 'exited'", value="'revision ' || revision"
-    ),
-    Kept("registration: exits", "household_change where kind = 'exited'", "revision"),
+    Kept("registration: revisions", "every_change where kind <> 'exited'", value="'revision ' || revision"),
+    Kept("registration: exits", "every_change where kind = 'exited'", "revision"),
     *(Kept(f"{service}: keys", "household_key", "key_id", "purpose || ' ' || state") for service in SERVICES),
     Kept("eligibility: households", "household where revision > 0", value="'revision ' || revision"),
     Kept("eligibility: shocks", _SHOCK, value=_DECLARED),

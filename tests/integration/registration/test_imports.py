@@ -35,7 +35,7 @@ async def spooled(window: Window) -> list[str]:
 
 async def state_of(window: Window) -> dict[str, object]:
     """Everything that a second import of a file must not change."""
-    tables = ("household", "claim", "household_change", "household_key", "quarantine", "duplicate_case")
+    tables = ("household", "claim", "every_change", "household_key", "quarantine", "duplicate_case")
     return {table: sorted(map(str, await window.db.fetch(f"select * from {table}"))) for table in tables} | {
         "told": await window.db.fetchval("select sum(message_count) from outbox")
     }
