@@ -26,9 +26,10 @@ class Reminder:
         today = now.astimezone(PHNOM_PENH).date()
         async with service.db.acquire() as db, db.transaction():
             until = today + timedelta(days=self.days)
-            due = await store_payments.take_to_remind(db, today, until, PAYMENTS_AT_ONCE)
+            to_collect = await store_payments.take_to_collect(db, until, PAYMENTS_AT_ONCE)
+            due = await store_payments.remind(db, to_collect, today) if to_collect else []
             await store.add(db, [telling.remind(payment, now) for payment in due])
         if due:
             for sender in self.senders:
                 service.wake(sender)
-        return len(due) == PAYMENTS_AT_ONCE
+        return bool(to_collect)

@@ -3,30 +3,41 @@
 from collections.abc import Collection, Sequence
 from datetime import date
 
+from contracts.payment import PaymentState
 from postbox.message import Connection
 from services.notifications.telling import Payment, Payments
 
 _COLUMNS = Payment._fields[:-1]
+TOGETHER_MOST = 40
+"""Payments in one row of what is to be collected: longer rows would be moved out of their table."""
 
 
 async def load(db: Connection, payment_ids: Collection[str]) -> dict[str, Payments]:
     """What deciding needs to know of these payments, by household."""
     rows = await db.fetch(
-        "select payment_id, household_id, programme, sequence, steps_off from payment"
+        "select payment_id, household_id, programme, until, state, sequence, steps_off from payment"
         " where payment_id = any($1::text[])",
         sorted(payment_ids),
     )
     found: dict[str, dict[str, Payment]] = {}
-    for id_, household, programme, sequence, steps_off in rows:
+    for id_, household, programme, until, state, sequence, steps_off in rows:
         found.setdefault(household, {})[id_] = Payment(
-            id_, household, programme, sequence=sequence, steps_off=steps_off, is_new=False
+            id_,
+            household,
+            programme,
+            until=until,
+            state=state,
+            sequence=sequence,
+            steps_off=steps_off,
+            is_new=False,
         )
     return {household: Payments(household, payments) for household, payments in found.items()}
 
 
 async def keep_issued(db: Connection, households: Sequence[Payments]) -> None:
     """Write what payments are, in one statement; what is known of one already stays."""
-    rows = await _copy_new(db, households)
+    changed = _changed(households)
+    rows = await _copy_new(db, changed)
     if rows:
         await db.execute(
             """
@@ -52,11 +63,13 @@ async def keep_issued(db: Connection, households: Sequence[Payments]) -> None:
                 "traceparent",
             ),
         )
+    await _keep_to_collect(db, changed)
 
 
 async def keep_updated(db: Connection, households: Sequence[Payments]) -> None:
     """Write how payments stand, in one statement; of one that is of a later state already it stays."""
-    rows = await _copy_new(db, households)
+    changed = _changed(households)
+    rows = await _copy_new(db, changed)
     if rows:
         await db.execute(
             """
@@ -67,15 +80,34 @@ async def keep_updated(db: Connection, households: Sequence[Payments]) -> None:
             """,
             *_columns(rows, "payment_id", "state", "sequence", "steps_off"),
         )
+    await _keep_to_collect(db, changed)
 
 
-async def _copy_new(db: Connection, households: Sequence[Payments]) -> list[Payment]:
+def _changed(households: Sequence[Payments]) -> list[Payment]:
+    return sorted(each.payments[payment] for each in households for payment in each.changed)
+
+
+async def _copy_new(db: Connection, changed: Sequence[Payment]) -> list[Payment]:
     """Copy payments nobody had heard of, which is cheaper; gives the changed ones that are known."""
-    changed = sorted(each.payments[payment] for each in households for payment in each.changed)
     new = [each[:-1] for each in changed if each.is_new]
     if new:
         await db.copy_records_to_table("payment", columns=_COLUMNS, records=new)
     return [each for each in changed if not each.is_new]
+
+
+async def _keep_to_collect(db: Connection, changed: Sequence[Payment]) -> None:
+    """Note by their last day which of these can be collected from now on."""
+    by_day: dict[date, list[str]] = {}
+    for each in changed:
+        if each.state == PaymentState.ACCEPTED and each.until is not None:
+            by_day.setdefault(each.until, []).append(each.payment_id)
+    rows = [
+        (day, ids[at : at + TOGETHER_MOST])
+        for day, ids in by_day.items()
+        for at in range(0, len(ids), TOGETHER_MOST)
+    ]
+    if rows:
+        await db.copy_records_to_table("to_collect", columns=("until", "payment_ids"), records=rows)
 
 
 def _columns(rows: Sequence[Payment], *names: str) -> list[list[object]]:
@@ -105,20 +137,32 @@ async def without_phone(
     return [Payment(*row) for row in rows]
 
 
-async def take_to_remind(db: Connection, today: date, until: date, most: int) -> list[Payment]:
-    """Payments that can still be collected, the last day of which is not after `until`; each once."""
+async def take_to_collect(db: Connection, until: date, most: int) -> list[str]:
+    """Take payments out of those noted as to collect, the last day of which is not after `until`.
+
+    Others skip them; at most `most`. Whether they still wait is for `remind` to see.
+    """
+    rows = await db.fetch(
+        """
+        delete from to_collect where ctid in (
+            select ctid from to_collect where until <= $1 order by until limit $2 for update skip locked)
+        returning payment_ids
+        """,
+        until,
+        most // TOGETHER_MOST,
+    )
+    return sorted({payment for (payments,) in rows for payment in payments})
+
+
+async def remind(db: Connection, payment_ids: Sequence[str], today: date) -> list[Payment]:
+    """Of these payments those that can still be collected today and were never reminded of: they are now."""
     rows = await db.fetch(
         f"""
-        with due as (
-            select payment_id from payment
-            where state = 'accepted' and not reminded and until between $1 and $2
-            order by until, payment_id limit $3 for update skip locked
-        )
-        update payment set reminded = true where payment_id in (select payment_id from due)
+        update payment set reminded = true
+        where payment_id = any($1::text[]) and state = 'accepted' and not reminded and until >= $2
         returning {", ".join(_COLUMNS)}
         """,  # noqa: S608
+        payment_ids,
         today,
-        until,
-        most,
     )
     return [Payment(*row) for row in rows]
