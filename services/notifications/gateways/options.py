@@ -47,7 +47,7 @@ class GatewayOptions(BaseModel):
     sms_sender: str
     sms_timeout_s: float = 10.0
     sms_in_flight: int = 64
-    sms_chunk: int = 256
+    sms_chunk: int = 512
 
     @property
     def limits(self) -> Limits:
