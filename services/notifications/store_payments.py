@@ -36,8 +36,7 @@ async def load(db: Connection, payment_ids: Collection[str]) -> dict[str, Paymen
 
 async def keep_issued(db: Connection, households: Sequence[Payments]) -> None:
     """Write what payments are, in one statement; what is known of one already stays."""
-    changed = _changed(households)
-    rows = await _copy_new(db, changed)
+    rows = await _copy_new(db, households)
     if rows:
         await db.execute(
             """
@@ -63,13 +62,12 @@ async def keep_issued(db: Connection, households: Sequence[Payments]) -> None:
                 "traceparent",
             ),
         )
-    await _keep_to_collect(db, changed)
+        await _keep_to_collect(db, rows)
 
 
 async def keep_updated(db: Connection, households: Sequence[Payments]) -> None:
     """Write how payments stand, in one statement; of one that is of a later state already it stays."""
-    changed = _changed(households)
-    rows = await _copy_new(db, changed)
+    rows = await _copy_new(db, households)
     if rows:
         await db.execute(
             """
@@ -80,26 +78,23 @@ async def keep_updated(db: Connection, households: Sequence[Payments]) -> None:
             """,
             *_columns(rows, "payment_id", "state", "sequence", "steps_off"),
         )
-    await _keep_to_collect(db, changed)
+        await _keep_to_collect(db, rows)
 
 
-def _changed(households: Sequence[Payments]) -> list[Payment]:
-    return sorted(each.payments[payment] for each in households for payment in each.changed)
-
-
-async def _copy_new(db: Connection, changed: Sequence[Payment]) -> list[Payment]:
+async def _copy_new(db: Connection, households: Sequence[Payments]) -> list[Payment]:
     """Copy payments nobody had heard of, which is cheaper; gives the changed ones that are known."""
+    changed = sorted(each.payments[payment] for each in households for payment in each.changed)
     new = [each[:-1] for each in changed if each.is_new]
     if new:
         await db.copy_records_to_table("payment", columns=_COLUMNS, records=new)
     return [each for each in changed if not each.is_new]
 
 
-async def _keep_to_collect(db: Connection, changed: Sequence[Payment]) -> None:
+async def _keep_to_collect(db: Connection, known: Sequence[Payment]) -> None:
     """Note by their last day which of these can be collected from now on."""
-    by_day: dict[date, list[str]] = {}
-    for each in changed:
-        if each.state == PaymentState.ACCEPTED and each.until is not None:
+    accepted, by_day = PaymentState.ACCEPTED.value, dict[date, list[str]]()
+    for each in known:
+        if each.state == accepted and each.until is not None:
             by_day.setdefault(each.until, []).append(each.payment_id)
     rows = [
         (day, ids[at : at + TOGETHER_MOST])
