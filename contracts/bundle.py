@@ -12,7 +12,7 @@ from typing import Generic, Literal, NamedTuple, TypeVar
 from pydantic import TypeAdapter
 from pydantic_core import from_json, to_json
 
-from contracts.model import Contract
+from contracts.model import JSON_READ, Contract
 from contracts.topics import Topic
 from contracts.wire import JSON, Headers, Received, Record, WireError, decode, event_id, time_of, trace_of
 
@@ -129,7 +129,7 @@ def list_of(headers: Headers) -> list[tuple[str, str, int]]:
 
 @lru_cache
 def _batches(contract: type[M]) -> TypeAdapter[list[_Structured[M]]]:
-    return TypeAdapter(list[_Structured[contract]])  # type: ignore[valid-type]
+    return TypeAdapter(list[_Structured[contract]], config=JSON_READ)  # type: ignore[valid-type]
 
 
 def _received(said: _Structured[M], topic: str) -> Received[M]:

@@ -9,11 +9,16 @@ from pydantic_core import CoreSchema
 
 UNRECOGNISED = "__unrecognised__"
 
+JSON_READ = ConfigDict(cache_strings="keys")
+"""Hardly a value is said twice, so that looking for it costs more than it saves; names of fields are."""
+
 
 class Contract(BaseModel):
     """A frozen wire model; fields it does not know are ignored, so that a newer producer can be read."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_bytes="base64", val_json_bytes="base64")
+    model_config = JSON_READ | ConfigDict(
+        frozen=True, extra="ignore", ser_json_bytes="base64", val_json_bytes="base64"
+    )
 
 
 class OpenEnum(StrEnum):
