@@ -1,15 +1,16 @@
 """How the records of a topic are read: those of a version that was replaced, as what replaced it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from contracts import topics, wire
 from contracts.household import DataKey, HouseholdKey, HouseholdKeys
 from contracts.model import Contract
 from contracts.topics import Topic
-from contracts.wire import Headers, Received
+from contracts.wire import Encoded, Headers, Received
 
 Decode = Callable[[str, bytes | None, bytes | None, Headers], Received[Contract]]
+DecodeAll = Callable[[str, Sequence[Encoded]], list[Received[Contract]]]
 
 
 def decoder(topic: Topic, heard_as: type[Contract] | None = None) -> Decode:
@@ -17,6 +18,11 @@ def decoder(topic: Topic, heard_as: type[Contract] | None = None) -> Decode:
     if topic is topics.HOUSEHOLD_KEY:
         return key_v1
     return partial(wire.decode, heard_as or topic.contract)
+
+
+def decoder_of_all(topic: Topic, heard_as: type[Contract] | None = None) -> DecodeAll | None:
+    """What decodes many records of this topic in one go; None where they are read one by one."""
+    return None if topic is topics.HOUSEHOLD_KEY else partial(wire.decode_all, heard_as or topic.contract)
 
 
 def key_v1(topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> Received[Contract]:

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from hashlib import sha1
-from typing import Generic, NamedTuple, TypeVar
+from itertools import repeat
+from typing import Generic, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
-from pydantic import ValidationError
+from pydantic import Json, TypeAdapter, ValidationError
 
-from contracts.model import UNRECOGNISED, Contract
+from contracts.model import JSON_READ, UNRECOGNISED, Contract
 from contracts.topics import Topic
 
 M = TypeVar("M", bound=Contract)
@@ -44,6 +45,17 @@ class WireError(ValueError):
     """A record that is no event of this contract. Says which field and why, never the value."""
 
     handling = "park"
+
+
+class Encoded(Protocol):
+    """A record as it is on a topic."""
+
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Headers: ...
 
 
 class Record(NamedTuple):
@@ -185,6 +197,32 @@ def decode(
     return envelope(load(contract, value), topic, key, headers)
 
 
+def decode_all(contract: type[M], topic: str, records: Sequence[Encoded]) -> list[Received[M]]:
+    """Many JSON records in one go, each as `decode` reads it alone.
+
+    Raises `ValueError` or `TypeError` where any is not as `emit` writes it: read them one by one then.
+    """
+    said = _each_json(contract).validate_python([record.value for record in records], strict=True)
+    found = [zip(*record.headers, strict=True) for record in records]
+    if any(next(parts, ()) != EMITTED for parts in found):
+        raise WireError("header: not those of emit, in its order")
+    version, type_, source, kind, id_, time, subject, sequence, correlation, cause, trace = zip(
+        *map(next, found), strict=True
+    )
+    if set(version) != {b"1.0"} or set(type_) != {topic.encode()}:
+        raise WireError("ce_type: not this topic's, or an unknown version")
+    _all_text([*source, *kind, *subject, *cause])
+    ids, traces, keys = (_texts(*each) for each in (id_, trace, [record.key for record in records]))
+    if not all(keys):
+        raise WireError("key: missing")
+    times, sequences, correlations = map(_alike, (time, sequence, correlation))
+    columns = (
+        *(said, ids, repeat(topic, len(records)), keys),
+        *(map(time_of, times), map(int, sequences), correlations, map(trace_of, traces)),
+    )
+    return [Received(*each) for each in zip(*columns, strict=True)]
+
+
 def envelope(data: M, topic: str, key: bytes | None, headers: Headers) -> Received[M]:
     """The CloudEvents attributes around data that was opened already (a JOSE token, say)."""
     names, values = zip(*headers, strict=True) if headers else ((), ())
@@ -237,6 +275,13 @@ def _texts(*values: bytes | None) -> list[str]:
     return b"\x00".join(values).decode().split("\x00")  # type: ignore[arg-type]
 
 
+def _alike(values: Sequence[bytes | None]) -> list[str]:
+    """Decoded, what is alike once: of many events at a time most share theirs."""
+    found = set(values)
+    known = dict(zip(found, _texts(*found), strict=True))
+    return [known[value] for value in values]
+
+
 def trace_of(text: str) -> str:
     """A `traceparent`; nothing where it is none."""
     # Trace Context, section 4.3: what can't be parsed is not passed on.
@@ -250,6 +295,11 @@ def time_of(text: str) -> datetime:
     if time.tzinfo is None:
         raise ValueError("no offset")
     return time
+
+
+@lru_cache
+def _each_json(contract: type[M]) -> TypeAdapter[list[M]]:
+    return TypeAdapter(list[Json[contract]], config=JSON_READ)  # type: ignore[valid-type]
 
 
 def _first(error: ValidationError) -> str:

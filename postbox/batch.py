@@ -14,10 +14,10 @@ from aiokafka.errors import IllegalStateError, KafkaError
 from postbox import outbox, parking, positions
 from postbox.courier import Courier
 from postbox.errors import BEHIND, handling_of, is_transient, reason_of
-from postbox.message import Batch, Connection, Event, Outgoing, Subscription
-from postbox.parking import Raw, Set
+from postbox.message import Batch, Connection, Event, Outgoing, Raw, Subscription
+from postbox.parking import Set
 from postbox.positions import Place, Position
-from postbox.reading import Message, read, set_aside, shares, tables_first
+from postbox.reading import Message, read_all, set_aside, shares, tables_first
 from postbox.telemetry import Metrics, Tracing
 
 log = logging.getLogger(__name__)
@@ -238,7 +238,7 @@ class Loop:
     async def _topic(
         self, db: Connection, to: Subscription, records: Sequence[Raw], work: Work, *, singly: bool
     ) -> None:
-        messages = [message for record in records for message in read(to, record)]
+        messages = read_all(to, records)
         held = await self._held(db, to, messages) if work.anyone_held else set[str]()
         events: list[Event] = []
         sources: list[Message] = []

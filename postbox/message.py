@@ -21,6 +21,23 @@ class Event(Protocol):
     traceparent: str
 
 
+class Raw(Protocol):
+    """A record as the broker gave it."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Headers: ...
+
+
 class Outgoing(Protocol):
     """A record to publish; `partition_by` places it where another key's records are."""
 
@@ -110,6 +127,8 @@ class Batch(Generic[E]):
 Handler = Callable[[Batch[Any], Connection], Awaitable[Sequence[Outgoing]]]
 Decode = Callable[[str, bytes | None, bytes | None, Headers], Event | list[Item]]
 """Topic, key, value and headers of a record to its event, or to its many; raises what parks it as one."""
+DecodeAll = Callable[[str, Sequence[Raw]], Sequence[Event]]
+"""Topic and records to the event of each, as `Decode` reads them alone; raises where any is unusual."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +137,8 @@ class Subscription:
 
     `holds`: parking a message holds back later ones of its key (money's path). `compacted`: gaps in the
     offsets are natural, and it is read ahead of the topics that refer to it. `wants` may say of a value,
-    before it is decoded, that it is not for this service. `contract` is documentation.
+    before it is decoded, that it is not for this service. `decode_all` is there where many cost less in one
+    go. `contract` is documentation.
     """
 
     topic: str
@@ -128,6 +148,7 @@ class Subscription:
     holds: bool = False
     compacted: bool = False
     wants: Callable[[bytes], bool] | None = None
+    decode_all: DecodeAll | None = None
 
     def key_is_held(self, handling: Handling) -> bool:
         """Whether a message parked like this holds back later ones of its key."""

@@ -3,30 +3,13 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import msgpack
 from asyncpg import Record as Row
 
 from postbox.errors import Handling
-from postbox.message import Connection, Headers
-
-
-class Raw(Protocol):
-    """A record as the broker gave it."""
-
-    @property
-    def topic(self) -> str: ...
-    @property
-    def partition(self) -> int: ...
-    @property
-    def offset(self) -> int: ...
-    @property
-    def key(self) -> bytes | None: ...
-    @property
-    def value(self) -> bytes | None: ...
-    @property
-    def headers(self) -> Headers: ...
+from postbox.message import Connection, Headers, Raw
 
 
 class Set(NamedTuple):

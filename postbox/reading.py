@@ -4,11 +4,13 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 from postbox.errors import Handling
-from postbox.message import Event, Subscription
-from postbox.parking import Raw, Set
+from postbox.message import Event, Raw, Subscription
+from postbox.parking import Set
 
 SHARE_BYTES = 2 * 1024 * 1024
 """What one transaction takes of what was polled: a record may hold hundreds of messages."""
+TOGETHER = 100
+"""Of records read in one go: a few stay near the processor, and what is unusual makes few be read alone."""
 R = TypeVar("R", bound=Raw)
 
 
@@ -33,6 +35,22 @@ def read(to: Subscription, record: Raw) -> list[Message]:
     if isinstance(found, list):
         return [Message(record, number, _text(each.key), each.event) for number, each in enumerate(found, 1)]
     return [Message(record, 0, _text(record.key), found)]
+
+
+def read_all(to: Subscription, records: Sequence[Raw]) -> list[Message]:
+    """The messages of many records, in order: `TOGETHER` in one go, or one by one where any is unusual."""
+    if to.decode_all is None:
+        return [message for record in records for message in read(to, record)]
+    wanted = [each for each in records if to.wants(each.value or b"")] if to.wants else records
+    found: list[Message] = []
+    for begin in range(0, len(wanted), TOGETHER):
+        some = wanted[begin : begin + TOGETHER]
+        try:
+            events = to.decode_all(to.topic, some)
+            found += [Message(of, 0, event.key, event) for of, event in zip(some, events, strict=True)]
+        except Exception:  # what is wrong with which shows when they are read one by one
+            found += [message for record in some for message in read(to, record)]
+    return found
 
 
 def set_aside(message: Message, handling: Handling, reason: str) -> Set:

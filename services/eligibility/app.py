@@ -85,9 +85,12 @@ def service(settings: EligibilitySettings) -> Service:
 
 
 def _listen(topic: Topic, handler: Handler) -> Subscription:
-    decode = versions.decoder(topic)
-    holds = not topic.compacted
-    return Subscription(topic.name, decode, handler, topic.contract, holds=holds, compacted=topic.compacted)
+    return Subscription(
+        *(topic.name, versions.decoder(topic), handler, topic.contract),
+        holds=not topic.compacted,
+        compacted=topic.compacted,
+        decode_all=versions.decoder_of_all(topic),
+    )
 
 
 if __name__ == "__main__":

@@ -86,8 +86,9 @@ def service(settings: Settings) -> Service:
 def _listen(
     topic: Topic, handler: Handler, heard_as: type[Contract] | None = None, wants: Wants = None
 ) -> Subscription:
-    decode = versions.decoder(topic, heard_as)
-    return Subscription(topic.name, decode, handler, topic.contract, compacted=topic.compacted, wants=wants)
+    decode, decode_all = versions.decoder(topic, heard_as), versions.decoder_of_all(topic, heard_as)
+    said, table = (topic.name, decode, handler, topic.contract), topic.compacted
+    return Subscription(*said, compacted=table, wants=wants, decode_all=decode_all)
 
 
 def _sender(settings: Settings, gateway: Gateway, master: MasterKey, counters: Counters) -> Sender:

@@ -7,7 +7,6 @@ from pathlib import Path
 from pydantic import Field
 
 from contracts import topics, versions
-from contracts.topics import Topic
 from postbox.message import Handler, Subscription
 from postbox.service import Service, ServiceSettings, run
 from services.payments import handlers, jobs, routes
@@ -83,9 +82,10 @@ def service_of(settings: PaymentsSettings) -> Service:
     )
 
 
-def _listen(topic: Topic, handler: Handler, heard_as: type[ScoredHeard] | None = None) -> Subscription:
-    decode, table = versions.decoder(topic, heard_as), topic.compacted
-    return Subscription(topic.name, decode, handler, topic.contract, holds=not table, compacted=table)
+def _listen(topic: topics.Topic, handler: Handler, heard_as: type[ScoredHeard] | None = None) -> Subscription:
+    decode, decode_all = versions.decoder(topic, heard_as), versions.decoder_of_all(topic, heard_as)
+    said, table = (topic.name, decode, handler, topic.contract), topic.compacted
+    return Subscription(*said, holds=not table, compacted=table, decode_all=decode_all)
 
 
 def _of_partner(office: Office, partner: Partner) -> Subscription:

@@ -1,17 +1,19 @@
 """The rules of the loop that need neither broker nor database."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 from aiokafka.partitioner import DefaultPartitioner
 
+from postbox import message
 from postbox.errors import BEHIND, Park, Wait, is_transient, reason_of
-from postbox.message import Batch, Subscription
+from postbox.message import Batch, Headers, Subscription
 from postbox.outbox import STRANDS, lanes_of, strands
 from postbox.parking import DeadLetter, dead_letter
 from postbox.positions import Position, checksum, is_another_log, undone
-from postbox.reading import tables_first
+from postbox.reading import read, read_all, tables_first
 
 
 @dataclass(slots=True)
@@ -97,6 +99,28 @@ def test_tables_are_read_first_and_in_their_order_whatever_was_polled_of_them_al
     found = tables_first(polled, ahead, {"table"})
     assert [(each.topic, each.offset) for each in found[:4]] == [("table", at) for at in (7, 8, 9, 10)]
     assert found[4:] == [At(0), At(1)]
+
+
+def test_where_many_cannot_be_read_in_one_go_each_is_read_alone_and_the_bad_one_says_why() -> None:
+    async def handler(*_: object) -> list[DeadLetter]:
+        return []
+
+    def decode(_: str, key: bytes | None, value: bytes | None, __: Headers) -> Added:
+        return Added((key or b"").decode(), int(value or b""))
+
+    def decode_all(_: str, records: Sequence[message.Raw]) -> list[Added]:
+        asked.append(len(records))
+        return [decode("", each.key, each.value, ()) for each in records]
+
+    asked: list[int] = []
+    to = Subscription("t", decode, handler, Added, wants=lambda value: value != b"0", decode_all=decode_all)
+    good = [At(0, b"1", b"a"), At(1, b"0"), At(2, b"3", b"b")]
+    assert read_all(to, good) == [*read(to, good[0]), *read(to, good[2])]
+    found = read_all(to, [*good, At(3, b"x", b"c"), At(4, b"5", b"a")])
+    assert [each.key for each in found] == ["a", "b", "c", "a"]
+    assert [each.event for each in found if each.key != "c"] == [Added("a", 1), Added("b", 3), Added("a", 5)]
+    assert isinstance(found[2].event, ValueError)
+    assert asked == [2, 4]
 
 
 def test_a_log_that_was_cut_and_written_on_is_recognised_by_the_record_before_the_position() -> None:
