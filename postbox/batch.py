@@ -112,7 +112,9 @@ class Loop:
         What fails for a passing reason is tried again with a bounded backoff; if that does not help within
         `stall_s`, the partitions are rewound and polled again, so that the group keeps this member.
         """
-        ahead = await self._read_ahead(consumer)
+        # Tables refer to nothing: where nothing else was polled, the broker need not be asked where they end.
+        refers = any(each.topic not in self._tables for each in polled)
+        ahead = await self._read_ahead(consumer) if refers else []
         astray: set[Place] = set()
         for records in shares(tables_first(polled, ahead, self._tables)):
             left = [each for each in records if (each.topic, each.partition) not in astray]
