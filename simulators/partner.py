@@ -22,8 +22,9 @@ from contracts.payment import PaymentInstruction
 from contracts.topics import partner_instruction, partner_report
 from contracts.wire import Received, Record, WireError
 from simulators.partner_behaviour import Behaviour
-from simulators.partner_ledger import AT_ONCE, Ledger, Report, Told
+from simulators.partner_ledger import AT_ONCE, Ledger, Told
 from simulators.partner_letters import Letters, NotForUs
+from simulators.partner_reports import Letter
 
 POLL_MS = 100
 """How long to wait for instructions before looking at what has become due."""
@@ -61,10 +62,11 @@ class Partner:
             name,
             partner_report(name),
             settings.partner_behaviour,
+            settings.partner_bundle_most,
         )
         self._behaviour = settings.partner_behaviour
         self.ready = False
-        self._letters = Letters(name, settings.secrets, settings.partner_bundle_most)
+        self._letters = Letters(name, settings.secrets)
         self._instructions = settings.topic_prefix + partner_instruction(name).name
         self._reports = settings.topic_prefix + partner_report(name).name
         client = {**_login(settings), "bootstrap_servers": settings.kafka, "client_id": f"partner-{name}"}
@@ -81,8 +83,8 @@ class Partner:
         await self._producer.start()
         try:
             await self._stand()
-            while reports := self.ledger.unsent():
-                await self._say(reports)
+            while letters := self.ledger.unsent():
+                await self._say(letters)
             self.ready = True
             while True:
                 if self._behaviour.is_down(time.time()):
@@ -126,20 +128,15 @@ class Partner:
                 refused.append((record.offset, 0, type(error).__name__))
         return Told(partition, told, refused, records[-1].offset + 1)
 
-    async def _say(self, reports: Sequence[Report]) -> None:
-        if not reports:
+    async def _say(self, letters: Sequence[Letter]) -> None:
+        if not letters:
             return
-        by_partition: dict[int, list[Report]] = {}
-        for report in reports:
-            by_partition.setdefault(report.partition, []).append(report)
+        by_partition: dict[int, list[Record]] = {}
         now = datetime.now(UTC)
-        await asyncio.gather(
-            *(
-                self._send(partition, self._letters.write(some, now))
-                for partition, some in by_partition.items()
-            )
-        )
-        self.ledger.sent(reports[-1].number)
+        for letter in letters:
+            by_partition.setdefault(letter.partition, []).append(self._letters.write(letter, now))
+        await asyncio.gather(*(self._send(*place) for place in by_partition.items()))
+        self.ledger.sent(letters[-1].number)
 
     async def _send(self, partition: int, records: Sequence[Record]) -> None:
         # Whole batches cost a third of what `send` costs per record; those of one partition stay in order.

@@ -14,14 +14,14 @@ from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
-from pydantic_core import to_json
-
 from contracts.payment import InstructionKind, PaymentInstruction, PaymentReport, ReportStatus
 from contracts.topics import Topic
 from contracts.wire import Cause, Received, dump, load
 from simulators.partner_behaviour import Behaviour
+from simulators.partner_reports import Letter, Report, letters, quoted
 
 AT_ONCE = 2000
+LETTERS_AT_ONCE = 100
 _SCHEMA = """
 create table if not exists position (partition integer primary key, next_offset integer not null);
 create table if not exists payment (
@@ -32,10 +32,10 @@ create table if not exists payment (
     traceparent text not null, at text not null
 );
 create index if not exists payment_due on payment (settle_at) where settle_at is not null;
-create table if not exists report (
-    id integer primary key, partition integer not null, report_id text not null, household_id text not null,
-    content blob not null, cause_id text not null, correlation_id text not null, traceparent text not null,
-    dropped integer not null
+create table if not exists letter (
+    number integer primary key, partition integer not null, letter_id text not null,
+    household_id text not null, cause_id text not null, correlation_id text not null,
+    traceparent text not null, reports integer not null, dropped integer not null, payload blob not null
 );
 create table if not exists said (up_to integer not null);
 insert into said select 0 where not exists (select 1 from said);
@@ -44,28 +44,22 @@ create table if not exists refusal (
     primary key (partition, offset, item)
 );
 """
-
-
-class Report(NamedTuple):
-    """A report as JSON, under the key and to the partition of its instruction; a row of `report`.
-
-    `number` rises in the order in which they are said. What was `dropped` is never sent.
-    """
-
-    number: int
-    partition: int
-    report_id: str
-    household_id: str
-    content: bytes
-    cause_id: str
-    correlation_id: str
-    traceparent: str
-    dropped: bool
-
-    @property
-    def cause(self) -> Cause:
-        """The instruction it follows from."""
-        return Cause(self.cause_id, self.correlation_id, self.traceparent)
+_OLDER = """
+insert into letter select id, partition, report_id, household_id, cause_id, correlation_id, traceparent,
+    1, dropped, content from report;
+drop table report;
+"""
+"""A file of before there were letters has a row for each report."""
+_REPORTS = """
+create view if not exists report as
+select household_id, letter_id as report_id, cast(payload as text) as content, dropped
+from letter where reports = 1
+union all
+select json_extract(event.value, '$.partitionkey'), json_extract(event.value, '$.id'),
+    json_extract(event.value, '$.data'), dropped
+from letter, json_each(cast(payload as text)) event where reports > 1;
+"""
+"""What was said, report by report."""
 
 
 class Told(NamedTuple):
@@ -112,14 +106,12 @@ _CHANGE = "update payment set state = ?, reason = ?, settle_at = ?, told = ? whe
 class Ledger:
     """One partner's ledger. A payment id is paid at most once, however often it is told."""
 
-    def __init__(self, path: Path, partner: str, reports: Topic, behaviour: Behaviour) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(path, isolation_level=None)
-        self._db.executescript(
-            "pragma journal_mode = wal; pragma synchronous = normal; pragma wal_autocheckpoint = 8000;"
-            + _SCHEMA
-        )
-        (last,) = self._db.execute("select coalesce(max(id), 0) from report").fetchone()
+    def __init__(
+        self, path: Path, partner: str, reports: Topic, behaviour: Behaviour, bundle_most: int = 100
+    ) -> None:
+        """`bundle_most`: how many reports it signs together."""
+        self._db = _opened(path)
+        (last,) = self._db.execute("select coalesce(max(number), 0) from letter").fetchone()
         self._numbers = count(last + 1)
         # In memory: an index of random ids costs the file more than all else of a payment.
         self._rows: dict[str, int] = dict(
@@ -128,6 +120,7 @@ class Ledger:
         self._partner = partner
         self._reports = reports
         self._behaviour = behaviour
+        self._most = bundle_most
 
     def close(self) -> None:
         """Close the file."""
@@ -137,7 +130,7 @@ class Ledger:
         """Where each partition goes on."""
         return dict(self._db.execute("select partition, next_offset from position"))
 
-    def take(self, polled: Sequence[Told], now: datetime) -> list[Report]:
+    def take(self, polled: Sequence[Told], now: datetime) -> list[Letter]:
         """Do instructions, each partition's in order, settle what is due of them, write where all go on.
 
         Returns what is to be said.
@@ -149,15 +142,15 @@ class Ledger:
                 for part in polled
                 for each in part.instructions
             ]
-            said = self._numbered([*said, *self._settled(payments.values(), now)])
-            self._save(payments.values(), said)
+            said += self._settled(payments.values(), now)
+            written = self._save(payments.values(), said, now)
             refused = [(part.partition, *each) for part in polled for each in part.refused]
             self._db.executemany("insert or ignore into refusal values (?, ?, ?, ?)", refused)
             stand = [(part.partition, part.next_offset) for part in polled]
             self._db.executemany("insert or replace into position values (?, ?)", stand)
-        return _not_dropped(said)
+        return _not_dropped(written)
 
-    def settle(self, now: datetime) -> list[Report]:
+    def settle(self, now: datetime) -> list[Letter]:
         """Pay out, or fail, what has become due, at most so many at once; returns what is to be said."""
         due = "select * from payment where settle_at <= ? order by settle_at limit ?"
         rows = self._db.execute(due, (now.timestamp(), AT_ONCE)).fetchall()
@@ -165,20 +158,20 @@ class Ledger:
             return []
         payments = [_Payment(*row) for row in rows]
         with self._transaction():
-            said = self._numbered(self._settled(payments, now))
-            self._save(payments, said)
-        return _not_dropped(said)
+            written = self._save(payments, self._settled(payments, now), now)
+        return _not_dropped(written)
 
-    def unsent(self) -> list[Report]:
-        """The next reports, in order, that were not sent before it was stopped."""
+    def unsent(self) -> list[Letter]:
+        """The next letters, in order, that were not sent before it was stopped."""
         rows = self._db.execute(
-            "select * from report where id > (select up_to from said) and not dropped order by id limit ?",
-            (AT_ONCE,),
+            "select * from letter where number > (select up_to from said) and not dropped "
+            "order by number limit ?",
+            (LETTERS_AT_ONCE,),
         )
-        return [Report(*row) for row in rows]
+        return [Letter(*row) for row in rows]
 
     def sent(self, up_to: int) -> None:
-        """Note that the reports up to this number are on the topic."""
+        """Note that the letters up to this number are on the topic."""
         self._db.execute("update said set up_to = ?", (up_to,))
 
     def shown(self, payment_id: str) -> dict[str, object] | None:
@@ -194,8 +187,8 @@ class Ledger:
         ):
             counts |= {state: payments, f"riel_{state}": riel}
         for state, reports in self._db.execute(
-            "select case when dropped then 'dropped' when id <= up_to then 'sent' else 'waiting' end, "
-            "count(*) from report, said group by 1"
+            "select case when dropped then 'dropped' when number <= up_to then 'sent' else 'waiting' end, "
+            "sum(reports) from letter, said group by 1"
         ):
             counts[f"reports_{state}"] = reports
         (counts["told_again"],) = self._db.execute(
@@ -213,7 +206,7 @@ class Ledger:
         )
         return {row[0]: _Payment(*row) for row in rows}
 
-    def _save(self, payments: Iterable[_Payment], said: Sequence[Report]) -> None:
+    def _save(self, payments: Iterable[_Payment], said: Sequence[Report], now: datetime) -> list[Letter]:
         new, changed = list[tuple[object, ...]](), list[tuple[object, ...]]()
         for each in payments:
             rowid = self._rows.get(each.payment_id)
@@ -224,7 +217,10 @@ class Ledger:
                 changed.append((each.state, each.reason, each.settle_at, each.told, rowid))
         self._db.executemany(_ADD, new)
         self._db.executemany(_CHANGE, changed)
-        self._db.executemany("insert into report values (?, ?, ?, ?, ?, ?, ?, ?, ?)", said)
+        garbled = self._garbled(said)
+        written = list(letters(self._reports, garbled, self._numbers, self._most, now.isoformat()))
+        self._db.executemany("insert into letter values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", written)
+        return written
 
     def _obey(
         self,
@@ -292,23 +288,22 @@ class Ledger:
             payment.settle_at = by + self._behaviour.relent_after_s if relents else None
         return [self._say(each, now) for each in due]
 
-    def _numbered(self, said: Sequence[Report]) -> list[Report]:
-        """The reports in the order in which it says them, garbled as it behaves."""
-        behaviour, late = self._behaviour, list[Report]()
-        found: list[Report] = []
+    def _garbled(self, said: Sequence[Report]) -> Sequence[Report]:
+        """The reports in the order in which it says them, as it behaves."""
+        behaviour, found, late = self._behaviour, list[Report](), list[Report]()
+        if not (behaviour.twice or behaviour.late or behaviour.wrong_amount or behaviour.unknown):
+            return said
         for report in said:
-            repeated = behaviour.picks(behaviour.twice, f"twice/{report.report_id}")
-            times = [report, report] if repeated else [report]
+            times = 2 if behaviour.picks(behaviour.twice, f"twice/{report.report_id}") else 1
             if behaviour.picks(behaviour.late, f"late/{report.report_id}"):
-                late += times
-                continue
-            found += [*self._besides(report), *times]
-        return [Report(next(self._numbers), *each[1:]) for each in (*found, *late)]
+                late += [report] * times
+            else:
+                found += [*self._besides(report), *[report] * times]
+        return found + late
 
     def _besides(self, report: Report) -> Iterator[Report]:
-        if self._behaviour.wrong_amount or self._behaviour.unknown:
-            for each in self._behaviour.besides(load(PaymentReport, report.content), self._reports):
-                yield report._replace(report_id=each.report_id, content=dump(each))
+        for each in self._behaviour.besides(load(PaymentReport, report.data.encode()), self._reports):
+            yield report._replace(report_id=each.report_id, data=dump(each).decode())
 
     def _say(
         self, payment: _Payment, now: datetime, answers: Received[PaymentInstruction] | None = None
@@ -316,32 +311,23 @@ class Ledger:
         """A report on a payment; `answers` is the instruction that asked, where one did."""
         about = payment.instruction_id if payment.state == ReportStatus.NOT_FOUND else payment.payment_id
         report_id = f"{about}/{payment.state}"
-        report: dict[str, object] = {
-            "report_id": report_id,
-            "payment_id": payment.payment_id,
-            "instruction_id": answers.data.instruction_id if answers else payment.instruction_id,
-            "partner": self._partner,
-            "status": payment.state,
-            "amount": payment.amount,
-            "currency": "KHR",
-            "occurred_at": now,
-        }
-        if payment.reference:
-            report["partner_reference"] = payment.reference
-        if payment.reason:
-            report["reason_code"] = payment.reason
-        lost = answers is None and self._behaviour.picks(self._behaviour.drop, f"drop/{report_id}")
-        return Report(
-            number=0,
-            partition=payment.partition,
-            report_id=report_id,
-            household_id=payment.household_id,
-            content=to_json(report),
-            cause_id=answers.id if answers else payment.cause_id,
-            correlation_id=answers.correlation_id if answers else payment.correlation_id,
-            traceparent=answers.traceparent if answers else payment.traceparent,
-            dropped=lost,
+        asked = answers.data.instruction_id if answers else payment.instruction_id
+        data = (
+            f'{{"report_id":{quoted(report_id)},"payment_id":{quoted(payment.payment_id)},'
+            f'"instruction_id":{quoted(asked)},"partner":"{self._partner}","status":"{payment.state}",'
+            f'"amount":{payment.amount},"currency":"KHR","occurred_at":"{now.isoformat()}"'
         )
+        if payment.reference:
+            data += f',"partner_reference":{quoted(payment.reference)}'
+        if payment.reason:
+            data += f',"reason_code":"{payment.reason}"'
+        data += "}"
+        if answers is None:
+            cause = Cause(payment.cause_id, payment.correlation_id, payment.traceparent)
+            lost = self._behaviour.picks(self._behaviour.drop, f"drop/{report_id}")
+        else:
+            cause, lost = Cause(answers.id, answers.correlation_id, answers.traceparent), False
+        return Report(payment.partition, lost, report_id, payment.household_id, cause, data)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -354,5 +340,19 @@ class Ledger:
         self._db.execute("commit")
 
 
-def _not_dropped(reports: Iterable[Report]) -> list[Report]:
-    return [report for report in reports if not report.dropped]
+def _opened(path: Path) -> sqlite3.Connection:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    db = sqlite3.connect(path, isolation_level=None)
+    # Large pages, written by fewer calls of the system.
+    db.executescript(
+        "pragma page_size = 32768; pragma journal_mode = wal; pragma synchronous = normal;"
+        "pragma wal_autocheckpoint = 1000;" + _SCHEMA
+    )
+    if db.execute("select true from sqlite_master where type = 'table' and name = 'report'").fetchone():
+        db.executescript(f"begin immediate; {_OLDER} commit;")
+    db.executescript(_REPORTS)
+    return db
+
+
+def _not_dropped(written: Iterable[Letter]) -> list[Letter]:
+    return [letter for letter in written if not letter.dropped]

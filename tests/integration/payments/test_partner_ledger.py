@@ -1,21 +1,25 @@
 """The simulated partner's own record: what it pays, fails, drops and answers, as seeded."""
 
+import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from contracts import wire
+from contracts import bundle, wire
 from contracts.payment import InstructionKind, PaymentInstruction, PaymentReport, ReportStatus
 from contracts.topics import partner_report
 from contracts.wire import Received
 from simulators.partner_behaviour import Behaviour
 from simulators.partner_ledger import Ledger, Told
+from simulators.partner_reports import Letter
 
 NOW = datetime(2023, 6, 2, tzinfo=UTC)
 PAY, INQUIRE, CANCEL = InstructionKind.PAY, InstructionKind.INQUIRE, InstructionKind.CANCEL
 S = ReportStatus
+WING = partner_report("wing")
 
 
 class Books:
@@ -23,7 +27,7 @@ class Books:
 
     def __init__(self, folder: Path, **behaviour: float) -> None:
         seeded = Behaviour.model_validate({"seed": 7, "fail": 0.0, **behaviour})
-        self.ledger = Ledger(folder / "partner.sqlite", "wing", partner_report("wing"), seeded)
+        self.ledger = Ledger(folder / "partner.sqlite", "wing", WING, seeded)
         self.offset = 0
 
     def do(self, *told: tuple[str, InstructionKind], at: datetime = NOW) -> list[PaymentReport]:
@@ -33,7 +37,14 @@ class Books:
         said += self.ledger.settle(at)
         if said:
             self.ledger.sent(said[-1].number)
-        return [wire.load(PaymentReport, each.content) for each in said]
+        return [report for letter in said for report in reports(letter)]
+
+
+def reports(letter: Letter) -> list[PaymentReport]:
+    if letter.reports == 1:
+        return [wire.load(PaymentReport, letter.payload)]
+    read = [each.event for each in bundle.read(PaymentReport, WING.name, letter.payload)]
+    return [each.data for each in read if isinstance(each, Received)]
 
 
 def statuses(said: Sequence[PaymentReport]) -> list[tuple[str, ReportStatus]]:
@@ -71,8 +82,8 @@ def test_what_was_not_sent_is_sent_after_a_restart_and_numbers_go_on(tmp_path: P
     assert books.ledger.unsent() == said
     books.ledger.sent(said[-1].number)
     assert books.ledger.unsent() == []
-    (more, _) = books.ledger.take([Told(0, [_told("p-3", PAY)], [], 3)], NOW)
-    assert more.number == said[-1].number + 1
+    (more,) = books.ledger.take([Told(0, [_told("p-3", PAY)], [], 3)], NOW)
+    assert (more.reports, more.number) == (2, said[-1].number + 2)
 
 
 def test_a_payment_told_again_after_a_restart_is_paid_no_second_time(tmp_path: Path) -> None:
@@ -159,6 +170,72 @@ def test_a_partner_is_down_for_a_part_of_the_time_only() -> None:
 def test_what_is_cancelled_before_it_was_told_is_void_for_ever(books: Books) -> None:
     assert statuses(books.do(("p-1", CANCEL))) == [("p-1", S.CANCELLED)]
     assert statuses(books.do(("p-1", PAY), ("p-1", INQUIRE))) == [("p-1", S.CANCELLED)] * 2
+
+
+def test_what_was_said_can_be_read_report_by_report(tmp_path: Path) -> None:
+    books = Books(tmp_path, drop=0.3)
+    said = books.do(*((f'p-{number} "ក"', PAY) for number in range(50)))
+    said += books.do(("p-1", INQUIRE))
+    with closing(sqlite3.connect(tmp_path / "partner.sqlite")) as db:
+        rows = db.execute("select household_id, report_id, content from report where not dropped").fetchall()
+        assert db.execute("select count(*) from report").fetchone() == (101,)
+    assert {(key, id_, wire.load(PaymentReport, content.encode())) for key, id_, content in rows} == {
+        (f"h-{each.payment_id}", each.report_id, each) for each in said
+    }
+    assert (books.ledger.summary()["reports_sent"], len(said) < 90) == (len(said), True)
+
+
+def test_a_letter_holds_one_partition_and_no_more_than_is_agreed(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "partner.sqlite", "wing", WING, Behaviour(fail=0), 7)
+    told = [Told(part, [_told(f"p-{part}-{n}", PAY) for n in range(10)], [], 10) for part in (3, 5)]
+    said = ledger.take(told, NOW)
+    assert [(each.partition, each.reports) for each in said] == [
+        (3, 7),
+        (3, 7),
+        (3, 6),
+        (5, 7),
+        (5, 7),
+        (5, 6),
+    ]
+    assert [each.number for each in said] == [7, 14, 20, 27, 34, 40]
+    assert {each.payment_id.split("-")[1] for each in reports(said[0])} == {"3"}
+
+
+def test_a_letter_is_small_enough_for_a_token(books: Books) -> None:
+    said = books.ledger.take([Told(0, [_told(f"p-{n}", PAY) for n in range(300)], [], 300)], NOW)
+    assert all(20_000 < len(each.payload) <= bundle.BYTES_MOST for each in said[:-1])
+
+
+def test_a_file_of_before_there_were_letters_goes_on(tmp_path: Path) -> None:
+    before = PaymentReport(
+        report_id="r", payment_id="p-1", partner="wing", status=S.SETTLED, amount=1, occurred_at=NOW
+    )
+    with closing(sqlite3.connect(tmp_path / "partner.sqlite", isolation_level=None)) as db:
+        db.executescript(_BEFORE)
+        rows = [
+            (number, 0, f"r-{number}", "h-1", wire.dump(before), "i-1", "corr", "trace", number == 3)
+            for number in range(1, 5)
+        ]
+        db.executemany("insert into report values (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    for _ in range(2):
+        books = Books(tmp_path)
+        (left,) = books.ledger.unsent()
+        assert (left.number, left.letter_id, left.cause) == (4, "r-4", wire.Cause("i-1", "corr", "trace"))
+        assert reports(left) == [before]
+        assert books.ledger.summary()["reports_sent"] == 2
+        books.ledger.close()
+    assert statuses(Books(tmp_path).do(("p-1", PAY))) == [("p-1", S.ACCEPTED), ("p-1", S.SETTLED)]
+
+
+_BEFORE = """
+create table report (
+    id integer primary key, partition integer not null, report_id text not null, household_id text not null,
+    content blob not null, cause_id text not null, correlation_id text not null, traceparent text not null,
+    dropped integer not null
+);
+create table said (up_to integer not null);
+insert into said values (2);
+"""
 
 
 def _told(payment_id: str, kind: InstructionKind) -> Received[PaymentInstruction]:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import Literal
 
@@ -20,8 +21,8 @@ from contracts.wire import JOSE, Cause, Received, Record, WireError, dump
 from postbox.message import Item
 from postbox.outbox import STRANDS, strands
 from services.payments.partners.kafka import KafkaPartner
-from simulators.partner_ledger import Report
 from simulators.partner_letters import Letters, NotForUs
+from simulators.partner_reports import Letter, Report, letters
 from vault.jose import Agreement, Opener, Verifier, read_key, read_keys
 
 NOW = datetime.now(UTC)
@@ -94,9 +95,12 @@ def report(household_id: str, **changed: object) -> PaymentReport:
     return PaymentReport.model_validate(said | changed)
 
 
-def said(number: int, about: PaymentReport) -> Report:
-    key = about.report_id.removeprefix("r-")
-    return Report(number, 0, about.report_id, key, dump(about), "cause", "correlation", TRACE, dropped=False)
+def said(*about: PaymentReport, most: int = 100) -> list[Letter]:
+    reports = [
+        Report(0, False, each.report_id, each.report_id.removeprefix("r-"), CAUSE, dump(each).decode())
+        for each in about
+    ]
+    return list(letters(partner_report("wing"), reports, count(1), most, NOW.isoformat()))
 
 
 def read(partner: KafkaPartner, record: Record) -> list[Item]:
@@ -167,7 +171,8 @@ def test_what_is_no_instruction_in_a_bundle_is_refused_alone(secrets: Path) -> N
 
 def test_payments_reads_every_report_of_a_bundle_and_refuses_the_bad_ones_alone(secrets: Path) -> None:
     about = [report("h-1"), report("h-2", partner="acleda"), report("h-3")]
-    (record,) = Letters("wing", secrets, 100).write([said(n, each) for n, each in enumerate(about)], NOW)
+    (together,) = said(*about)
+    record = Letters("wing", secrets).write(together, NOW)
     first, bad, last = read(us(secrets), record)
     assert (first.key, bad.key, last.key) == (b"h-1", b"h-2", b"h-3")
     assert not isinstance(first.event, Exception)
@@ -177,7 +182,8 @@ def test_payments_reads_every_report_of_a_bundle_and_refuses_the_bad_ones_alone(
 
 
 def test_reports_in_bundles_of_one_are_as_they_always_were(secrets: Path) -> None:
-    records = Letters("wing", secrets, 1).write([said(1, report("h-1")), said(2, report("h-2"))], NOW)
+    alone = said(report("h-1"), report("h-2"), most=1)
+    records = [Letters("wing", secrets).write(each, NOW) for each in alone]
     assert [record.key for record in records] == [b"h-1", b"h-2"]
     assert [dict(record.headers)["ce_id"] for record in records] == [b"r-h-1", b"r-h-2"]
     assert [len(read(us(secrets), record)) for record in records] == [1, 1]
@@ -191,7 +197,8 @@ def signed(secrets: Path, payload: bytes, *, by: str = "wing-sign", **header: ob
 
 
 def payload(secrets: Path) -> bytes:
-    (record,) = Letters("wing", secrets, 9).write([said(1, report("h-1")), said(2, report("h-2"))], NOW)
+    (together,) = said(report("h-1"), report("h-2"))
+    record = Letters("wing", secrets).write(together, NOW)
     return jws.deserialize_compact(
         record.value, read_key(secrets / "wing-sign.jwk", "Ed25519"), registry=SIGNATURES
     ).payload
@@ -243,5 +250,5 @@ def in_turn(folder: Path, keys: Mapping[str, Sequence[OKPKey]]) -> None:
 
 
 def letter(folder: Path) -> Record:
-    (record,) = Letters("wing", folder).write([said(1, report("h-1"))], NOW)
-    return record
+    (alone,) = said(report("h-1"))
+    return Letters("wing", folder).write(alone, NOW)
