@@ -18,8 +18,9 @@ from uuid import uuid4
 
 import uvloop
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from yarl import URL
 
-from simulators.gateway_http import Answer, Asked, Conversation, Query, Say
+from simulators.gateway_http import Answer, Conversation, Query, Say
 from simulators.gateway_receipts import Debt, Receipts
 from simulators.gateway_smpp import OK, THROTTLED, Part, SmppConversation, Submitted
 
@@ -171,7 +172,7 @@ class Simulator:
         self.inbox = Inbox(settings.data_dir / "gateway.sqlite")
         self.receipts = Receipts(settings.gateway_receipt_s)
 
-    def answer(self, asked: Asked, say: Say) -> None:
+    def answer(self, asked: URL, say: Say) -> None:
         """Answers a request, now or later."""
         match asked.path:
             case "/cgi-bin/sendsms":
@@ -190,7 +191,7 @@ class Simulator:
 
     def _written(self, query: Query, say: Say) -> None:
         """What somebody writes to us; says whether it was taken."""
-        sender, to, text = (_first(query, name) for name in ("from", "to", "text"))
+        sender, to, text = (query.get(name, "") for name in ("from", "to", "text"))
         url, file = self._settings.gateway_inbound_url, self._settings.gateway_callback_secret_file
         if url is None:
             say(_json({"told": self.receipts.write(sender, to, text, _part(query))}))
@@ -219,15 +220,15 @@ class Simulator:
 
     def _sendsms(self, query: Query, say: Say) -> None:
         """The interface of smsbox, as the User's Guide of Kannel 1.4.5 and its answers have it."""
-        if (_first(query, "username"), _first(query, "password")) != self._login:
+        if (query.get("username", ""), query.get("password", "")) != self._login:
             say(Answer(403, "Authorization failed for sendsms"))
         elif wrong := _wrong(query):
             say(Answer(400, wrong))
         else:
             # Without a business key of its own a message is a new one.
-            sms_id = _first(query, "meta-data").removeprefix(BUSINESS_KEY) or str(uuid4())
+            sms_id = query.get("meta-data", "").removeprefix(BUSINESS_KEY) or str(uuid4())
             sms = _sms(query, sms_id, self._fate(sms_id))
-            url = _first(query, "dlr-url") if int(_first(query, "dlr-mask", "0")) else ""
+            url = query.get("dlr-url", "") if int(query.get("dlr-mask", "0")) else ""
             debts = [Debt(sms.sms_id, sms.became, sms.recipient, sms.sender, url)] if url else []
             self._take(sms, debts, say)
 
@@ -289,10 +290,12 @@ class Simulator:
 
     def _read(self, query: Query) -> Answer:
         """`/inbox?to=+855…&sms_id=…&last=20`: newest first."""
-        last = _first(query, "last", "20")
+        last = query.get("last", "20")
         if not last.isdigit():
             return Answer(400, "last: a number of messages expected")
-        return _json(self.inbox.read(to=_first(query, "to"), sms_ids=query.get("sms_id", []), last=int(last)))
+        return _json(
+            self.inbox.read(to=query.get("to", ""), sms_ids=query.getall("sms_id", []), last=int(last))
+        )
 
     def _chance(self, sms_id: str) -> float:
         digest = blake2b(f"{self._settings.gateway_seed}/{sms_id}".encode(), digest_size=8).digest()
@@ -302,11 +305,11 @@ class Simulator:
 def _wrong(query: Query) -> str | None:
     if "to" not in query:
         return "Missing receiver number, rejected"
-    if not _first(query, "to").strip():
+    if not query.get("to", "").strip():
         return "Empty receiver number not allowed, rejected"
-    if not _first(query, "from"):
+    if not query.get("from", ""):
         return "Sender missing and no global set, rejected"
-    if _first(query, "coding", "0") not in {"0", "1", "2"}:
+    if query.get("coding", "0") not in {"0", "1", "2"}:
         return "Coding field misformed, rejected"
     return None
 
@@ -314,22 +317,18 @@ def _wrong(query: Query) -> str | None:
 def _sms(query: Query, sms_id: str, became: str) -> Sms:
     return Sms(
         sms_id,
-        _first(query, "to"),
-        _first(query, "from"),
-        _first(query, "text"),
-        int(_first(query, "coding", "0")),
+        query.get("to", ""),
+        query.get("from", ""),
+        query.get("text", ""),
+        int(query.get("coding", "0")),
         datetime.now(UTC).isoformat(),
         became,
     )
 
 
-def _first(query: Query, name: str, otherwise: str = "") -> str:
-    return query.get(name, (otherwise,))[0]
-
-
 def _part(query: Query) -> Part | None:
     """`part=udh8:REFERENCE:NUMBER:OF`; none where it is left out."""
-    said = _first(query, "part")
+    said = query.get("part", "")
     if not said:
         return None
     by, *numbers = said.split(":")

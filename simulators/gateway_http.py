@@ -1,26 +1,18 @@
 """As much of an HTTP/1.1 server as the simulated gateway needs: GET over kept-alive connections."""
 
 import asyncio
-import binascii
 from collections import deque
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable
 from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import NamedTuple, cast
-from urllib.parse import unquote_to_bytes
 
 import httptools
+from multidict import MultiMapping
+from yarl import URL
 
 TARGET_BYTES_MAX = 64 * 1024
-Query = Mapping[str, list[str]]
-
-
-class Asked(NamedTuple):
-    """A request: its path, and every value of each field of its query."""
-
-    path: str
-    query: Query
+Query = MultiMapping[str]
 
 
 class Answer(NamedTuple):
@@ -37,7 +29,7 @@ Say = Callable[[Answer], object]
 class Conversation(asyncio.Protocol):
     """One connection. Each request is put to `ask` when it is there; the answers go out in the same order."""
 
-    def __init__(self, ask: Callable[[Asked, Say], None]) -> None:
+    def __init__(self, ask: Callable[[URL, Say], None]) -> None:
         self._ask = ask
         self._parser = httptools.HttpRequestParser(self)
         self._target = b""
@@ -64,7 +56,7 @@ class Conversation(asyncio.Protocol):
         answer: list[Answer] = []
         self._due.append(answer)
         if self._parser.get_method() == b"GET":
-            self._ask(_asked(target), partial(self._say, answer))
+            self._ask(URL(target.decode(errors="replace"), encoded=True), partial(self._say, answer))
         else:
             self._say(answer, Answer(405, "Only GET is answered"))
 
@@ -76,28 +68,6 @@ class Conversation(asyncio.Protocol):
                 self._transport.write(_written(ready))
         if self._is_last and not self._due:
             self._transport.close()
-
-
-def _asked(target: bytes) -> Asked:
-    path, _, query = target.partition(b"?")
-    fields: dict[str, list[str]] = {}
-    for field in query.decode(errors="replace").split("&"):
-        name, _, value = field.partition("=")
-        if "%" in field or "+" in field:
-            name, value = _plain(name), _plain(value)
-        fields.setdefault(name, []).append(value)
-    return Asked(_plain(path.decode(errors="replace")), fields)
-
-
-def _plain(encoded: str) -> str:
-    if "%" not in encoded and "+" not in encoded:
-        return encoded
-    octets = encoded.replace("+", " ").encode()
-    if octets[::3].count(b"%") * 3 == len(octets):
-        # All of it is %xx, as notifications writes a text: a tenth of the time.
-        with suppress(binascii.Error):
-            return binascii.unhexlify(octets.translate(None, b"%")).decode(errors="replace")
-    return unquote_to_bytes(octets).decode(errors="replace")
 
 
 def _written(answer: Answer) -> bytes:
