@@ -2,10 +2,12 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from itertools import count
+from typing import TypeVar
 
 import asyncpg
 import pytest
@@ -18,6 +20,7 @@ from tests.waiting import until
 from tonle.checking.kept import RULES
 
 pytestmark = pytest.mark.stack
+T = TypeVar("T")
 WORKERS, TURNS, AT_ONCE = 16, 12, 8
 SMALLEST, LARGEST, ENVELOPE = 1_000, 9_700, 2_000_000
 EXCEEDED = """
@@ -46,22 +49,24 @@ class Hammer:
             for _ in range(TURNS):
                 amounts = [self._random.randrange(SMALLEST, LARGEST, 100) for _ in range(AT_ONCE)]
                 wanted = [payment(next(self._numbers), riel) for riel in amounts]
-                async with db.transaction():
-                    taken = await self._issue(db, wanted)
-                self.issued += taken
-                await self._free(db)
+                self.issued += await _as_loops_do(db, partial(self._issue, db, wanted))
+                some = [self.issued.pop() for _ in range(self._random.randrange(4)) if self.issued]
+                await _as_loops_do(db, partial(self._free, db, some))
 
     async def try_again(self, db: Connection) -> bool:
         """As the job does: what waits, once there was room again; False where nobody was freed since."""
-        async with db.transaction():
-            turn = await store_cycles.next_turn(db)
-            if turn is None:
-                return False
-            waiting = await db.fetch("select number, riel from waits order by number")
-            taken = await self._issue(db, [payment(*row) for row in waiting])
-            await store_cycles.go_on(db, turn, None)
-        self.issued += taken
-        return True
+        taken = await _as_loops_do(db, partial(self._take_turn, db))
+        self.issued += taken or []
+        return taken is not None
+
+    async def _take_turn(self, db: Connection) -> list[Payment] | None:
+        turn = await store_cycles.next_turn(db)
+        if turn is None:
+            return None
+        waiting = await db.fetch("select number, riel from waits order by number")
+        taken = await self._issue(db, [payment(*row) for row in waiting])
+        await store_cycles.go_on(db, turn, None)
+        return taken
 
     async def _issue(self, db: Connection, wanted: list[Payment]) -> list[Payment]:
         (budget,) = (await store_envelopes.budgets(db, {CYCLE: len(wanted)})).values()
@@ -76,13 +81,22 @@ class Hammer:
         await db.execute("delete from waits where number = any($1)", list(map(int, funds)))
         return taken
 
-    async def _free(self, db: Connection) -> None:
-        some = [self.issued.pop() for _ in range(self._random.randrange(4)) if self.issued]
+    async def _free(self, db: Connection, some: list[Payment]) -> None:
         moved = [ledger.moved(each, each._replace(state=State.FAILED)) for each in some]
-        async with db.transaction():
-            await store_envelopes.keep_open(db, {each.cycle_id for each in some})
-            await store.insert_transfers(db, [each for each in moved if each], datetime.now(UTC))
-            await store_envelopes.free(db, [each for each in moved if each])
+        await store_envelopes.keep_open(db, {each.cycle_id for each in some})
+        await store.insert_transfers(db, [each for each in moved if each], datetime.now(UTC))
+        await store_envelopes.free(db, [each for each in moved if each])
+
+
+async def _as_loops_do(db: Connection, act: Callable[[], Awaitable[T]]) -> T:
+    """One transaction, again where it was the victim of a deadlock: a sub-envelope that changed while it was
+    looked for stays locked, though it is not taken."""
+    while True:
+        try:
+            async with db.transaction():
+                return await act()
+        except asyncpg.DeadlockDetectedError:
+            continue
 
 
 def payment(number: int, riel: int) -> Payment:
