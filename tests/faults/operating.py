@@ -8,10 +8,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-import asyncpg
-
 from tests.faults.plan import LISTENING
-from tests.faults.world import READY_S_MAX, World
+from tests.faults.world import DATABASE_AWAY, READY_S_MAX, World
 
 LOOKS_EVERY_S = 3.0
 RECOVERED_S = 600.0
@@ -59,7 +57,7 @@ class Operator:
         return json.loads(out)  # type: ignore[no-any-return]
 
     async def _any_stopped(self) -> bool:
-        with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+        with suppress(*DATABASE_AWAY):
             for service in LISTENING:
                 db = await self._world.connect(service)
                 try:

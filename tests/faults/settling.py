@@ -5,13 +5,12 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
-import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from contracts import topics
 from tests.faults.plan import LISTENING, SERVICES
-from tests.faults.world import World
+from tests.faults.world import DATABASE_AWAY, World
 from tonle.stack.topics import PARTNERS
 
 STILL_S_MAX = 120.0
@@ -55,7 +54,7 @@ async def settle(world: World, say: Callable[[str], None]) -> dict[str, int]:
     began = moved = time.monotonic()
     while True:
         left: dict[str, int] = {"not known": 1}
-        with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, KafkaError, OSError, TimeoutError):
+        with suppress(*DATABASE_AWAY, KafkaError):
             left = await limbo(world)
         now = time.monotonic()
         if left != before:
