@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol, TypeVar
 
 from asyncpg import Record as Row
 
-from postbox.message import Connection
+from postbox.message import Connection, Raw
 
 
 class Place(NamedTuple):
@@ -25,19 +25,11 @@ class Position(NamedTuple):
     stopped: str | None = None
 
 
-class Placed(Protocol):
-    @property
-    def topic(self) -> str: ...
-    @property
-    def partition(self) -> int: ...
-    @property
-    def offset(self) -> int: ...
+class Placed(Raw, Protocol):
+    """A record with its time, by which another log is told from this one."""
+
     @property
     def timestamp(self) -> int: ...
-    @property
-    def key(self) -> bytes | None: ...
-    @property
-    def value(self) -> bytes | None: ...
 
 
 R = TypeVar("R", bound=Placed)
