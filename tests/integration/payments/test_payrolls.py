@@ -21,7 +21,8 @@ async def test_what_was_approved_is_issued_and_nothing_else(scene: Scene) -> Non
         assert payroll["digest"] == payroll["digest_of_lines"]
         await scene.send([scene.key(late), scene.scored(late, 100_000)])
         await scene.send([scene.scored(changed, 120_000, sequence=2, revision=2)])
-        await until(lambda: scene.db.fetchval("select count(*) = 6 from decision where waiting = 'payroll'"))
+        heard = "select count(*) = 6 and max(amount) = 120000 from decision where waiting = 'payroll'"
+        await until(lambda: scene.db.fetchval(heard))
         early = await scene.call("POST", f"/cycles/{CYCLE}/issue", by="Sokha")
         assert (early.status_code, "is frozen" in early.json()["title"]) == (409, True)
         assert await decided(scene, payroll, "Dara") == [(200, "approved")]
