@@ -12,8 +12,8 @@ from services.eligibility.structs import Struct, read
 from tests.unit.eligibility.samples import member, persons
 
 members = st.lists(st.builds(Member), min_size=1, max_size=4).map(tuple)
-SECRET = "Sokhon"
-MEMBER = f'{{"name_latin":"{SECRET}","sex":"female","birth_date":"1990-05-10","relation":"head"}}'
+NAME = "Sokhon"
+MEMBER = f'{{"name_latin":"{NAME}","sex":"female","birth_date":"1990-05-10","relation":"head"}}'
 
 
 @pytest.mark.parametrize(
@@ -21,13 +21,13 @@ MEMBER = f'{{"name_latin":"{SECRET}","sex":"female","birth_date":"1990-05-10","r
     [
         ('{"members":[]}', "Expected `array` of length >= 1 - at `$.members`"),
         ('{"village":"01020101"}', "Object missing required field `members`"),
-        (f'{{"members":[{MEMBER.replace("1990-05-10", SECRET)}]}}', "Invalid RFC3339 encoded date"),
+        (f'{{"members":[{MEMBER.replace("1990-05-10", NAME)}]}}', "Invalid RFC3339 encoded date"),
         (f'{{"members":[{MEMBER.replace("1990-05-10", "1990-05-10T01:00")}]}}', "Invalid RFC3339"),
-        (f'{{"members":[{MEMBER}],"consents":"{SECRET}"}}', "Expected `array`, got `str` - at `$.consents`"),
+        (f'{{"members":[{MEMBER}],"consents":"{NAME}"}}', "Expected `array`, got `str` - at `$.consents`"),
         (f'{{"members":[{MEMBER}],"consents":[7]}}', "Expected `str`, got `int` - at `$.consents[0]`"),
         (f'{{"members":[{MEMBER[:-1]},"conditions":null}}]}}', "Expected `array`, got `null`"),
         (f'{{"members":[{MEMBER}', "Input data was truncated"),
-        (f"{SECRET}", "JSON is malformed"),
+        (f"{NAME}", "JSON is malformed"),
         ("", "Input data was truncated"),
     ],
 )
@@ -38,7 +38,7 @@ def test_persons_that_are_none_are_refused_by_the_field_and_never_by_what_it_hol
     with pytest.raises(WireError) as refused:
         read(kind, plain.encode())
     assert reason in str(refused.value)
-    assert SECRET not in str(refused.value)
+    assert NAME not in str(refused.value)
 
 
 def test_a_word_of_a_later_version_is_read_as_unrecognised() -> None:
