@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Iterable, Sequence
 
-from postbox.outbox import Publisher, Written
+from postbox.outbox import Publisher, Written, message_count
 from postbox.packing import Parcel
 from postbox.telemetry import Metrics
 
@@ -35,7 +35,7 @@ class Courier:
         """Publish lanes soon; `written` is what of it the caller wrote and committed itself."""
         self._lanes.update(lanes)
         self._written.update(written or {})
-        self._messages += _count(written or {})
+        self._messages += message_count(written or {})
         if self._task is None:
             self._task = asyncio.create_task(self._carry(), name="courier")
 
@@ -62,10 +62,6 @@ class Courier:
                 self._metrics.published.inc(await self._publisher.publish(*lanes, written=written))
             except Exception as error:
                 log.warning("publishing failed; the relay will publish it", exc_info=error)
-            self._messages -= _count(written)
+            self._messages -= message_count(written)
             self._room.set()
         self._task = None
-
-
-def _count(written: Written) -> int:
-    return sum(parcel.message_count for said in written.values() for parcel in said)

@@ -186,7 +186,7 @@ class Publisher:
         for found in done:
             if isinstance(found, BaseException):
                 raise found
-        return sum(parcel.message_count for said in strands.values() for parcel in said)
+        return message_count(strands)
 
     async def _send(self, strand: int, said: Sequence[Parcel]) -> None:
         by_topic: dict[str, list[Parcel]] = {}
@@ -212,6 +212,11 @@ class Publisher:
         await asyncio.gather(
             *(_send_batches(producer, name, place, parcels(there)) for place, there in places.items())
         )
+
+
+def message_count(said: Mapping[int, Iterable[Parcel]]) -> int:
+    """How many messages rows, or strands, hold."""
+    return sum(parcel.message_count for parcel in chain.from_iterable(said.values()))
 
 
 def lanes_of(records: Sequence[Outgoing]) -> list[Lane]:

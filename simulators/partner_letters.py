@@ -12,7 +12,6 @@ from datetime import datetime
 from functools import lru_cache, partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -27,7 +26,7 @@ from pydantic_core import from_json, to_json
 from contracts import bundle
 from contracts.payment import InstructionKind, PaymentInstruction
 from contracts.topics import partner_instruction, partner_report
-from contracts.wire import JOSE, Headers, Received, Record, WireError, decode, emit_bytes
+from contracts.wire import JOSE, Encoded, Received, Record, WireError, decode, emit_bytes
 from simulators.partner_reports import Letter
 
 REPORT_HOLDS_S = 86_400
@@ -48,17 +47,6 @@ class NotForUs(ValueError):
     """A value that is not signed by payments and encrypted to this partner."""
 
 
-class Told(Protocol):
-    """A record of the instruction topic."""
-
-    @property
-    def key(self) -> bytes | None: ...
-    @property
-    def value(self) -> bytes | None: ...
-    @property
-    def headers(self) -> Headers: ...
-
-
 class Letters:
     """How this partner reads and signs: our instructions are for it alone, its reports are its own.
 
@@ -75,7 +63,7 @@ class Letters:
         self._theirs = [VerifyKey(each) for each in _keys(secrets, "payments.pub", "x")]
         self._ours = Ed25519PrivateKey.from_private_bytes(_keys(secrets, f"{partner}-sign", "d")[0])
 
-    def read(self, record: Told) -> list[Received[PaymentInstruction] | WireError]:
+    def read(self, record: Encoded) -> list[Received[PaymentInstruction] | WireError]:
         """The instructions of a record, or why one is none. Raises `NotForUs` or `WireError` for all."""
         header, payload = self._verified(self._opened(record.value or b""))
         if header.get("cty") == bundle.CTY:

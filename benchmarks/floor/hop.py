@@ -18,20 +18,16 @@ import asyncpg
 import msgpack
 import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
-from aiokafka.codec import zstd_encode
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from benchmarks.floor.wire import Event, Headers, M, Out, Outgoing
 from contracts import wire
 from contracts.household import HouseholdKeys, KeyPurpose
 from contracts.topics import HOUSEHOLD_KEYS, Topic
+from postbox import packing  # noqa: F401 - sets the level of Zstandard, for which aiokafka has no option
 from postbox.broker import Broker
 from postbox.listening import Listener, Polling
-from postbox.packing import LEVEL
 from vault.master import MasterKey
-
-# As `postbox.outbox`: aiokafka has no option for the level.
-zstd_encode.__defaults__ = (LEVEL,)
 
 SCHEMA = """
 create table if not exists position (

@@ -1,12 +1,12 @@
 """What eligibility tells the other services: a household scored, its payee sealed for that one event."""
 
-from base64 import urlsafe_b64encode
 from collections.abc import Iterable
 from datetime import datetime
 from json.encoder import encode_basestring as quoted
 from typing import NamedTuple
 
 from contracts.eligibility import ProgrammeDecision, SensitiveDecisions
+from contracts.sealed import sealed_json
 from contracts.topics import ELIGIBILITY_SCORED
 from contracts.wire import JSON, Record, dump, emit_bytes
 from services.eligibility.households import Household, Scored
@@ -51,18 +51,14 @@ def _scored(scored: Scored, keys: Keys, now: datetime) -> Record:
 def told(scored: Scored, sealing: Sealing) -> bytes:
     """An `EligibilityScored` as the model writes it, at a third of the cost; a test holds them equal."""
     of, key_id = scored.registration, sealing.key_id
-    sensitive = f',"sensitive":{_sealed_json(key_id, sealing.sensitive)}' if sealing.sensitive else ""
+    sensitive = f',"sensitive":{sealed_json(key_id, sealing.sensitive)}' if sealing.sensitive else ""
     return (
         f'{{"household_id":{quoted(scored.household_id)},"revision":{scored.revision}'
         f',"commune":{quoted(of.commune)},"area_type":"{of.area_type}","level":"{of.level}","currency":"KHR"'
         f',"decisions":{scored.made.json},"shocks":[{",".join(map(quoted, scored.shocks))}]'
         f',"reports":{scored.reports},"appeals":{scored.appeals},"judged_on":"{scored.judged_on}"'
-        f',"catalogue":{quoted(scored.catalogue)},"payee":{_sealed_json(key_id, sealing.payee)}{sensitive}}}'
+        f',"catalogue":{quoted(scored.catalogue)},"payee":{sealed_json(key_id, sealing.payee)}{sensitive}}}'
     ).encode()
-
-
-def _sealed_json(key_id: str, blob: bytes) -> str:
-    return f'{{"key_id":{quoted(key_id)},"blob":"{urlsafe_b64encode(blob).decode()}"}}'
 
 
 def _sealed(decisions: tuple[ProgrammeDecision, ...], key_id: str, known_as: str, keys: Keys) -> bytes:

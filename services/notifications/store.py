@@ -1,6 +1,7 @@
 """SQL about SMS on their way: decided on, claimed, finished."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 from asyncpg import Record as Row
 from asyncpg import UniqueViolationError
@@ -10,6 +11,7 @@ from services.notifications.sms import Claimed, Finished, NewSms, Result, To
 from services.notifications.steps import STEPS
 from services.notifications.wording import Facts
 
+T = TypeVar("T")
 BACKOFF_S_MAX = 60
 _COPIED = NewSms._fields.index("state")
 _AT_ONCE = ("queued", None, None, None, None)
@@ -106,11 +108,7 @@ async def _copied(db: Connection, rows: Sequence[NewSms]) -> bool:
     ids: dict[int, list[str]] = {}
     for each in rows:
         ids.setdefault(each.priority, []).append(each.sms_id)
-    due = [
-        (priority, theirs[at : at + TOGETHER_MOST])
-        for priority, theirs in ids.items()
-        for at in range(0, len(theirs), TOGETHER_MOST)
-    ]
+    due = together(ids, TOGETHER_MOST)
     records = [each[:_COPIED] for each in rows]
     try:
         async with db.transaction():
@@ -119,6 +117,11 @@ async def _copied(db: Connection, rows: Sequence[NewSms]) -> bool:
     except UniqueViolationError:
         return False
     return True
+
+
+def together(ids: Mapping[T, Sequence[str]], most: int) -> list[tuple[T, Sequence[str]]]:
+    """What has the same key as rows of at most so many."""
+    return [(key, each[at : at + most]) for key, each in ids.items() for at in range(0, len(each), most)]
 
 
 async def _insert(db: Connection, rows: Sequence[NewSms]) -> None:

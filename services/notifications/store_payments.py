@@ -5,6 +5,7 @@ from datetime import date
 
 from contracts.payment import PaymentState
 from postbox.message import Connection
+from services.notifications import store
 from services.notifications.telling import Payment, Payments
 
 _COLUMNS = Payment._fields[:-1]
@@ -96,11 +97,7 @@ async def _keep_to_collect(db: Connection, known: Sequence[Payment]) -> None:
     for each in known:
         if each.state == accepted and each.until is not None:
             by_day.setdefault(each.until, []).append(each.payment_id)
-    rows = [
-        (day, ids[at : at + TOGETHER_MOST])
-        for day, ids in by_day.items()
-        for at in range(0, len(ids), TOGETHER_MOST)
-    ]
+    rows = store.together(by_day, TOGETHER_MOST)
     if rows:
         await db.copy_records_to_table("to_collect", columns=("until", "payment_ids"), records=rows)
 

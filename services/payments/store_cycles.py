@@ -27,6 +27,8 @@ from cycle c cross join lateral (
 """
 _LOCK = "hashtextextended(cycle_id, 0)) from unnest($1::text[]) cycle_id"
 _TERMS = 7
+BEGIN_ANEW = "issue_after = '', issue_asked = issue_asked + 1"
+"""Of a cycle in which there is reason to go through what waits: a job that read it before does not end it."""
 # Where a cycle pays from lists, only what stands on a released one is tried; once it closed, everything.
 _TRIED = """
 from decision d where cycle_id = $1 and household_id > $2 and waiting = any($3) and ($5::boolean is null or (
@@ -187,8 +189,7 @@ def _tried(turn: Turn) -> tuple[object, ...]:
 async def try_again(db: Connection, cycle_id: str) -> Turn:
     """Have what waits in a (locked) cycle gone through from its start, unless that is under way."""
     await db.execute(
-        "update cycle set issue_after = '', issue_asked = issue_asked + 1 "
-        "where cycle_id = $1 and issue_after is null",
+        f"update cycle set {BEGIN_ANEW} where cycle_id = $1 and issue_after is null",  # noqa: S608 - a constant
         cycle_id,
     )
     row = await db.fetchrow(_CYCLES + "where cycle_id = $1", cycle_id)
@@ -199,8 +200,7 @@ async def try_again(db: Connection, cycle_id: str) -> Turn:
 async def try_paused(db: Connection, now: datetime) -> None:
     """A partner is told again: what waited for one is tried again, new attempts too."""
     await db.execute(
-        "update cycle set issue_after = '', issue_asked = issue_asked + 1 "
-        "where issue_after is null and cycle_id in "
+        f"update cycle set {BEGIN_ANEW} where issue_after is null and cycle_id in "  # noqa: S608 - a constant
         "(select cycle_id from decision where waiting = 'partner-paused')"
     )
     await db.execute("update reissue set due_at = $1 where waiting = 'partner-paused' and due_at > $1", now)

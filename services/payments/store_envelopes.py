@@ -149,7 +149,7 @@ async def free(db: Connection, transfers: Sequence[Transfer]) -> None:
             *(cycle_id, await _free_part(db, cycle_id, fund), riel, count),
         )
     await db.execute(
-        "update cycle set issue_after = '', issue_asked = issue_asked + 1 where cycle_id in "
+        f"update cycle set {store_cycles.BEGIN_ANEW} where cycle_id in "  # noqa: S608 - a constant
         "(select cycle_id from cycle where cycle_id = any($1) order by cycle_id for no key update)",
         [transfer.cycle_id for transfer in freed],
     )

@@ -3,12 +3,12 @@
 Ids that payments gives are UUIDs and stand as they are; what others chose is quoted.
 """
 
-from base64 import urlsafe_b64encode
 from datetime import date
 from json.encoder import encode_basestring as quoted
 
 from contracts.household import Payee
 from contracts.payment import PaymentState
+from contracts.sealed import sealed_json
 from services.payments.states import Payment
 
 
@@ -21,8 +21,7 @@ def issued(payment: Payment, until: date, key_id: str, blob: bytes) -> bytes:
         f',"cycle_id":{quoted(payment.cycle_id)},"amount":{payment.amount},"carried":{payment.carried}'
         f',"currency":"KHR","partner":{quoted(payment.partner)},"commune":{quoted(payment.commune)}'
         f',"revision":{payment.revision},"decision_id":{quoted(payment.decision_id)}'
-        f',"withdraw_until":"{until}","payee":{{"key_id":{quoted(key_id)}'
-        f',"blob":"{urlsafe_b64encode(blob).decode()}"}}}}'
+        f',"withdraw_until":"{until}","payee":{sealed_json(key_id, blob)}}}'
     ).encode()
 
 
