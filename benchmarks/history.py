@@ -20,7 +20,7 @@ from services.registration.admission import Candidate
 from services.registration.cells import SourceRow
 from services.registration.events import Registration
 from services.registration.gazetteer import load_gazetteer
-from services.registration.household import Household
+from services.registration.household import Household, household_id_of
 from services.registration.quarantine import examined
 from services.registration.registering import fresh_person_ids
 from tonle import generate
@@ -112,8 +112,9 @@ def _records(part: Part) -> Iterator[ConsumerRecord]:
         keys_kept = csv.writer(file)
         for offset, candidate in enumerate(_candidates(part.number + 1, part.households)):
             household = candidate.household
+            household_id = household_id_of(master.keyed_hash, household.reference)
             keys = Keys({})
-            (own,) = events.fresh_keys([household.household_id], master, keys)
+            (own,) = events.fresh_keys([household_id], master, keys)
             for key in own:
                 wrapped = "\\x" + (key.wrapped or b"").hex()
                 keys_kept.writerow(
@@ -121,7 +122,7 @@ def _records(part: Part) -> Iterator[ConsumerRecord]:
                 )
             ids = fresh_person_ids(len(household.members))
             registration = Registration(
-                household.household_id,
+                household_id,
                 household.reference,
                 1,
                 household.commune,

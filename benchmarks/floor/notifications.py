@@ -130,7 +130,7 @@ class Notifications(Service):
         full = payee.contact is ContactPreference.FULL
         text, segments = self._wording.render(TEMPLATE, payee.language, full=full, facts=facts)
         sent = SmsSent(
-            sms_id=uuid5(f"sms/{event.id}/{TEMPLATE}/{payee.person_id}"),
+            sms_id=wire.household_uuid(said.household_id, f"sms/{event.id}/{TEMPLATE}/{payee.person_id}"),
             household_id=said.household_id,
             payment_id=said.payment_id,
             template=TEMPLATE,

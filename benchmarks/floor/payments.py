@@ -135,8 +135,9 @@ def _gives(decision: ProgrammeDecision) -> bool:
 
 
 def _due(event: Event[EligibilityScored], decision: ProgrammeDecision) -> Due:
-    key = f"{decision.programme}/{decision.period}/{event.data.household_id}/{decision.purpose}/1"
-    return Due(uuid5(f"{PAYMENT_ISSUED.name}/{key}"), event, decision)
+    household_id = event.data.household_id
+    key = f"{decision.programme}/{decision.period}/{household_id}/{decision.purpose}/1"
+    return Due(wire.household_uuid(household_id, f"{PAYMENT_ISSUED.name}/{key}"), event, decision)
 
 
 def _read_key(path: str) -> OKPKey:

@@ -25,6 +25,7 @@ from contracts.household import (
 )
 from contracts.sealed import Sealed
 from contracts.topics import HOUSEHOLD_KEYS, HOUSEHOLD_REGISTERED
+from services.registration.household import household_id_of
 from services.registration.places import area_type_of
 from tonle.sample import COLUMNS, HOUSEHOLD_COLUMNS, MEMBER_COLUMNS
 
@@ -73,7 +74,7 @@ class Registration(Service):
         outgoing: Outgoing = {}
         chance, made_ms = pieces(), time_ns() // 1_000_000
         for row in rows:
-            household_id = uuid5(f"household/{row[0]}")
+            household_id = household_id_of(self.master.keyed_hash, row[0])
             persons, payee = persons_of(row, chance)
             sealed = (wire.dump(persons), wire.dump(payee))
             households.append((household_id, 1, *sealed))

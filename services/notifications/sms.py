@@ -151,7 +151,7 @@ def sms_id(about: str, template: str, household_id: str) -> str:
     The event is named by what happened (`about`: this payment is ready), so that one told twice in other
     words is told once; the recipient is whoever the household names when it is sent.
     """
-    return wire.uuid5(f"sms/{about}/{template}/{household_id}")
+    return wire.household_uuid(household_id, f"sms/{about}/{template}/{household_id}")
 
 
 def finish(claimed: Claimed, result: Result, version: int) -> Finished:

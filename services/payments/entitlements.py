@@ -11,15 +11,14 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from contracts.household import HouseholdExited, Payee
-from contracts.topics import PAYMENT_ISSUED
-from contracts.wire import Cause, Received, event_id
+from contracts.wire import Cause, Received
 from postbox.errors import Park
 from services.payments.budget import Budget, Judged, Waiting
 from services.payments.corrections import balance, carried
 from services.payments.decided import Decision, Outcome, Part, decision_of, earlier, may_pay, void
 from services.payments.heard import DecisionHeard, ScoredHeard
 from services.payments.payroll import Line
-from services.payments.states import OPEN, Cancelling, Key, Payment
+from services.payments.states import OPEN, Cancelling, Key, Payment, payment_id_of
 
 
 class SealedPayee(NamedTuple):
@@ -255,7 +254,7 @@ def promise(household: Household, payee: Payee, said: Promise, sequence: int) ->
     )
     earlier = household.payments.get(said.key)
     attempt = earlier.attempt + 1 if earlier else 1
-    payment_id = event_id(PAYMENT_ISSUED, programme, period, household.household_id, purpose, attempt)
+    payment_id = payment_id_of(household.household_id, said.key, attempt)
     payment = Payment(
         *(payment_id, household.household_id, programme, period, purpose, attempt, said.cycle_id),
         *(said.due + said.carried, said.due, said.partner, household.commune, revision, decision_id),

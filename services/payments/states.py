@@ -9,7 +9,8 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from contracts.payment import PaymentReport, ReportStatus
-from contracts.wire import Cause, Received
+from contracts.topics import PAYMENT_ISSUED
+from contracts.wire import Cause, Received, household_uuid
 from postbox.errors import Park
 from services.payments import ledger
 from services.payments.cycles import NotPossible
@@ -57,6 +58,13 @@ _STATE_OF = {ReportStatus(state.value): state for state in _REACHED_FROM}
 
 Key = tuple[str, str, str]
 """(programme, period, purpose): an entitlement key within one household."""
+
+
+def payment_id_of(household_id: str, key: Key, attempt: int) -> str:
+    """The id of an attempt, which is also that of the event that issues it: the same one for ever."""
+    programme, period, purpose = key
+    name = f"{PAYMENT_ISSUED.name}/{programme}/{period}/{household_id}/{purpose}/{attempt}"
+    return household_uuid(household_id, name)
 
 
 class Payment(NamedTuple):

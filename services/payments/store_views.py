@@ -6,10 +6,9 @@ from typing import NamedTuple
 
 import asyncpg
 
-from contracts.topics import PAYMENT_ISSUED
-from contracts.wire import event_id
 from postbox.message import Connection
 from services.payments.budget import Stage, Waiting, stage
+from services.payments.states import payment_id_of
 
 _STORY = """
 select issued_at, 'payment issued', payment_id, amount, partner, traceparent
@@ -159,7 +158,7 @@ async def before_issue(
 def _before_issue(row: asyncpg.Record) -> Shown:
     household_id, cycle_id, programme, period, purpose, amount, commune, waiting, covered = row
     return Shown(
-        event_id(PAYMENT_ISSUED, programme, period, household_id, purpose, 1),
+        payment_id_of(household_id, (programme, period, purpose), 1),
         *(household_id, cycle_id, programme, period, 1, amount, amount, None, commune),
         *(stage(Waiting(waiting), covered=covered), waiting, None, None),
     )

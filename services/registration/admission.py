@@ -28,7 +28,9 @@ class Candidate(NamedTuple):
 
 
 class New(NamedTuple):
-    """It is registered as revision 1."""
+    """It is registered as revision 1, under this id."""
+
+    household_id: str
 
 
 class Unchanged(NamedTuple):
@@ -57,7 +59,8 @@ class Outside(NamedTuple):
     flaw: Flaw
 
 
-Answer = New | Unchanged | Conflict | Repeated | Outside | Duplicate
+Old = Unchanged | Conflict | Repeated | Outside | Duplicate
+Answer = New | Old
 
 
 def admit(
@@ -66,35 +69,40 @@ def admit(
     holders: Mapping[str, Holder],
     covers: Callable[[str], bool],
     origin: str | None,
+    *,
+    id_of: Callable[[str], str],
 ) -> list[Answer]:
-    """Answer candidates in order; each sees those admitted before it. `origin`: the import they come from."""
+    """Answer candidates in order; each sees those admitted before it.
+
+    `known` by reference; `origin`: the import they come from; `id_of` gives a new reference its id.
+    """
     known, holders = dict(known), dict(holders)
-    answers = []
+    answers: list[Answer] = []
     for candidate in candidates:
         household = candidate.household
-        answer = _answer(candidate, known.get(household.household_id), holders, covers, origin)
-        if isinstance(answer, New):
-            holder = Holder(household.household_id, household.commune)
-            known[household.household_id] = Known(
-                household.household_id, 1, False, candidate.content.hash, household.commune, origin
-            )
-            holders |= dict.fromkeys(household.claims, holder)
-        answers.append(answer)
+        old = _unless_new(candidate, known.get(household.reference), holders, covers, origin)
+        if old is not None:
+            answers.append(old)
+            continue
+        id_, commune = id_of(household.reference), household.commune
+        answers.append(New(id_))
+        known[household.reference] = Known(id_, 1, False, candidate.content.hash, commune, origin)
+        holders |= dict.fromkeys(household.claims, Holder(id_, commune))
     return answers
 
 
-def _answer(
+def _unless_new(
     candidate: Candidate,
     known: Known | None,
     holders: Mapping[str, Holder],
     covers: Callable[[str], bool],
     origin: str | None,
-) -> Answer:
+) -> Old | None:
     household = candidate.household
     if not covers(household.commune):
         return Outside(_outside(household))
     if known is None:
-        return duplicates.find(household.household_id, household.claims, holders) or New()
+        return duplicates.find(household.claims, holders)
     if known.exited or not household.has_hash(known.content_hash, candidate.content):
         return Conflict(known, _conflict(household, known))
     if origin is not None and known.origin == origin:

@@ -7,7 +7,7 @@ from typing import Annotated, TypeVar
 from uuid import uuid4
 
 from asyncpg import UniqueViolationError
-from fastapi import APIRouter, Depends, Header, Path, Request
+from fastapi import APIRouter, Depends, Header, Path, Query, Request
 
 from contracts import wire
 from contracts.household import Payee, Persons
@@ -21,10 +21,12 @@ from services.registration.desk import Desk, Doubled, Receipt, doubled, within
 from services.registration.forms import Exit, HouseholdForm, Households, Revision, form_of
 from services.registration.office import Office
 from services.registration.registering import LANE_API
+from services.registration.rules import REFERENCE_MOST
 
 router = APIRouter(tags=["households"])
 RequestId = Annotated[str, Header(alias="Idempotency-Key", min_length=1, max_length=200)]
 HouseholdId = Annotated[str, Path(max_length=64, pattern=r"^[A-Za-z0-9-]+$")]
+Reference = Annotated[str, Query(max_length=REFERENCE_MOST)]
 Answer = TypeVar("Answer")
 _TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -62,6 +64,18 @@ async def leave(
 ) -> Receipt:
     """Let a household exit; its identities are free for others from then on."""
     return await at_desk(request, caller, lambda desk: desk.leave(household_id, why.reason))
+
+
+@router.get("/households")
+async def find(
+    request: Request, reference: Reference, caller: Annotated[Caller, Depends(allowed("read"))]
+) -> dict[str, str]:
+    """The id of the household that is registered, or was, under a reference."""
+    async with service_of(request).db.acquire() as db:
+        known = (await store.known(db, [reference])).get(reference)
+    if known is None or not caller.covers(known.commune):
+        raise Problem(404, "No such reference in your area", "Check it, or ask the office above yours.")
+    return {"household_id": known.household_id}
 
 
 @router.get("/households/{household_id}")

@@ -32,9 +32,9 @@ class Receipt(BaseModel):
 class Doubled(Exception):
     """A household claims what another one holds."""
 
-    def __init__(self, household_id: str, duplicate: Duplicate) -> None:
+    def __init__(self, reference: str, duplicate: Duplicate) -> None:
         super().__init__(Doubled.__doc__)
-        self.household_id = household_id
+        self.reference = reference
         self.duplicate = duplicate
 
 
@@ -54,12 +54,12 @@ class Desk:
     async def register(self, form: HouseholdForm, request_id: str) -> Receipt:
         """Register a household, once per request id."""
         candidate = self._candidate(form)
-        household_id = candidate.household.household_id
         first = await store.answered(self.db, self.caller.name, request_id)
         if first is not None:
             return _again(first, candidate)
-        revision = await self._admit(candidate)
-        kept = Answered(_hash_of(household_id, candidate.content.hash), household_id, revision)
+        household_id, revision = await self._admit(candidate)
+        hashed = _hash_of(candidate.household.reference, candidate.content.hash)
+        kept = Answered(hashed, household_id, revision)
         await store.remember(self.db, self.caller.name, request_id, kept, self._act.at)
         return Receipt(household_id=household_id, revision=revision)
 
@@ -68,7 +68,7 @@ class Desk:
         kept = await self._locked(household_id)
         candidate = self._candidate(form)
         household, current = candidate.household, kept.registration
-        if household.household_id != household_id:
+        if household.reference != current.reference:
             raise _invalid([Flaw("reference", "", "is another household's", "A reference can't be changed.")])
         if not self.caller.covers(household.commune):
             raise _outside("Ask the office of that commune to take the household over.")
@@ -78,11 +78,11 @@ class Desk:
         if replaces != current.revision:
             raise _conflict(household_id, current.revision, "Read the household again and revise that.")
         holders = await store.holders(self.db, household.claims)
-        if duplicate := duplicates.find(household_id, household.claims, holders):
-            raise Doubled(household_id, duplicate)
-        arrival = Arrival(household, candidate.content, self.cause)
+        if duplicate := duplicates.find(household.claims, holders, household_id):
+            raise Doubled(household.reference, duplicate)
+        arrival = Arrival(household_id, household, candidate.content, self.cause)
         revised = await registering.revise(self.db, self._office.master, kept, arrival, self._act)
-        await self._resolve(household_id)
+        await self._resolve(household.reference)
         return Receipt(household_id=household_id, revision=revised.revision)
 
     async def leave(self, household_id: str, reason: ExitReason) -> Receipt:
@@ -101,32 +101,34 @@ class Desk:
             raise _invalid(found)
         return Candidate(found, found.content())
 
-    async def _admit(self, candidate: Candidate) -> int:
+    async def _admit(self, candidate: Candidate) -> tuple[str, int]:
+        """The household's id and revision."""
         household = candidate.household
-        known = await store.known(self.db, [household.household_id])
+        known = await store.known(self.db, [household.reference])
         holders = await store.holders(self.db, household.claims)
-        answer = admission.admit([candidate], known, holders, self.caller.covers, None)[0]
+        id_of = self._office.household_id
+        answer = admission.admit([candidate], known, holders, self.caller.covers, None, id_of=id_of)[0]
         if isinstance(answer, Duplicate):
-            raise Doubled(household.household_id, answer)
+            raise Doubled(household.reference, answer)
         if isinstance(answer, Outside):
             raise _outside(answer.flaw.remedy)
         if isinstance(answer, Conflict | Repeated):
             raise _conflict(answer.known.household_id, answer.known.revision, answer.flaw.remedy)
         if isinstance(answer, New):
-            arrival = Arrival(household, candidate.content, self.cause)
+            arrival = Arrival(answer.household_id, household, candidate.content, self.cause)
             await registering.register(self.db, self._office.master, [arrival], self._act)
-            await self._resolve(household.household_id)
-            return 1
-        return answer.known.revision
+            await self._resolve(household.reference)
+            return answer.household_id, 1
+        return answer.known.household_id, answer.known.revision
 
     async def _locked(self, household_id: str) -> Kept:
         await store.lock(self.db, household_id)
         return within(await store.find(self.db, household_id), self.caller)
 
-    async def _resolve(self, household_id: str) -> None:
+    async def _resolve(self, reference: str) -> None:
         await store_imports.resolve(
             self.db,
-            households=[household_id],
+            references=[reference],
             caller=self._act.by,
             area=self.caller.area,
             at=self._act.at,
@@ -144,7 +146,7 @@ async def doubled(db: Connection, caller: Caller, found: Doubled, at: datetime) 
     """The refusal of a duplicate: a pointer to the first household, or a case number if outside the area."""
     pointer: dict[str, object] = {"first_household_id": found.duplicate.first.household_id}
     number = None
-    case = duplicates.case(found.household_id, found.duplicate, caller.area)
+    case = duplicates.case(found.reference, found.duplicate, caller.area)
     if case is not None:
         number = (await store.open_cases(db, [case], caller.name, at))[case]
         pointer = {"case_number": number}
@@ -175,14 +177,15 @@ def _conflict(household_id: str, revision: int, remedy: str) -> Problem:
     )
 
 
-def _hash_of(household_id: str, content_hash: bytes) -> bytes:
-    return hashlib.sha256(household_id.encode() + content_hash).digest()
+def _hash_of(reference: str, content_hash: bytes) -> bytes:
+    # By what was the household's id once: a request from then is known when it is sent again.
+    return hashlib.sha256(wire.uuid5(f"household/{reference}").encode() + content_hash).digest()
 
 
 def _again(first: Answered, candidate: Candidate) -> Receipt:
     household = candidate.household
     hashes = (candidate.content.hash, household.longer_hash())
-    if first.content_hash not in [_hash_of(household.household_id, each) for each in hashes]:
+    if first.content_hash not in [_hash_of(household.reference, each) for each in hashes]:
         raise Problem(
             409,
             "This request id was used for other content",

@@ -26,25 +26,25 @@ class Duplicate(NamedTuple):
 
 
 class Case(NamedTuple):
-    """A duplicate whose first household the caller may not see: it is quoted by number."""
+    """A duplicate, by its reference, whose first household the caller may not see: quoted by number."""
 
-    household_id: str
+    reference: str
     first_household_id: str
     kind: str
 
 
-def case(household_id: str, duplicate: Duplicate, area: str) -> Case | None:
+def case(reference: str, duplicate: Duplicate, area: str) -> Case | None:
     """The case to open, where the first household lies outside the caller's area."""
     if duplicate.first.commune.startswith(area):
         return None
-    return Case(household_id, duplicate.first.household_id, _KIND[duplicate.claim[0]])
+    return Case(reference, duplicate.first.household_id, _KIND[duplicate.claim[0]])
 
 
-def find(household_id: str, claims: Iterable[str], holders: Mapping[str, Holder]) -> Duplicate | None:
-    """The first claim that another household holds."""
+def find(claims: Iterable[str], holders: Mapping[str, Holder], own: str | None = None) -> Duplicate | None:
+    """The first claim that another household holds; `own`: the id of this one, where it has one yet."""
     for claim in claims:
         holder = holders.get(claim)
-        if holder is not None and holder.household_id != household_id:
+        if holder is not None and holder.household_id != own:
             return Duplicate(claim, holder)
     return None
 

@@ -105,14 +105,14 @@ class Importer:
         self, db: Connection, service: Service, run: Import, chunk: Sequence[Examined]
     ) -> outbox.Written:
         act = Act(run.caller, datetime.now(UTC), LANE_IMPORT, run.import_id)
-        judged = await _judge(db, run, chunk)
+        judged = await _judge(db, self._office, run, chunk)
         arrivals = [
-            Arrival(*each.candidate, _cause(service, run, each.number), each.number)
+            Arrival(answer.household_id, *each.candidate, _cause(service, run, each.number), each.number)
             for each, answer in judged
             if each.candidate is not None and isinstance(answer, New)
         ]
         written = await registering.register(db, self._office.master, arrivals, act)
-        await _resolve(db, run, [each.household.household_id for each in arrivals], judged, act)
+        await _resolve(db, run, [each.household.reference for each in arrivals], judged, act)
         await store_imports.quarantine(db, run, await _refused(db, run, judged, act), act.at)
         outcomes = [each.outcome for each in judged]
         tally = Tally(*map(outcomes.count, ("registered", "quarantined", "duplicate", "unchanged")))
@@ -146,16 +146,17 @@ def _unkept(each: Examined, error: Exception) -> Examined:
     return each._replace(candidate=None, flaws=(flaw,))
 
 
-async def _judge(db: Connection, run: Import, chunk: Sequence[Examined]) -> list[Judged]:
+async def _judge(db: Connection, office: Office, run: Import, chunk: Sequence[Examined]) -> list[Judged]:
     candidates = [each.candidate for each in chunk if each.candidate is not None]
     households = [candidate.household for candidate in candidates]
     answers = iter(
         admission.admit(
             candidates,
-            await store.known(db, [household.household_id for household in households]),
+            await store.known(db, [household.reference for household in households]),
             await store.holders(db, [claim for household in households for claim in household.claims]),
             lambda commune: commune.startswith(run.area),
             run.import_id,
+            id_of=office.household_id,
         )
     )
     return [Judged(each, next(answers) if each.candidate is not None else None) for each in chunk]
@@ -179,7 +180,7 @@ async def _resolve(
     ]
     if registered or named:
         await store_imports.resolve(
-            db, households=registered, entries=named, caller=run.caller, area=run.area, at=act.at
+            db, references=registered, entries=named, caller=run.caller, area=run.area, at=act.at
         )
 
 

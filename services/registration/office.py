@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.registration.complaints import Rulebook
+from services.registration.household import household_id_of
 from services.registration.places import Gazetteer
 from vault.master import MasterKey
 
@@ -22,3 +23,7 @@ class Office:
     chunk_rows: int
     outbox_messages_most: int
     upload_bytes_most: int
+
+    def household_id(self, reference: str) -> str:
+        """The id that a reference has for ever."""
+        return household_id_of(self.master.keyed_hash, reference)

@@ -12,9 +12,8 @@ from services.registration.admission import Answer, Candidate, Conflict, New, Ou
 from services.registration.cells import Flaw, Row, SourceRow
 from services.registration.columns import HOUSEHOLD, MEMBER, MEMBERS_MOST, REPORT, member_column
 from services.registration.duplicates import Case, Duplicate
-from services.registration.household import household_id
 from services.registration.places import Gazetteer
-from services.registration.rules import examine
+from services.registration.rules import REFERENCE_MOST, examine
 
 _ORDER = {
     name: at
@@ -55,8 +54,7 @@ class Judged(NamedTuple):
     def case(self, area: str) -> Case | None:
         """The case to open where the row's household doubles one outside this area."""
         if isinstance(self.answer, Duplicate) and self.examined.candidate is not None:
-            household = self.examined.candidate.household
-            return duplicates.case(household.household_id, self.answer, area)
+            return duplicates.case(self.examined.candidate.household.reference, self.answer, area)
         return None
 
 
@@ -66,7 +64,7 @@ class Refused(NamedTuple):
     row_hash: bytes
     outcome: str
     row_number: int
-    household_id: str | None
+    reference: str | None
     commune: str | None
     flaws: Sequence[Flaw]
     original: dict[str, str]
@@ -89,12 +87,12 @@ def refused(judged: Judged, case_number: int | None) -> Refused:
     # PostgreSQL's text can't hold U+0000, which a broken file may.
     flaws = [flaw._replace(value=_storable(flaw.value)) for flaw in _flaws(judged, case_number)]
     original = {name: _storable(text) for name, text in judged.examined.row.items() if name not in REPORT}
-    reference, village = original.get("reference"), original.get("village", "")
+    reference, village = original.get("reference", ""), original.get("village", "")
     return Refused(
         row_hash=hashlib.sha256(json.dumps(original, sort_keys=True).encode()).digest(),
         outcome=judged.outcome,
         row_number=judged.examined.number,
-        household_id=household_id(reference) if reference else None,
+        reference=reference if 0 < len(reference) <= REFERENCE_MOST else None,
         commune=village[:6] if village.isdecimal() and len(village) == 8 else None,
         flaws=flaws,
         original=original,

@@ -5,6 +5,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import islice
+from operator import attrgetter
 from typing import NamedTuple
 
 from contracts import wire
@@ -25,8 +26,9 @@ LANE_IMPORT = "import"
 
 
 class Arrival(NamedTuple):
-    """A household that is admitted; `row_number` where a file brought it."""
+    """A household that is admitted under an id; `row_number` where a file brought it."""
 
+    household_id: str
     household: Household
     content: Content
     cause: wire.Cause
@@ -57,11 +59,11 @@ async def register(
     wrapped: list[WrappedKey] = []
     claims: dict[str, str] = {}
     keys = Keys({})
-    arrivals = sorted(arrivals, key=lambda each: each.household.household_id)
-    fresh = events.fresh_keys([each.household.household_id for each in arrivals], master, keys)
+    arrivals = sorted(arrivals, key=attrgetter("household_id"))
+    fresh = events.fresh_keys([each.household_id for each in arrivals], master, keys)
     person_ids = iter(fresh_person_ids(sum(len(each.household.members) for each in arrivals)))
     for arrival, own in zip(arrivals, fresh, strict=True):
-        household_id = arrival.household.household_id
+        household_id = arrival.household_id
         registration = _registration(arrival, list(islice(person_ids, len(arrival.household.members))), own)
         wrapped += own
         made.append((registration, _origin(arrival, act)))
@@ -134,7 +136,7 @@ def _registration(
 ) -> Registration:
     household = arrival.household
     return Registration(
-        household_id=household.household_id,
+        household_id=arrival.household_id,
         reference=household.reference,
         revision=1,
         commune=household.commune,

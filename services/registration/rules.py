@@ -34,7 +34,6 @@ from services.registration.household import (
     Person,
     Schooling,
     claims_of,
-    household_id,
 )
 from services.registration.places import Gazetteer, Place
 
@@ -75,7 +74,8 @@ _COLUMNS_UP_TO = [
 ]
 _KHMER = re.compile(r"[\u1780-\u17ff]")
 _LATIN = re.compile(r"[A-Za-z]")
-_REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9/_.-]{0,63}")
+REFERENCE_MOST = 64
+_REFERENCE = re.compile(rf"[A-Za-z0-9][A-Za-z0-9/_.-]{{0,{REFERENCE_MOST - 1}}}")
 _CARD = re.compile(r"[A-Z0-9][A-Z0-9/-]{2,31}")
 _NATIONAL_ID = re.compile(r"\d{9,12}", re.ASCII)
 _PROVIDER = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
@@ -91,7 +91,7 @@ def examine(row: Row, gazetteer: Gazetteer, today: date) -> Household | list[Fla
     place = _place(cells, gazetteer)
     members = _members(cells, today.isoformat())
     reference = cells.matching(
-        "reference", _REFERENCE, "letters, digits and / _ . -, at most 64", required=True
+        "reference", _REFERENCE, f"letters, digits and / _ . -, at most {REFERENCE_MOST}", required=True
     )
     consents = cells.words("consents", _PURPOSES)
     _check_consent(cells, members, consents)
@@ -103,7 +103,6 @@ def examine(row: Row, gazetteer: Gazetteer, today: date) -> Household | list[Fla
         )
     found = Household(
         reference=reference or "",
-        household_id=household_id(reference or ""),
         place=place or _NOWHERE,
         level=cells.word("level", _LEVELS, required=True) or Level.NONE,
         members=tuple(members),

@@ -49,14 +49,14 @@ class Answered(NamedTuple):
     revision: int
 
 
-async def known(db: Connection, household_ids: Iterable[str]) -> dict[str, Known]:
-    """Those of these households that are registered."""
+async def known(db: Connection, references: Iterable[str]) -> dict[str, Known]:
+    """Those of these references that are registered."""
     rows = await db.fetch(
-        "select household_id, revision, state = 'exited', content_hash, commune, import_id from household"
-        " where household_id = any($1::text[])",
-        sorted(set(household_ids)),
+        "select reference, household_id, revision, state = 'exited', content_hash, commune, import_id"
+        " from household where reference = any($1::text[])",
+        sorted(set(references)),
     )
-    return {row[0]: Known(*row) for row in rows}
+    return {reference: Known(*known) for reference, *known in rows}
 
 
 async def holders(db: Connection, claims: Iterable[str]) -> dict[str, Holder]:
@@ -212,10 +212,10 @@ async def open_cases(db: Connection, cases: Iterable[Case], by: str, at: datetim
         return {}
     rows = await db.fetch(
         """
-        insert into duplicate_case (household_id, first_household_id, kind, opened_by, opened_at)
+        insert into duplicate_case (reference, first_household_id, kind, opened_by, opened_at)
         select *, $4, $5 from unnest($1::text[], $2::text[], $3::text[])
-        on conflict (household_id, first_household_id, kind) do update set kind = excluded.kind
-        returning household_id, first_household_id, kind, case_number
+        on conflict (reference, first_household_id, kind) do update set kind = excluded.kind
+        returning reference, first_household_id, kind, case_number
         """,
         *map(list, zip(*wanted, strict=True)),
         by,

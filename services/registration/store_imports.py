@@ -73,7 +73,7 @@ class Entry(NamedTuple):
     outcome: str
     import_id: str
     row_number: int
-    household_id: str | None
+    reference: str | None
     flaws: list[Flaw]
     original: dict[str, str]
     imported_by: str
@@ -183,7 +183,7 @@ async def quarantine(db: Connection, run: Import, refused: Sequence[Refused], at
         return
     await db.execute(
         """
-        insert into quarantine (row_hash, outcome, row_number, household_id, commune, flaws, original,
+        insert into quarantine (row_hash, outcome, row_number, reference, commune, flaws, original,
                                 import_id, imported_by, at)
         select t.*, $8, $9, $10
         from unnest($1::bytea[], $2::text[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[]) as t
@@ -192,7 +192,7 @@ async def quarantine(db: Connection, run: Import, refused: Sequence[Refused], at
         [row.row_hash for row in refused],
         [row.outcome for row in refused],
         [row.row_number for row in refused],
-        [row.household_id for row in refused],
+        [row.reference for row in refused],
         [row.commune for row in refused],
         [json.dumps(row.flaws, ensure_ascii=False) for row in refused],
         [json.dumps(row.original, ensure_ascii=False) for row in refused],
@@ -205,7 +205,7 @@ async def quarantine(db: Connection, run: Import, refused: Sequence[Refused], at
 async def resolve(
     db: Connection,
     *,
-    households: Iterable[str],
+    references: Iterable[str],
     entries: Iterable[int] = (),
     caller: str,
     area: str,
@@ -216,9 +216,9 @@ async def resolve(
         """
         update quarantine set resolved_at = $5, resolved_by = $3
         where resolved_at is null and (imported_by = $3 or starts_with(coalesce(commune, ''), $4))
-          and (household_id = any($1::text[]) or quarantine_id = any($2::bigint[]))
+          and (reference = any($1::text[]) or quarantine_id = any($2::bigint[]))
         """,
-        sorted(set(households)),
+        sorted(set(references)),
         sorted(set(entries)),
         caller,
         area,
@@ -230,7 +230,7 @@ async def entries(db: Connection, which: Selection, after: int, most: int) -> li
     """A page of quarantine, by number."""
     rows = await db.fetch(
         """
-        select quarantine_id, outcome, import_id, row_number, household_id, flaws, original, imported_by, at,
+        select quarantine_id, outcome, import_id, row_number, reference, flaws, original, imported_by, at,
                resolved_at
         from quarantine
         where quarantine_id > $6 and (imported_by = $1 or starts_with(coalesce(commune, ''), $2))

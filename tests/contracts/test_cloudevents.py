@@ -1,5 +1,5 @@
 import json
-from uuid import uuid5
+from uuid import RFC_4122, UUID, uuid5
 
 import pytest
 from cloudevents.core.bindings.kafka import KafkaMessage, from_kafka
@@ -49,3 +49,16 @@ def test_the_id_of_an_event_is_the_same_for_ever() -> None:
 @given(st.text())
 def test_every_id_is_a_uuid5(name: str) -> None:
     assert wire.uuid5(name) == str(uuid5(wire.NAMESPACE, name))
+
+
+@given(st.uuids(), st.text())
+def test_what_is_a_households_begins_as_its_household_does(drawn: UUID, name: str) -> None:
+    household = UUID(int=drawn.int & ~(0xF << 76) | 0x8 << 76)
+    made = UUID(wire.household_uuid(str(household), name))
+    assert (made.int >> 76, made.variant) == (household.int >> 76, RFC_4122)
+    assert made == UUID(wire.household_uuid(str(household), name))
+
+
+@pytest.mark.parametrize("household", ["h-1", "334a3705-df2e-523c-b3c6-a14e5cbcdfc7"])
+def test_what_is_a_households_of_an_older_id_keeps_the_id_it_had(household: str) -> None:
+    assert wire.household_uuid(household, "a payment") == wire.uuid5("a payment")

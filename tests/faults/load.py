@@ -10,11 +10,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from random import Random
-from uuid import uuid5
 
 import httpx
 
-from contracts.wire import NAMESPACE
 from tests.faults.plan import Plan
 from tonle.generate import villages_by_province
 from tonle.sample import COLUMNS, HOUSEHOLD_COLUMNS, MEMBER_COLUMNS, MEMBERS_MOST, Sampler, Shares
@@ -72,22 +70,29 @@ class Desk:
 
     async def revise(self, row: Row, level: str) -> None:
         """Change a household's level, on the revision that is read just before."""
-        for _ in range(LOOKS_MOST):
-            found = await self._ask("GET", f"/households/{_id(row)}")
+        path = await self._path(row)
+        for _ in range(LOOKS_MOST if path else 0):
+            found = await self._ask("GET", path)
             if not found.is_success or found.json()["state"] == "exited":
                 break
             was = found.json()
             body = {"replaces": was["revision"], "household": _at_level(was["household"], level)}
-            answer = await self._ask("PUT", f"/households/{_id(row)}", json=body)
+            answer = await self._ask("PUT", path, json=body)
             if answer.status_code != httpx.codes.CONFLICT:
                 self._note(answer)
                 break
 
     async def let_go(self, row: Row) -> None:
         """Let a household exit."""
-        answer = await self._ask("POST", f"/households/{_id(row)}/exit", json={"reason": "moved"})
-        if answer.status_code != httpx.codes.NOT_FOUND:
-            self._note(answer)
+        if path := await self._path(row):
+            self._note(await self._ask("POST", f"{path}/exit", json={"reason": "moved"}))
+
+    async def _path(self, row: Row) -> str:
+        """Where the household of a row is; nowhere yet, where its file was not read so far."""
+        found = await self._ask("GET", "/households", params={"reference": row[0]})
+        if found.status_code == httpx.codes.NOT_FOUND:
+            return ""
+        return f"/households/{found.raise_for_status().json()['household_id']}"
 
     def _note(self, answer: httpx.Response) -> None:
         if answer.is_success:
@@ -199,10 +204,6 @@ def _revising(row: Row, random: Random) -> Act:
 
 def _leaving(row: Row) -> Act:
     return lambda desk: desk.let_go(row)
-
-
-def _id(row: Row) -> str:
-    return str(uuid5(NAMESPACE, f"household/{row[0]}"))
 
 
 def _form(row: Row) -> dict[str, object]:

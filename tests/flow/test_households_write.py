@@ -8,7 +8,6 @@ import pytest
 import pytest_asyncio
 
 from contracts.topics import GRIEVANCE_OPENED
-from services.registration.household import household_id
 from tests.flow.conftest import Run
 from tests.flow.test_revisions_and_exits import eventually, whole_again
 from tests.integration.registration.conftest import form
@@ -34,7 +33,7 @@ class Town:
             "/households", json=sent.model_dump(), headers={"Idempotency-Key": f"w-{number}"}
         )
         assert answer.status_code == 201, answer.text
-        return household_id(f"W-{number}")
+        return str(answer.json()["household_id"])
 
     async def write(self, phone: str, text: str) -> None:
         """Somebody writes an SMS."""

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import asyncpg
 import httpx
+import pytest
 import pytest_asyncio
 from aiokafka import ConsumerRecord
 
@@ -15,6 +16,7 @@ from postbox.service import Service
 from services.registration import app
 from services.registration.app import RegistrationSettings
 from services.registration.forms import HouseholdForm, form_of
+from services.registration.office import Office
 from tests.broker import everything
 from tests.unit.registration.samples import household, told
 from tests.waiting import until
@@ -23,6 +25,11 @@ from vault import keyring
 ACTIONS = [
     "household.register", "household.revise", "household.read", "household.exit", "household.import", "read",
 ]  # fmt: skip
+
+
+def numbered(number: int) -> str:
+    """The id of the household whose reference is R and this number."""
+    return f"01890000-0000-7000-8000-{number:012d}"
 
 
 def form(number: int = 1, /, **changes: str) -> HouseholdForm:
@@ -128,8 +135,11 @@ class Window:
 
 @pytest_asyncio.fixture
 async def window(
-    secrets: Any, service_settings: Callable[..., Awaitable[RegistrationSettings]]
+    secrets: Any,
+    service_settings: Callable[..., Awaitable[RegistrationSettings]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[Window]:
+    monkeypatch.setattr(Office, "household_id", lambda _, reference: numbered(int(reference.split("-")[1])))
     settings = await service_settings(
         RegistrationSettings, "registration", [keyring.MIGRATIONS, app.MIGRATIONS], import_chunk_rows=20
     )

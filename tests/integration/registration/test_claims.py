@@ -9,11 +9,11 @@ import pytest
 from postbox import migrate
 from services.registration import app, store
 from services.registration.duplicates import Holder
-from services.registration.household import household_id
 from tests.conftest import MakeDatabase
+from tests.integration.registration.conftest import numbered
 
 pytestmark = pytest.mark.stack
-HOLDER = Holder(household_id("R-1"), "020606")
+HOLDER = Holder(numbered(1), "020606")
 HELD = ["c788", "n788", "awing/788"]
 
 
@@ -43,7 +43,7 @@ async def test_what_households_held_before_claims_they_hold_afterwards(
 async def test_the_same_number_as_card_and_id_is_given_back_as_one_of_them(database: MakeDatabase) -> None:
     db = await _database(database, app.MIGRATIONS)
     await store.claim(db, dict.fromkeys(HELD, HOLDER.household_id))
-    await store.give_back(db, household_id("R-2"), HELD)
+    await store.give_back(db, numbered(2), HELD)
     await store.give_back(db, HOLDER.household_id, HELD[:1])
     assert await store.holders(db, HELD) == dict.fromkeys(HELD[1:], HOLDER)
     await db.close()

@@ -12,8 +12,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from services.registration import cli, cli_duplicates
-from services.registration.household import household_id
-from tests.integration.registration.conftest import Window
+from tests.integration.registration.conftest import Window, numbered
 from tests.unit.registration.samples import csv_bytes, row
 from tonle import terminal
 
@@ -92,7 +91,7 @@ async def test_quarantine_is_listed_exported_corrected_and_resubmitted(
 async def test_a_household_is_revised_by_columns_and_exits(commands: Commands, open_window: Window) -> None:
     commands.token = await open_window.registrar()
     await open_window.imported(csv_bytes([row(1)]))
-    first = household_id("R-1")
+    first = numbered(1)
     changed = (
         "phone=012 345 679",
         "fallback_phone=097 123 4567",

@@ -11,17 +11,16 @@ from contracts import wire
 from contracts.household import HouseholdExited, HouseholdRegistered
 from contracts.topics import HOUSEHOLD_EXITED, HOUSEHOLD_REGISTERED
 from services.registration import store_duplicates
-from services.registration.household import household_id
 from services.registration.likeness import Alike, Likeness, Pair
 from services.registration.store_duplicates import Search
-from tests.integration.registration.conftest import ACTIONS, Window, form
+from tests.integration.registration.conftest import ACTIONS, Window, form, numbered
 from tests.unit.registration.samples import RURAL, URBAN
 from tests.waiting import until
 
 pytestmark = pytest.mark.stack
 NOW = datetime(2023, 6, 1, tzinfo=UTC)
 SEARCH = "0" * 32
-FIRST, LATER = household_id("R-1"), household_id("R-2")
+FIRST, LATER = numbered(1), numbered(2)
 OFFICE = [*ACTIONS, "household.duplicates", "household.decide"]
 
 # The household of R-1 written down by somebody else: no number, spelling or date gives it away as it stands.
@@ -133,7 +132,7 @@ async def test_the_later_of_two_that_are_the_same_exits_and_comes_back_when_undo
     await office.window.register(form(4, card_number="CARD-777777", member_1_birth_date="1999-09-09"), "4")
     taken = await office.call("POST", f"/{pair['pair']}/undo")
     assert (taken["status"], taken["field"]) == (409, "card_number")
-    await office.window.leave(household_id("R-4"), "moved")
+    await office.window.leave(numbered(4), "moved")
     assert (await office.call("POST", f"/{pair['pair']}/undo"))["decision"] is None
     assert (await office.window.get(f"/households/{LATER}")).json()["state"] == "registered"
     made = (await office.call("GET", f"/{pair['pair']}"))["decisions"]

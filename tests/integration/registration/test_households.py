@@ -10,16 +10,16 @@ from contracts import wire
 from contracts.household import HouseholdExited, HouseholdKeys, HouseholdRegistered, Payee, Persons
 from contracts.topics import HOUSEHOLD_EXITED, HOUSEHOLD_KEYS, HOUSEHOLD_REGISTERED
 from postbox.packing import unpack
-from services.registration.household import household_id
+from services.registration.office import Office
 from tests.broker import published
-from tests.integration.registration.conftest import Window, form
+from tests.integration.registration.conftest import Window, form, numbered
 from tests.unit.registration.samples import PHNOM_PENH, RURAL, URBAN, household
 from vault import keyring
 from vault.master import MasterKey
 from vault.sealing import Keys
 
 pytestmark = pytest.mark.stack
-FIRST = household_id("R-1")
+FIRST = numbered(1)
 
 
 async def test_a_registered_household_can_be_read_back_as_it_was_sent(open_window: Window) -> None:
@@ -51,7 +51,9 @@ async def test_what_was_kept_under_a_longer_hash_is_known_as_the_same_content(op
     longer = household().longer_hash()
     await open_window.db.execute("update household set content_hash = $1", longer)
     await open_window.db.execute(
-        "update request set content_hash = sha256(convert_to(household_id, 'UTF8') || $1)", longer
+        "update request set content_hash = sha256(convert_to($2, 'UTF8') || $1)",
+        longer,
+        wire.uuid5("household/R-1"),
     )
     again = await open_window.register(form())
     assert (again.status_code, again.json()) == (first.status_code, first.json())
@@ -101,6 +103,26 @@ async def test_a_reference_with_other_content_tells_the_revision_to_replace(
     assert f"tonle household revise {FIRST}" in answer.json()["detail"]
 
 
+async def test_a_household_is_found_by_its_reference_within_the_area(open_window: Window) -> None:
+    await open_window.register(form())
+    await open_window.leave(FIRST, "moved")
+    path = "/households?reference=R-1"
+    assert (await open_window.get(path, area=RURAL[:4])).json() == {"household_id": FIRST}
+    assert (await open_window.get(path, area=PHNOM_PENH[:2])).status_code == 404
+    assert (await open_window.get("/households?reference=R-2")).status_code == 404
+
+
+async def test_a_household_keeps_an_id_from_before_ids_were_keyed(
+    open_window: Window, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older = wire.uuid5("household/R-1")
+    with monkeypatch.context() as before:
+        before.setattr(Office, "household_id", lambda *_: older)
+        await open_window.register(form())
+    assert (await open_window.register(form(), "another")).json()["household_id"] == older
+    assert (await open_window.revise(older, 1, form(level="poor_2"))).json()["revision"] == 2
+
+
 async def test_a_revision_names_the_one_it_replaces(open_window: Window) -> None:
     await open_window.register(form())
     second = form(level="poor_2")
@@ -122,7 +144,7 @@ async def test_a_revision_frees_the_identities_it_gives_up(open_window: Window) 
 async def test_a_revision_cannot_take_what_another_household_holds(open_window: Window) -> None:
     await open_window.register(form(1), "a")
     await open_window.register(form(2), "b")
-    answer = await open_window.revise(household_id("R-2"), 1, form(2, card_number="CARD-000001"))
+    answer = await open_window.revise(numbered(2), 1, form(2, card_number="CARD-000001"))
     assert (answer.status_code, answer.json()["first_household_id"]) == (409, FIRST)
 
 

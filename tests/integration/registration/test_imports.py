@@ -14,8 +14,7 @@ from aiokafka import ConsumerRecord
 from contracts import wire
 from contracts.household import HouseholdRegistered
 from contracts.topics import HOUSEHOLD_KEYS, HOUSEHOLD_REGISTERED
-from services.registration.household import household_id
-from tests.integration.registration.conftest import Window, form
+from tests.integration.registration.conftest import Window, form, numbered
 from tests.integration.registration.test_readers import parquet_file, xlsx_file
 from tests.unit.registration.samples import COLUMNS, PHNOM_PENH, csv_bytes, row
 from tests.waiting import until
@@ -162,8 +161,8 @@ async def test_duplicates_point_to_the_first_or_to_a_case_outside_the_area(open_
     run = await open_window.imported(csv_bytes(rows), area="01")
     assert tally(run) == (3, 1, 0, 2, 0)
     inside, outside = await open_window.quarantine(area="01", outcome="duplicate")
-    assert household_id("R-2") in inside["flaws"][0]["reason"]
-    assert household_id("R-1") not in str(outside)
+    assert numbered(2) in inside["flaws"][0]["reason"]
+    assert numbered(1) not in str(outside)
     assert "Quote case " in outside["flaws"][0]["remedy"]
 
 
@@ -183,8 +182,8 @@ async def test_a_reference_with_other_content_is_quarantined_until_the_household
     run = await open_window.imported(csv_bytes([row(1, level="poor_2"), row(1)]))
     assert tally(run) == (2, 0, 1, 0, 1)
     (entry,) = await open_window.quarantine()
-    assert f"tonle household revise {household_id('R-1')}" in entry["flaws"][0]["remedy"]
-    await open_window.revise(household_id("R-1"), 1, form(1, level="poor_2"))
+    assert f"tonle household revise {numbered(1)}" in entry["flaws"][0]["remedy"]
+    await open_window.revise(numbered(1), 1, form(1, level="poor_2"))
     assert await open_window.quarantine() == []
 
 
@@ -246,7 +245,7 @@ async def test_an_import_of_another_area_is_not_shown(open_window: Window) -> No
 async def test_each_row_begins_a_trace_that_its_story_tells(open_window: Window) -> None:
     await open_window.imported(csv_bytes([row(1), row(2)]), name="ព្រៃវែង.csv")
     traces = {trace_of(record) for record in await open_window.on(HOUSEHOLD_REGISTERED.name)}
-    told = (await open_window.get(f"/households/{household_id('R-2')}/story")).json()
+    told = (await open_window.get(f"/households/{numbered(2)}/story")).json()
     assert len(traces) == 2
     assert told[0]["trace_id"] in traces
     assert (told[0]["detail"]["file"], told[0]["detail"]["row_number"]) == ("ព្រៃវែង.csv", 3)

@@ -1,5 +1,7 @@
 """Whether a household may be registered, given what is registered already."""
 
+from functools import partial
+
 import pytest
 
 from services.registration import duplicates
@@ -18,6 +20,7 @@ from services.registration.household import Household
 from tests.unit.registration.samples import URBAN, household
 
 EVERYWHERE = ""
+REFERENCE = household().reference
 
 
 def candidates(*households: Household) -> list[Candidate]:
@@ -25,18 +28,25 @@ def candidates(*households: Household) -> list[Candidate]:
 
 
 def answers(*households: Household, known: Known | None = None, area: str = EVERYWHERE) -> list[object]:
-    kept = {known.household_id: known} if known else {}
-    return list(
-        admit(candidates(*households), kept, {}, lambda commune: commune.startswith(area), "this import")
-    )
+    kept = {REFERENCE: known} if known else {}
+    covers = partial(_begins, area)
+    return list(admit(candidates(*households), kept, {}, covers, "this import", id_of=id_of))
+
+
+def _begins(area: str, commune: str) -> bool:
+    return commune.startswith(area)
+
+
+def id_of(reference: str) -> str:
+    return f"id of {reference}"
 
 
 def kept(found: Household, *, exited: bool = False, origin: str | None = None) -> Known:
-    return Known(found.household_id, 1, exited, found.content().hash, found.commune, origin)
+    return Known("known", 1, exited, found.content().hash, found.commune, origin)
 
 
 def test_a_household_not_known_yet_is_new() -> None:
-    assert answers(household()) == [New()]
+    assert answers(household()) == [New("id of R-1")]
 
 
 def test_a_household_with_the_same_content_is_unchanged() -> None:
@@ -86,18 +96,18 @@ def test_what_another_household_of_the_chunk_holds_is_a_duplicate(change: dict[s
     assert isinstance(first, New)
     assert isinstance(second, Duplicate)
     assert second.claim == claim
-    assert second.first.household_id == household(1).household_id
+    assert second.first.household_id == first.household_id
 
 
 def test_the_same_account_number_at_another_provider_is_no_duplicate() -> None:
     second = household(2, account_provider="aba", account_number="00000001")
-    assert answers(household(1), second) == [New(), New()]
+    assert answers(household(1), second) == [New("id of R-1"), New("id of R-2")]
 
 
 def test_what_is_held_already_is_a_duplicate() -> None:
     holder = Holder("another", "010201")
     held = {"cCARD-000001": holder}
-    (answer,) = admit(candidates(household()), {}, held, lambda _: True, None)
+    (answer,) = admit(candidates(household()), {}, held, lambda _: True, None, id_of=id_of)
     assert answer == Duplicate("cCARD-000001", holder)
 
 

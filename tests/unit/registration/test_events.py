@@ -26,9 +26,9 @@ def test_keys_are_told_as_their_contract_writes_them() -> None:
 @pytest.mark.parametrize("revision", [1, 2])
 def test_a_registration_is_told_as_its_contract_writes_it(revision: int) -> None:
     found, keys = household(), Keys({})
-    ((person, payee),) = events.fresh_keys([found.household_id], MASTER, keys)
+    ((person, payee),) = events.fresh_keys(["a-household"], MASTER, keys)
     kept = Registration(
-        household_id=found.household_id,
+        household_id="a-household",
         reference=found.reference,
         revision=revision,
         commune=found.commune,

@@ -33,7 +33,7 @@ def test_a_row_with_a_null_byte_can_be_stored() -> None:
 
 
 def test_a_row_that_is_admitted_counts_as_registered() -> None:
-    assert Judged(judged().examined, New()).outcome == "registered"
+    assert Judged(judged().examined, New("id-1")).outcome == "registered"
 
 
 def test_an_export_has_columns_that_can_be_imported() -> None:
