@@ -1,10 +1,12 @@
 """A bank that is told by files: `python -m simulators.bank pain.001.xml --out FOLDER`.
 
 Pays what a pain.001 orders, each end-to-end id once, and writes a pain.002 and a camt.053; as it behaves
-(`--behaviour '{"partial": 0.1}'`), not always the truth. It has nothing of payments, not even its reader.
+(`--behaviour '{"partial": 0.1}'`), not always the truth. Questions (`ask-….csv`) get a pain.002, too. It has
+nothing of payments, not even its reader.
 """
 
 import argparse
+import csv
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -68,6 +70,13 @@ def read(path: Path) -> Orders:
             found.append(Order(end_to_end_id, amount.text or "", amount.get("Ccy") or ""))
             element.clear()
     return Orders(message_id, found)
+
+
+def read_questions(path: Path) -> Orders:
+    """What a bank is asked about, or to stop, named by its file; it stops nothing, since it pays at once."""
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return Orders(path.stem[:35], [Order(row["end_to_end_id"], row["amount_khr"]) for row in rows])
 
 
 def pay(orders: Iterable[Order], behaviour: Behaviour) -> Iterator[Outcome]:
@@ -235,10 +244,17 @@ def answer(
     return [each.order for each in paid]
 
 
+def ended(orders: Iterable[Order], behaviour: Behaviour) -> list[Outcome]:
+    """What became of orders in the end, where no books were kept: the same as when they were paid."""
+    outcomes = list(pay(orders, behaviour))
+    after_all = {each.order.id: each for each in relented(outcomes, behaviour)}
+    return [after_all.get(each.order.id, each) for each in outcomes]
+
+
 def main() -> None:
-    """Read one order file; write what became of it."""
+    """Read one order file, or questions; write what became of it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("orders", type=Path, help="a pain.001 file")
+    parser.add_argument("orders", type=Path, help="a pain.001 file, or ask-….csv")
     parser.add_argument("--out", type=Path, required=True, help="the folder for pain.002 and camt.053")
     parser.add_argument(
         "--behaviour", type=Behaviour.model_validate_json, default=Behaviour(), help="how it errs, as JSON"
@@ -247,6 +263,14 @@ def main() -> None:
     parser.add_argument("--sequence", type=int, default=1, help="the statement's number")
     parser.add_argument("--opening", type=int, default=10**12, help="riel on the account before")
     asked = parser.parse_args()
+    if asked.orders.suffix == ".csv":
+        questions = read_questions(asked.orders)
+        asked.out.mkdir(parents=True, exist_ok=True)
+        report = asked.out / f"pain002-{questions.message_id}.xml"
+        write_report(
+            report, questions.message_id, ended(questions.orders, asked.behaviour), datetime.now(UTC)
+        )
+        return
     account = Balance(asked.account, asked.sequence, asked.opening, asked.opening)
     answer(read(asked.orders), asked.out, account, asked.behaviour, datetime.now(UTC))
 

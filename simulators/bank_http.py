@@ -1,9 +1,11 @@
 """A bank's counter for files: `python -m simulators.bank_http`.
 
 Whoever carries an order file there posts it to `/files`, and is told which files at `/files/<name>` are the
-bank's word on it. A file that is brought again is answered as before, and nobody is paid twice.
+bank's word on it. A file that is brought again is answered as before, and nobody is paid twice; questions
+(`ask-….csv`) are answered from its books.
 """
 
+import hashlib
 import json
 import re
 import sqlite3
@@ -16,9 +18,22 @@ from aiohttp import web
 from lxml import etree
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from simulators.bank import Balance, answer, read
+from simulators.bank import (
+    REJECTED,
+    SETTLED,
+    Balance,
+    Order,
+    Outcome,
+    answer,
+    pay,
+    read,
+    read_questions,
+    write_report,
+)
 from simulators.partner_behaviour import Behaviour
 
+QUESTIONS = b"kind,end_to_end_id,"
+FILE_REFUSED = "FF01"
 MESSAGE_ID = re.compile(r"[\w-]{1,35}")
 
 
@@ -47,12 +62,18 @@ class Counter:
         self._settings, self._clock = settings, clock
         self._db = sqlite3.connect(settings.data_dir / "bank.sqlite")
         self._db.execute("create table if not exists payment (id text primary key, riel integer)")
+        self._db.execute("create table if not exists rejected (id text primary key, why text)")
         self._db.execute(
             "create table if not exists file (message_id text primary key, names text, paid integer)"
         )
 
     def take(self, content: bytes) -> list[str]:
-        """Pay what is new in a pain.001; the names of the bank's files about it. Raises `ValueError`."""
+        """Pay what is new in a pain.001, or answer questions; the names of the bank's files about it.
+
+        Raises `ValueError`.
+        """
+        if content.startswith(QUESTIONS):
+            return [self._answer(content)]
         draft = self._settings.data_dir / "brought.xml"
         draft.write_bytes(content)
         try:
@@ -75,11 +96,35 @@ class Counter:
         expected = (f"{about}.xml", f"{about}-2.xml", f"{statement}.xml")
         names = [name for name in expected if (self.said / name).exists()]
         booked = [(each.id, int(each.amount)) for each in paid or ()]
+        failed = [
+            (each.id, self._why_not(each) if paid is not None else FILE_REFUSED) for each in told.orders
+        ]
         with self._db:
             self._db.executemany("insert or ignore into payment values (?, ?)", booked)
+            self._db.executemany("insert or ignore into rejected values (?, ?)", failed)
             row = (told.message_id, json.dumps(names), paid is not None)
             self._db.execute("insert into file values (?, ?, ?)", row)
         return names
+
+    def _why_not(self, order: Order) -> str | None:
+        return next(pay([order], self._settings.partner_behaviour)).reason
+
+    def _answer(self, content: bytes) -> str:
+        """A report on what is asked about and was ordered before: what was not paid is rejected for good."""
+        digest = hashlib.sha256(content).hexdigest()[:24]
+        draft = self._settings.data_dir / f"ask-{digest}.csv"
+        draft.write_bytes(content)
+        asked = read_questions(draft)
+        draft.unlink()
+        found = []
+        for order in asked.orders:
+            if self._db.execute("select true from payment where id = ?", (order.id,)).fetchone():
+                found.append(Outcome(order, SETTLED))
+            elif row := self._db.execute("select why from rejected where id = ?", (order.id,)).fetchone():
+                found.append(Outcome(order, REJECTED, row[0]))
+        name = f"pain002-{asked.message_id}.xml"
+        write_report(self.said / name, asked.message_id, found, self._clock())
+        return name
 
     def summary(self) -> dict[str, int]:
         """Files brought, payments made, and their riel."""

@@ -20,7 +20,8 @@ class Behaviour(BaseModel):
 
     One vocabulary for partners on Kafka, on HTTP and banks; which of them heed a word stands in
     docs/partners.md. Of payments: `fail`; `expire` (nobody collected in time); `relent` (of those that
-    failed: settled after all, `relent_after_s` later); `forget` (answers that it never heard of one it has).
+    failed: settled after all, `relent_after_s` later; an answer that one failed binds it); `forget` (answers
+    that it never heard of one it has).
     Of reports: `drop` (never sent, so that it looks like a timeout after accepting), `twice`, `late` (after
     what followed it), `wrong_amount` (with another amount), `unknown` (one more, about a payment that nobody
     made). Of files and calls: `partial` (of the payments in one, this share is not spoken of), `cut` (the

@@ -55,6 +55,7 @@ class Books:
             "create table if not exists payment (reference text primary key, transaction_id text, "
             "amount text, status text, reason text, at real)"
         )
+        self._db.execute("create table if not exists bound (reference text primary key)")
 
     def take(self, transaction_id: str, orders: Sequence[Mapping[str, str]]) -> None:
         """Pay what is new; what was ordered before is left as it ended."""
@@ -81,8 +82,9 @@ class Books:
         for reference in about:
             row = self._db.execute("select * from payment where reference = ?", (reference,)).fetchone()
             heard_of = row and not self._behaviour.forgets(reference)
-            unheard_of = _unknown(reference, "rjct.reference_id.invalid")
-            found.append(self._status(row) if heard_of else unheard_of)
+            found.append(self._status(row) if heard_of else _unknown(reference, "rjct.reference_id.invalid"))
+            if heard_of and found[-1]["status"] == "rjct":
+                self._db.execute("insert or ignore into bound values (?)", (reference,))
         return found
 
     def _status(self, row: tuple[str, str, str, str, str | None, float]) -> dict[str, object]:
@@ -90,11 +92,16 @@ class Books:
         since_s = time.time() - at - self._behaviour.settle_after_s
         if since_s < 0:
             status, reason = "pdng", None
-        elif since_s >= self._behaviour.relent_after_s and self._behaviour.relents(reference):
+        elif since_s >= self._behaviour.relent_after_s and self._relents(reference):
             status, reason = "succ", None
         found = {"reference_id": reference, "timestamp": datetime.now(UTC).isoformat(), "status": status}
         found |= {"amount": amount, "currency_code": "KHR"}
         return {**found, "status_reason_code": reason} if reason else {**found}
+
+    def _relents(self, reference: str) -> bool:
+        """What it answered to a question binds it."""
+        known = self._db.execute("select true from bound where reference = ?", (reference,)).fetchone()
+        return self._behaviour.relents(reference) and known is None
 
     def summary(self) -> dict[str, int]:
         """Counts by status."""

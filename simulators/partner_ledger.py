@@ -248,6 +248,8 @@ class Ledger:
         if asked.kind is InstructionKind.INQUIRE and self._behaviour.forgets(asked.payment_id):
             forgotten = replace(payment, state=ReportStatus.NOT_FOUND, reference="")
             return self._say(forgotten, now, answers=told)
+        if asked.kind is not InstructionKind.PAY and payment.state == ReportStatus.FAILED:
+            payment.settle_at = None  # its answer binds it
         if asked.kind is InstructionKind.CANCEL and payment.state == ReportStatus.ACCEPTED:
             payment.state, payment.settle_at = ReportStatus.CANCELLED, None
         return self._say(payment, now, answers=told)

@@ -13,7 +13,7 @@ from services.payments import store_files
 from services.payments.api_partners import office_of, service_of
 from services.payments.partners import calls, g2p
 from services.payments.partners.calls import Heard
-from services.payments.partners.g2p import Header, Said, Statuses, StatusMessage
+from services.payments.partners.g2p import Header, Statuses, StatusMessage
 from services.payments.partners.options import Line
 from services.payments.store_files import Refused
 
@@ -49,30 +49,29 @@ async def _heard(request: Request, partner: str, action: str) -> JSONResponse:
         return _answer("ERR", "err.receiver_id.invalid", 404)
     raw = await _body(request)
     digest = hashlib.sha256(raw).hexdigest()
-    said, why = _judged(raw, action, line, now)
+    heard, why = _judged(raw, action, Heard(partner, digest, ()), line, now)
     async with service.db.acquire() as db, db.transaction():
         if why is not None:
             await store_files.keep_refused(db, Refused(partner, digest, action, why, raw[:KEPT_BYTES], now))
             return _answer("ERR", why, 401 if why.startswith("err.signature") else 400)
-        heard = Heard(partner, digest, said)
         records = await calls.book(office, db, heard, service.new_traceparent())
         await outbox.write(db, LANE, records)
     service.courier.take([LANE])
     return _answer("ACK", None, 200)
 
 
-def _judged(raw: bytes, action: str, line: Line, now: datetime) -> tuple[list[Said], str | None]:
-    """What is said, or the draft's code for why it is refused."""
+def _judged(raw: bytes, action: str, heard: Heard, line: Line, now: datetime) -> tuple[Heard, str | None]:
+    """With what is said, or the draft's code for why it is refused."""
     if len(raw) > BODY_BYTES_MOST:
-        return [], BAD
+        return heard, BAD
     try:
         body = json.loads(raw)
         if not isinstance(body, dict):
-            return [], BAD
+            return heard, BAD
         why = line.why_not_signed(body, now)
-        return ([], why) if why else (_read(body, action), None)
+        return (heard, why) if why else (_read(body, action, heard), None)
     except (ValidationError, ValueError, RecursionError):
-        return [], BAD
+        return heard, BAD
 
 
 async def _body(request: Request) -> bytes:
@@ -85,13 +84,14 @@ async def _body(request: Request) -> bytes:
     return bytes(body)
 
 
-def _read(body: dict[str, object], action: str) -> list[Said]:
+def _read(body: dict[str, object], action: str, heard: Heard) -> Heard:
     Header.model_validate(body.get("header"))
     message = body.get("message")
     if action == "on-disburse":
-        return g2p.said(Statuses.model_validate(message), to_question=False)
-    answer = StatusMessage.model_validate(message).txnstatus_response
-    return g2p.said(answer.txn_status, to_question=True)
+        return heard._replace(said=g2p.said(Statuses.model_validate(message), to_question=False))
+    answer = StatusMessage.model_validate(message)
+    said = g2p.said(answer.txnstatus_response.txn_status, to_question=True)
+    return heard._replace(said=said, question=answer.transaction_id)
 
 
 def _answer(word: str, code: str | None, status: int) -> JSONResponse:

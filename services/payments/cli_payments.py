@@ -59,9 +59,10 @@ def list_payments(
 def list_failed(cycle: Cycle = None, most: Most = 100, as_json: AsJson = False) -> None:
     """List what is not paid by the partner's word, and why it is not sent again yet.
 
-    `waiting` says why: `time` (sent again at `due_at`), `attempts` (as many were made as are made by
-    themselves: see `tonle payments reissue`), `left`, `not-due`, `payee` (comes with the household's next
-    decision), or what any payment may wait for: `envelope`, `hold`, `closed`.
+    `waiting` says why: `time` (due again at `due_at`), `partner-answer` (the partner was asked whether it is
+    over, and has not said so yet), `attempts` (as many were made as are made by themselves: see `tonle
+    payments reissue`), `left`, `not-due`, `payee` (comes with the household's next decision), or what any
+    payment may wait for: `envelope`, `hold`, `closed`.
     """
     _show("/attempts/ended", {"cycle": cycle, "most": most}, _ENDED, as_json)
 
@@ -77,8 +78,9 @@ def reissue(
     """Send again what failed, expired, came back or was cancelled: now, and to whoever collects now.
 
     Never what is `unknown`, and at most one attempt of an entitlement is ever open. Without this command it
-    happens after a day, or when the household's next decision comes, three attempts in all (settings). It
-    needs an officer's token in TONLE_TOKEN: `tonle officers add NAME --may prepare`.
+    happens after a day, or when the household's next decision comes, three attempts in all (settings), once
+    the partner has confirmed that the one before is over; this command asks nobody. It needs an officer's
+    token in TONLE_TOKEN: `tonle officers add NAME --may prepare`.
     """
     if not (cycle or household):
         terminal.fail("Neither a cycle nor a household is named.", "Say --cycle CYCLE, or --household ID.")

@@ -4,7 +4,7 @@ An entitlement key is (programme, period, household, purpose). Before issue a ne
 afterwards it is recorded as a correction. Any order of decisions and exits ends in the same entitlements.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -18,7 +18,7 @@ from services.payments.corrections import balance, carried
 from services.payments.decided import Decision, Outcome, Part, decision_of, earlier, may_pay, void
 from services.payments.heard import DecisionHeard, ScoredHeard
 from services.payments.payroll import Line
-from services.payments.states import OPEN, Cancelling, Key, Payment, payment_id_of
+from services.payments.states import OPEN, Cancelling, Inquiry, Key, Payment, payment_id_of
 
 
 class SealedPayee(NamedTuple):
@@ -75,7 +75,7 @@ class Household(NamedTuple):
     payments: Mapping[Key, Payment] = MappingProxyType({})
     sequence: int = 0
     is_new: bool = True
-    changes: tuple[Issued | Corrected | Cancelling, ...] = ()
+    changes: tuple[Issued | Corrected | Cancelling | Inquiry, ...] = ()
     written_off: Mapping[str, int] = MappingProxyType({})
     paid_to: bytes | None = None
 
@@ -93,7 +93,7 @@ class Desk:
     `recover_percent` of a payment may be withheld for what was overpaid before; `is_held` says whether people
     hold a household; `digest` names a payee under a key, and says nothing to who has not that key; `mark`
     does so under no key, and `confirms` says whether another payee than was paid last waits for a person.
-    Partners that are `paused` are told nothing, and what they would pay waits.
+    Partners that are `paused` are told nothing, and what they would pay waits; `partners` can be asked.
     """
 
     budgets: Mapping[str, Budget]
@@ -105,6 +105,7 @@ class Desk:
     mark: Callable[[Payee], bytes]
     confirms: bool
     paused: Collection[str] = frozenset()
+    partners: Container[str] = frozenset()
 
     def hinders(self, household: Household, payee: Payee) -> Waiting | None:
         """What keeps this payee from being paid whatever was approved: a hold, or that it is another."""

@@ -42,7 +42,7 @@ class Voice:
     withdrawal: timedelta
 
     def of_households(self, households: Iterable[Household], keys: Keys) -> list[Record]:
-        """What a batch of decisions issued and corrected; `keys` seal the payee again."""
+        """What a batch of decisions issued, corrected and asks; `keys` seal the payee again."""
         records: list[Record] = []
         until = (self.now + self.withdrawal).astimezone(PHNOM_PENH).date()
         for household in households:
@@ -52,6 +52,8 @@ class Voice:
                     self._pay(change, until)
                 elif isinstance(change, Cancelling):
                     self._cancel(change)
+                elif isinstance(change, Inquiry):
+                    self._inquire(change)
                 else:
                     records.append(self._corrected(change))
         return [*records, *self._sealed()]

@@ -86,6 +86,7 @@ class Office:
             *(budgets, opener(keys), route, self.recover_percent, is_held, digest, self.mark),
             confirms=self.confirm_payees,
             paused=self.exchange.paused,
+            partners=self.partners,
         )
 
     def mark(self, payee: Payee) -> bytes:

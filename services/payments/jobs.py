@@ -28,6 +28,7 @@ from services.payments import (
 from services.payments.attempts import Tried
 from services.payments.budget import Budget, Waiting
 from services.payments.cycles import Cycle
+from services.payments.entitlements import Issued
 from services.payments.handlers import Office, opener, write
 from services.payments.partners import calls, intake, orders, pausing
 from services.payments.payroll import Digest, Line
@@ -143,7 +144,7 @@ async def inquire(office: Office, service: Service) -> bool:
 
 
 async def reissue(office: Office, service: Service) -> bool:
-    """Make a new attempt at what definitely failed and is due again; True where more may be."""
+    """Ask about what failed and is due again, and try anew what is confirmed; True where more may be."""
     now = datetime.now(UTC)
     async with service.db.acquire() as db, db.transaction():
         due = await store_attempts.due(db, now, CHUNK)
@@ -214,7 +215,7 @@ async def _again(
                 tried.append(outcome)
     changed = [each for each in households.values() if each.changes]
     await write(office, db, changed, budgets.values(), now)
-    issued = [change.payment for each in changed for change in each.changes]
+    issued = [each.payment for some in changed for each in some.changes if isinstance(each, Issued)]
     await store_attempts.settle(db, tried, issued, office.retrying, now)
     return [*holds, *office.voice(now).of_households(changed, keys)]
 

@@ -8,9 +8,9 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple
 
-from contracts.payment import PaymentReport, ReportStatus
-from contracts.topics import PAYMENT_ISSUED
-from contracts.wire import Cause, Received, household_uuid
+from contracts.payment import InstructionKind, PaymentReport, ReportStatus
+from contracts.topics import PAYMENT_ISSUED, partner_instruction
+from contracts.wire import Cause, Received, event_id, household_uuid
 from postbox.errors import Park
 from services.payments import ledger
 from services.payments.cycles import NotPossible
@@ -38,7 +38,7 @@ OPEN = frozenset({State.ISSUED, State.ACCEPTED, State.UNKNOWN})
 LIVE = OPEN | {State.SETTLED}
 """One attempt of an entitlement key may be in these; `payment.live` in the database says the same."""
 ENDED = frozenset({State.FAILED, State.EXPIRED, State.RETURNED, State.CANCELLED})
-"""Definitely not paid, by the partner's word: only from here is a new attempt made."""
+"""Not paid, by the partner's word: and from here alone a new attempt is made, once it confirms that."""
 _PAID = frozenset({State.SETTLED, State.SETTLED_LATE})
 _LATE_FROM = frozenset({State.FAILED, State.EXPIRED})
 """What partners were seen to pay after all, though they had said that it was over."""
@@ -162,7 +162,8 @@ class Account(NamedTuple):
     """A household's payments as reports find them, and what this batch did to them.
 
     With a payment that ended, or that is not the first of its key, come all the household's. `reports` gives
-    the payment and status of those booked before, by id.
+    the payment and status of those booked before, by id; `confirmed` are questions of ours that were answered
+    by the end the payment had already.
     """
 
     household_id: str
@@ -174,6 +175,7 @@ class Account(NamedTuple):
     booked: tuple[Received[PaymentReport], ...] = ()
     differences: tuple[Difference, ...] = ()
     cancellings: tuple[Cancelling, ...] = ()
+    confirmed: tuple[str, ...] = ()
 
     @property
     def told(self) -> int:
@@ -182,7 +184,7 @@ class Account(NamedTuple):
 
 
 def book(account: Account | None, report: Received[PaymentReport]) -> Account | None:
-    """What a report changes; one seen before (by its id) changes nothing.
+    """What a report changes; one seen before (by its id) changes nothing, but may confirm what it said.
 
     Raises `Park` for what can't be true of the payment as it stands; then nothing moved.
     """
@@ -190,10 +192,13 @@ def book(account: Account | None, report: Received[PaymentReport]) -> Account | 
     payment = account.payments.get(said.payment_id) if account else None
     if account is None or payment is None or payment.partner != said.partner:
         raise Park("report: no such payment of this household with this partner")
+    confirms = _confirms(payment, said)
+    if confirms:
+        account = account._replace(confirmed=(*account.confirmed, question_id(payment)))
     if (known := account.reports.get(said.report_id)) is not None:
         if known != (said.payment_id, said.status):
             raise Park("report: its id is another report's")
-        return None
+        return account if confirms else None
     after, difference = _after(account, payment, said)
     updates: tuple[Updated, ...] = ()
     if after != payment:
@@ -214,6 +219,12 @@ def book(account: Account | None, report: Received[PaymentReport]) -> Account | 
         if other.key == after.key and other.state in OPEN:
             booked = cancel(booked, other.payment_id, cause, "another-attempt-paid")
     return booked
+
+
+def question_id(payment: Payment) -> str:
+    """The latest question to the partner about a payment, as its answer names it."""
+    topic = partner_instruction(payment.partner)
+    return event_id(topic, payment.payment_id, InstructionKind.INQUIRE.value, payment.inquiries)
 
 
 def cancel(
@@ -270,6 +281,8 @@ def _after(account: Account, payment: Payment, said: PaymentReport) -> tuple[Pay
     if said.status is ReportStatus.UNRECOGNISED:
         raise Park("report: a status this version does not know")
     if said.status is ReportStatus.NOT_FOUND:
+        if payment.state in ENDED and said.instruction_id == question_id(payment):
+            return payment, None  # no confirmation either: it waits for a person
         # No failure: the instruction may still be on its way. It stays unknown, for a person to see.
         if payment.state not in (State.ISSUED, State.UNKNOWN):
             raise Park(f"report: not_found, but the payment is {payment.state}")
@@ -288,6 +301,12 @@ def _after(account: Account, payment: Payment, said: PaymentReport) -> tuple[Pay
     if to is State.SETTLED and payment.state in _PAID:
         return payment, DifferenceKind.SETTLED_TWICE
     raise Park(f"report: {to}, but the payment is {payment.state} already")
+
+
+def _confirms(payment: Payment, said: PaymentReport) -> bool:
+    """Whether it answers our latest question by the end that the payment had already."""
+    ended_so = payment.state in ENDED and _STATE_OF.get(said.status) is payment.state
+    return ended_so and said.amount == payment.amount and said.instruction_id == question_id(payment)
 
 
 def _late(account: Account, payment: Payment) -> State:

@@ -10,7 +10,7 @@ from services.payments import store_corrections, store_decisions
 from services.payments.decided import Decision, Part
 from services.payments.entitlements import Corrected, Household, Issued, SealedPayee
 from services.payments.ledger import Transfer
-from services.payments.states import Cancelling, Key, Patience, Payment, State, due
+from services.payments.states import Cancelling, Inquiry, Key, Patience, Payment, State, due
 from services.payments.store_decisions import Standing
 
 _HOUSEHOLD_COLUMNS = (
@@ -73,6 +73,7 @@ async def save(
     await _save_corrections(db, households, now)
     changes = [change for each in households for change in each.changes]
     await cancel(db, [each for each in changes if isinstance(each, Cancelling)], now)
+    await _count_inquiries(db, [each.payment for each in changes if isinstance(each, Inquiry)])
 
 
 async def insert_transfers(db: Connection, transfers: Sequence[Transfer], now: datetime) -> None:
@@ -246,6 +247,17 @@ async def _insert_payments(
         ],
     )
     await remind(db, awaited)
+
+
+async def _count_inquiries(db: Connection, asked: Sequence[Payment]) -> None:
+    if asked:
+        await db.execute(
+            "update payment p set inquiries = p.inquiries + 1 from unnest($1::text[], $2::text[]) "
+            "as t(household_id, payment_id) "
+            "where p.household_id = t.household_id and p.payment_id = t.payment_id",
+            [each.household_id for each in asked],
+            [each.payment_id for each in asked],
+        )
 
 
 async def _save_corrections(db: Connection, households: Sequence[Household], now: datetime) -> None:

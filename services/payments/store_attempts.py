@@ -57,11 +57,15 @@ class Differing(NamedTuple):
 
 
 async def note(db: Connection, accounts: Sequence[Account], now: datetime, after: timedelta) -> None:
-    """After the states were saved: what ended is wanted again, what settled late is a difference."""
+    """After the states were saved: what ended is wanted again, and may be sent again once that is confirmed;
+    what settled late is a difference."""
     updated = [update.payment for each in accounts for update in each.updates]
     ended = [each for each in updated if each.state in ENDED]
     if ended:
         await _want(db, ended, now, now + after)
+    answered = [(each.household_id, question) for each in accounts for question in each.confirmed]
+    if answered:
+        await _confirm(db, answered, now)
     if any(each.differences for each in accounts):
         await _differ(db, accounts, now)
         late = [each for each in updated if each.late and each.state not in ENDED]
@@ -91,14 +95,15 @@ async def due(db: Connection, now: datetime, most: int) -> list[tuple[str, str, 
 async def wanted(db: Connection, household_ids: Sequence[str], now: datetime) -> dict[str, list[Wanted]]:
     """What is due of these (locked) households, by household."""
     rows = await db.fetch(
-        f"select {_KEY}, cycle_id, ordered_by is not null from reissue "  # noqa: S608 - a constant
+        f"select {_KEY}, cycle_id, ordered_by is not null, "  # noqa: S608 - a constant
+        "asked is not null, confirmed_at is not null from reissue "
         f"where household_id = any($1) and due_at <= $2 order by {_KEY}",
         household_ids,
         now,
     )
     found: dict[str, list[Wanted]] = {}
     for row in rows:
-        found.setdefault(row[0], []).append(Wanted(row[0], (row[1], row[2], row[3]), row[4], row[5]))
+        found.setdefault(row[0], []).append(Wanted(row[0], (row[1], row[2], row[3]), *row[4:]))
     return found
 
 
@@ -110,21 +115,42 @@ async def settle(
     await _count(db, issued)
     left = [each for each in tried if each.waiting is not None]
     rows = [
-        (each.wanted.household_id, *each.wanted.key, each.waiting, policy.due(each.waiting, now))
+        (each.wanted.household_id, *each.wanted.key, each.waiting, policy.due(each.waiting, now), each.asked)
         for each in left
         if each.waiting is not None
     ]
     if rows:
         await db.execute(
             """
-            update reissue r set waiting = t.waiting, due_at = t.due_at, ordered_by = null
-            from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[])
-                as t(household_id, programme, period, purpose, waiting, due_at)
+            update reissue r set waiting = t.waiting, due_at = t.due_at, ordered_by = null,
+                asked = coalesce(t.asked, r.asked),
+                asked_at = case when t.asked is null then r.asked_at else $8 end
+            from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[],
+                $7::text[]) as t(household_id, programme, period, purpose, waiting, due_at, asked)
             where r.household_id = t.household_id and r.programme = t.programme and r.period = t.period
                 and r.purpose = t.purpose
             """,
             *zip(*rows, strict=True),
+            now,
         )
+
+
+async def need_no_answer(db: Connection, payments: Sequence[tuple[str, str]], now: datetime) -> None:
+    """Of these (household, payment)s that ended just now nobody has to be asked whether they did."""
+    await db.execute(
+        """
+        update reissue r set confirmed_at = $3
+        from payment p join unnest($1::text[], $2::text[]) as t(household_id, payment_id)
+            using (household_id, payment_id)
+        where r.household_id = p.household_id and r.programme = p.programme and r.period = p.period
+            and r.purpose = p.purpose and p.state in ('failed', 'expired', 'returned', 'cancelled')
+            and not exists (select from payment q where q.household_id = p.household_id
+                and q.programme = p.programme and q.period = p.period and q.purpose = p.purpose
+                and q.attempt > p.attempt)
+        """,
+        *zip(*payments, strict=True),
+        now,
+    )
 
 
 async def order(db: Connection, wanted: Mapping[str, str | None], by: str, now: datetime) -> tuple[int, int]:
@@ -232,6 +258,20 @@ async def _want(db: Connection, payments: Sequence[Payment], now: datetime, due_
         [each.payment_id for each in payments],
         now,
         due_at,
+    )
+
+
+async def _confirm(db: Connection, answered: Sequence[tuple[str, str]], now: datetime) -> None:
+    """(household, question)s were answered: what waits for the answer alone is tried at once."""
+    await db.execute(
+        """
+        update reissue r set confirmed_at = $3,
+            due_at = case when r.waiting = 'partner-answer' then $3 else r.due_at end
+        from unnest($1::text[], $2::text[]) as t(household_id, asked)
+        where r.household_id = t.household_id and r.asked = t.asked and r.confirmed_at is null
+        """,
+        *zip(*answered, strict=True),
+        now,
     )
 
 

@@ -265,6 +265,32 @@ async def ordered_in(db: Connection, partner: str, message_id: str) -> list[str]
     return [row["payment_id"] for row in rows]
 
 
+async def asked_in(db: Connection, partner: str, message_id: str) -> dict[str, str]:
+    """The questions that a message asked this partner, by payment."""
+    rows = await db.fetch(
+        "select payment_id, instruction_id from outgoing "
+        "where message_id = $1 and partner = $2 and kind = 'inquire'",
+        message_id,
+        partner,
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+async def asked_before(
+    db: Connection, partner: str, payment_ids: Sequence[str], at: datetime
+) -> dict[str, str]:
+    """The latest question about each of these payments that this partner was told before a time."""
+    rows = await db.fetch(
+        "select o.payment_id, o.instruction_id from outgoing o join partner_message m using (message_id) "
+        "where o.payment_id = any($1) and o.partner = $2 and o.kind = 'inquire' and m.told_at < $3 "
+        "order by m.told_at",
+        payment_ids,
+        partner,
+        at,
+    )
+    return {row[0]: row[1] for row in rows}
+
+
 async def messages(db: Connection, partner: str, most: int) -> list[Message]:
     """The latest messages to a partner, the newest first."""
     rows = await db.fetch(

@@ -41,15 +41,21 @@ IMPOSSIBLE = {
     "report: the amount is not the payment's",
 }
 FORGOT = "report: not_found, but the payment is "
-IMPATIENT = {"report_timeout_s": 3.0, "settlement_timeout_s": 5.0, "reissue_after_s": 1.0}
+IMPATIENT = {"report_timeout_s": 3.0, "settlement_timeout_s": 5.0, "reissue_after_s": 2.0}
+UNCONFIRMED = """
+waiting = 'partner-answer' and exists (select from report r where r.household_id = reissue.household_id
+    and r.status = 'not_found' and r.payment_id = (select payment_id from payment p
+        where p.household_id = reissue.household_id order by attempt desc limit 1))
+"""
 
-UNFINISHED = """
+UNFINISHED = f"""
 with held as (select key from hold)
 select (select count(*) from payment where household_id not in (table held)
             and (state in ('issued', 'accepted')
                 or state = 'unknown' and reason is distinct from 'not_found'))
     + (select count(*) from decision where household_id not in (table held) and waiting is not null)
-    + (select count(*) from reissue where household_id not in (table held) and waiting <> 'attempts')
+    + (select count(*) from reissue where household_id not in (table held) and waiting <> 'attempts'
+            and not ({UNCONFIRMED}))
     + (select count(*) from outbox where published_at is null)
 """
 EXCEEDED = "select count(*) from cycle join spent using (cycle_id) where committed - released > funded"
@@ -125,7 +131,7 @@ async def agreed(scene: Scene, book: Path) -> bool:
 def never_said(partner: sqlite3.Connection, payment_ids: set[str]) -> set[str]:
     """Which of these a partner settled after it had said that they failed, its word on that being lost.
 
-    Nobody asks about what failed: only a statement of the partner's can tell of them.
+    Nobody asks about what is not sent again, and of some it forgot: only its statement can tell of them.
     """
     if not payment_ids:
         return set()
@@ -180,6 +186,8 @@ async def check(scene: Scene, book: Path) -> None:
         theirs = dict(partner.execute("select payment_id, state from payment"))
         settled = {payment_id for payment_id, state in theirs.items() if state == "settled"}
         lost = never_said(partner, settled)
+        query = "select household_id from payment where state = 'settled' group by 1 having count(*) > 1"
+        paid_twice = partner.execute(query).fetchall()
     rows = await scene.db.fetch("select household_id, payment_id, state, late, reason from payment")
     states = Counter(row["state"] for row in rows)
     differences = await scene.db.fetch("select payment_id, kind from difference")
@@ -196,11 +204,12 @@ async def check(scene: Scene, book: Path) -> None:
     assert paid <= settled <= paid | forgotten | unheard
     counted = Counter(row["household_id"] for row in rows if row["state"] in ("settled", "unknown"))
     assert max(counted.values()) == 1
+    assert paid_twice == []
     late = {row["payment_id"] for row in rows if row["late"]}
     assert late == {each["payment_id"] for each in differences if each["kind"] == "settled-late"}
     settled_late = {row["household_id"] for row in rows if row["state"] == "settled_late"}
     never = set(await _households(scene)) - set(counted) - settled_late
-    waiting = "select household_id from reissue where waiting = 'attempts'"
+    waiting = f"select household_id from reissue where waiting = 'attempts' or {UNCONFIRMED}"
     assert never <= {row["household_id"] for row in await scene.db.fetch(waiting)}
     assert await scene.db.fetchval(UNBALANCED) == 0
     balances = await scene.balances()

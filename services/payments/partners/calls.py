@@ -33,11 +33,15 @@ class Refused(Exception):
 
 
 class Heard(NamedTuple):
-    """What a partner says in one answer or callback; `call_id` names it where a row of it is set aside."""
+    """What a partner says in one answer or callback; `call_id` names it where a row of it is set aside.
+
+    `question`: the message of ours it answers, which asked about its payments.
+    """
 
     partner: str
     call_id: str
     said: Sequence[Said]
+    question: str | None = None
 
 
 class Calls:
@@ -167,7 +171,8 @@ async def book(office: Office, db: Connection, heard: Heard, traceparent: str) -
         )
         for number, (each, why) in enumerate(zip(heard.said, whys, strict=True), 1)
     ]
-    _, records = await rows.book(office, db, found, datetime.now(UTC), traceparent)
+    asked = await store_outgoing.asked_in(db, heard.partner, heard.question) if heard.question else {}
+    _, records = await rows.book(office, db, found, datetime.now(UTC), traceparent, answers=asked)
     return records
 
 

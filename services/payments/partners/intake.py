@@ -12,6 +12,7 @@ from itertools import chain, islice, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
+from contracts.payment import ReportStatus
 from postbox import outbox
 from postbox.message import Connection
 from postbox.service import Service
@@ -30,6 +31,8 @@ CHUNK_ROWS = 2_000
 LANE = "job:intake"
 TWICE = "payment: named twice in this file"
 NO_FILE = "file: no such file of ours"
+ENDS = frozenset({ReportStatus.FAILED, ReportStatus.CANCELLED})
+"""How a pain.002 says that a payment is over."""
 
 Item = Said | camt.Statement | camt.Line
 
@@ -123,13 +126,15 @@ class Intake:
                 self._stream = None
                 return
             numbered = list(enumerate(chunk, stream.done + 1))
-            found = [
-                _row(file, at, each, stream.named_twice) for at, each in numbered if isinstance(each, Said)
-            ]
+            said = [(at, each) for at, each in numbered if isinstance(each, Said)]
+            asked = await _answered(db, file, [each for _, each in said])
+            found = [_row(file, at, each, stream.named_twice) for at, each in said]
             moved = [(at, each) for at, each in numbered if not isinstance(each, Said)]
             kept, returned = await statements.keep(db, file, moved)
             tally, records = await rows.book(
-                self._office, db, found + returned, now, service.new_traceparent()
+                *(self._office, db, found + returned, now, service.new_traceparent()),
+                answers=asked,
+                final=[each.payment_id for each in returned if each.payment_id],
             )
             written = await outbox.write(db, LANE, records)
             total = Tally(*map(sum, zip(kept, tally, strict=True)))
@@ -181,7 +186,9 @@ async def spread(db: Connection, partner: str, checked: Checked) -> list[Said]:
 
 
 def _about(whole: Whole, payment_id: str | None, flaw: str | None) -> Said:
-    return Said(payment_id, whole.status, None, None, whole.reason, whole.occurred_at, flaw)
+    return Said(
+        payment_id, whole.status, None, None, whole.reason, whole.occurred_at, flaw, whole.occurred_at
+    )
 
 
 def _from(path: Path, file: File, said: Sequence[Said]) -> Iterator[Item]:
@@ -199,6 +206,13 @@ def _ahead(stream: _Stream) -> "asyncio.Future[list[Item]]":
 
 def _take(stream: _Stream) -> list[Item]:
     return list(islice(stream.items, CHUNK_ROWS))
+
+
+async def _answered(db: Connection, file: File, said: Sequence[Said]) -> dict[str, str]:
+    """By payment the question of ours that a bank's file answers: one told before the file was written."""
+    ended = {each.payment_id: each.said_at for each in said if each.payment_id and each.status in ENDS}
+    written = next((_instant(at) for at in ended.values() if at), None)
+    return await store_outgoing.asked_before(db, file.partner, [*ended], written) if written else {}
 
 
 def _row(file: File, number: int, said: Said, named_twice: frozenset[int]) -> Row:

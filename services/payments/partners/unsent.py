@@ -45,7 +45,7 @@ async def _end(
     refused = [each for each in cancels.values() if each.flaw and each.payment_id not in ended]
     await store_outgoing.say_no_more(db, sorted(ended))
     await store_outgoing.refuse_to_cancel(db, refused, now)
-    _, records = await rows.book(office, db, list(ended.values()), now, traceparent)
+    _, records = await rows.book(office, db, list(ended.values()), now, traceparent, final=ended)
     return records
 
 

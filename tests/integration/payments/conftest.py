@@ -212,6 +212,16 @@ class Scene:
             cause=Cause("t", "t", _TRACE),
         )
 
+    async def confirm(
+        self, instruction: PaymentInstruction, household_id: str, status: ReportStatus, **changes: object
+    ) -> None:
+        """Once the partner is asked about what ended: it answers so."""
+        query = "select asked from reissue where household_id = $1 and waiting = 'partner-answer'"
+        await until(lambda: self.db.fetchval(query, household_id))
+        question = await self.db.fetchval(query, household_id)
+        answer = {"instruction_id": question, **changes}
+        await self.send([self.report(instruction, household_id, status, **answer)])
+
     # -- people ---------------------------------------------------------------------------------------
 
     async def call(self, method: str, path: str, body: object = None, by: str = "admin") -> httpx.Response:

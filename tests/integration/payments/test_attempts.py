@@ -36,7 +36,68 @@ async def failed_and_reissued(scene: Scene) -> tuple[PaymentInstruction, Payment
     """A household whose payment failed and was issued again: what the partner was told for both."""
     first = (await issue(scene, "h-1"))["h-1"]
     await scene.send([scene.report(first, "h-1", S.FAILED, reason_code="account-closed")])
+    await scene.confirm(first, "h-1", S.FAILED)
     return first, await attempt(scene, 2)
+
+
+async def asked_about(scene: Scene, first: PaymentInstruction) -> None:
+    """The payment failed, was due again, and the partner was asked about it once."""
+    await scene.send([scene.report(first, "h-1", S.FAILED)])
+    await until(lambda: scene.db.fetchval("select waiting = 'partner-answer' from reissue"))
+    told = [each for _, each in await scene.instructions()]
+    assert [(each.kind, each.payment_id) for each in told] == [
+        (InstructionKind.PAY, first.payment_id),
+        (InstructionKind.INQUIRE, first.payment_id),
+    ]
+    row = await scene.db.fetchrow("select r.asked, inquiries, r.due_at from payment, reissue r")
+    assert row is not None
+    assert tuple(row) == (told[1].instruction_id, 1, None)
+
+
+async def test_what_a_partner_paid_after_it_said_failed_is_found_by_asking_and_never_paid_again(
+    scene: Scene,
+) -> None:
+    scene.settings.reissue_after_s = 0.1
+    async with scene.running():
+        first = (await issue(scene, "h-1"))["h-1"]
+        await asked_about(scene, first)
+        await scene.confirm(first, "h-1", S.SETTLED)
+        await scene.settled_down(states={"h-1": "settled"}, parked=[])
+        assert await scene.db.fetchval("select count(*) from reissue") == 0
+        assert await scene.db.fetchval("select kind from difference") == "settled-late"
+    assert await states_of(scene) == [(1, "settled", False)]
+    assert len(await scene.instructions()) == 2
+
+
+async def test_without_an_answer_it_waits_for_a_person_however_often_it_is_said_to_have_failed(
+    scene: Scene,
+) -> None:
+    scene.settings.reissue_after_s = 0.1
+    one = family("h-1")
+    async with scene.running():
+        first = (await issue(scene, "h-1"))["h-1"]
+        await asked_about(scene, first)
+        said: list[dict[str, object]] = [
+            {"report_id": "r-2"},
+            {"report_id": "r-3", "instruction_id": None},
+            {},
+        ]
+        await scene.send(scene.report(first, "h-1", S.FAILED, **each) for each in said)
+        await scene.confirm(first, "h-1", S.NOT_FOUND)
+    async with scene.running():
+        await scene.send([scene.key(one), scene.scored(one, AMOUNT, sequence=2, revision=2)])
+        tried = (
+            "select due_at is null and waiting = 'partner-answer' from reissue, household where scored = 2"
+        )
+        await until(lambda: scene.db.fetchval(tried))
+        assert await scene.db.fetchval("select count(*) from report") == 4
+        await scene.settled_down(states={"h-1": "failed"}, parked=[])
+        (left,) = (await scene.call("GET", "/attempts/ended")).json()
+        assert (left["attempts"], left["waiting"]) == (1, "partner-answer")
+        assert len(await scene.instructions()) == 2
+        await scene.call("POST", "/attempts/reissue", {"household": "h-1"}, by="Sokha")
+        await attempt(scene, 2)
+    assert await states_of(scene) == [(1, "failed", True), (2, "issued", False)]
 
 
 async def test_what_failed_is_issued_again_as_the_next_attempt_and_paid_once(scene: Scene) -> None:
@@ -58,7 +119,7 @@ async def test_what_failed_is_issued_again_as_the_next_attempt_and_paid_once(sce
         "paid": AMOUNT,
     }
     issued = events(await scene.on(topics.PAYMENT_ISSUED.name))
-    assert [(sequence, each["attempt"]) for sequence, each in issued] == [(1, 1), (3, 2)]
+    assert [(sequence, each["attempt"]) for sequence, each in issued] == [(1, 1), (4, 2)]
 
 
 async def test_attempts_end_until_an_officer_asks_for_another_one(scene: Scene) -> None:
@@ -85,6 +146,7 @@ async def test_a_newer_decision_sends_what_failed_again_at_once_to_who_collects_
         await scene.send([scene.report(first, "h-1", S.FAILED)])
         await until(lambda: scene.db.fetchval("select count(*) = 1 from reissue"))
         await scene.send([scene.key(one), scene.scored(one, 160_000, sequence=2, revision=2)])
+        await scene.confirm(first, "h-1", S.FAILED)
         second = await attempt(scene, 2)
     assert second.amount == 160_000
     assert second.pay_to is not None
@@ -114,6 +176,7 @@ async def test_who_collects_elsewhere_than_was_paid_last_is_paid_once_another_pe
         assert (old.status_code, old.json()["title"]) == (409, "The household is at revision 2 by now")
         done = await scene.call("POST", path, {**seen, "revision": 2}, by="Dara")
         assert (done.status_code, done.json()["confirmed_by"]) == (200, "Dara")
+        await scene.confirm(first, "h-1", S.FAILED)
         await until(lambda: scene.db.fetchval("select count(*) = 3 from payment"))
         await scene.settled_down(waiting={})
         again = await scene.call("POST", path, {**seen, "revision": 2}, by="Dara")

@@ -48,6 +48,7 @@ async def test_an_unheard_of_payment_is_cancelled_by_a_person_and_only_then_sent
         await scene.settled_down(states={"h-1": "unknown"})
         ((_, request),) = await asked(scene)
         await scene.send([scene.report(request, "h-1", S.CANCELLED)])
+        await scene.confirm(request, "h-1", S.CANCELLED)
         await until(lambda: scene.db.fetchval("select count(*) = 1 from payment where attempt = 2"))
         late = await scene.call("POST", path, why, by="Dara")
         assert (late.status_code, "is cancelled" in late.json()["title"]) == (409, True)
@@ -60,6 +61,7 @@ async def test_a_late_settlement_has_the_open_attempt_cancelled(scene: Scene) ->
     async with scene.running():
         first = (await issue(scene, "h-1"))["h-1"]
         await scene.send([scene.report(first, "h-1", S.FAILED)])
+        await scene.confirm(first, "h-1", S.FAILED)
         await until(lambda: scene.db.fetchval("select count(*) = 1 from payment where attempt = 2"))
         await scene.send([scene.report(first, "h-1", S.SETTLED)])
         await until(lambda: scene.db.fetchval("select count(*) = 1 from cancellation"))

@@ -110,6 +110,7 @@ async def test_a_withholding_that_failed_is_withheld_from_the_attempt_after_it(s
         await pay(scene, "2023-07", 3, "h-1")
         failed = (await scene.instructions())[-1][1]
         await scene.send([scene.report(failed, "h-1", ReportStatus.FAILED)])
+        await scene.confirm(failed, "h-1", ReportStatus.FAILED)
         await until(lambda: scene.db.fetchval("select count(*) = 1 from payment where attempt = 2"))
     row = await scene.db.fetchrow("select amount, carried from payment where attempt = 2")
     assert row is not None

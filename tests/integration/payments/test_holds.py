@@ -73,6 +73,7 @@ async def test_what_failed_of_a_held_household_is_sent_again_when_it_is_let_go(s
         await until(lambda: scene.db.fetchval("select waiting = 'held' from reissue"))
         scene.settings.reissue_after_s = 3600
         await released(scene, hold["hold_id"])
+        await scene.confirm(told["h-0001"], "h-0001", ReportStatus.FAILED)
         await until(lambda: scene.db.fetchval("select count(*) = 1 from payment where attempt = 2"))
 
 

@@ -145,6 +145,28 @@ async def test_an_inquiry_is_answered_by_a_call_back_of_its_own(world: World) ->
         assert await scene.db.fetchval(asked)
 
 
+async def test_what_failed_is_asked_about_and_sent_again_once_the_answer_confirms_it(world: World) -> None:
+    scene = world.scene
+    scene.settings.reissue_after_s, scene.settings.attempts_most = 0.1, 2
+    await world.start(fail=1.0)
+    async with scene.running():
+        await issue(scene, "h-1")
+        await until(lambda: scene.db.fetchval("select waiting = 'attempts' from reissue"))
+        rows = await scene.db.fetch("select state, inquiries from payment order by attempt")
+        assert [tuple(row) for row in rows] == [("failed", 1), ("failed", 0)]
+        assert await world.paid() == {"rjct": 2}
+
+
+async def test_what_is_settled_by_the_time_it_is_asked_about_is_never_paid_again(world: World) -> None:
+    scene = world.scene
+    scene.settings.reissue_after_s = 1.0
+    await world.start(fail=1.0, relent=1.0, relent_after_s=0.5, partial=0.0)
+    async with scene.running():
+        await issue(scene, "h-1")
+        await all_in(scene, "settled", 1)
+        assert await scene.db.fetchval("select array_agg(late) from payment") == [True]
+
+
 async def test_a_cancel_that_the_interface_lacks_is_refused_and_the_payment_is_asked_about(
     world: World,
 ) -> None:

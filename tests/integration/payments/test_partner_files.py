@@ -186,6 +186,48 @@ async def test_a_file_rejected_whole_fails_each_of_its_payments_once_and_goes_on
         assert await why(at_bank) == [intake.NO_FILE]
 
 
+async def asked(scene: Scene) -> list[Path]:
+    """The files of questions, once what ended was due and its bank is asked about it."""
+    waits = "select count(*) = 1 from reissue where waiting = 'partner-answer'"
+    await until(lambda: scene.db.fetchval(waits))
+    told = "select exists (select from outgoing where kind = 'inquire')"
+    await until(lambda: scene.db.fetchval(told))
+    written = "select exists (select from partner_message where kind = 'ask' and state = 'told')"
+
+    async def done() -> bool:
+        await scene.call("POST", "/partners/acleda/out", by="Bopha")
+        return bool(await scene.db.fetchval(written))
+
+    await until(done)
+    found = (await scene.call("GET", "/partners/acleda/out", by="Bopha")).json()
+    return [Path(each["file"]) for each in found if "ask-" in each["file"]]
+
+
+@pytest.mark.parametrize(
+    ("word", "attempts"), [("RJCT", ["failed", "issued"]), ("ACSC", ["settled"])], ids=["failed", "settled"]
+)
+async def test_what_a_bank_rejected_is_sent_again_once_a_file_written_after_our_question_says_so(
+    at_bank: Scene, tmp_path: Path, word: str, attempts: list[str]
+) -> None:
+    at_bank.settings.reissue_after_s = 0.1
+    async with at_bank.running():
+        await issue(at_bank, banked("h-1"))
+        (order,) = await out(at_bank)
+        await load(at_bank, answer(tmp_path / "a.xml", order, lambda _: "RJCT"))
+        (question,) = await asked(at_bank)
+        stale = answer(tmp_path / "b.xml", order, lambda _: "RJCT")
+        stale.write_bytes(stale.read_bytes() + b"\n")
+        assert (await load(at_bank, stale))["rows_known"] == 1
+        assert await at_bank.db.fetchval("select waiting from reissue") == "partner-answer"
+        said = [Outcome(each, word) for each in bank.read_questions(question).orders]
+        bank.write_report(tmp_path / "c.xml", "ask", said, datetime.now(UTC))
+        found = await load(at_bank, tmp_path / "c.xml")
+        assert (found["rows_booked"], found["rows_parked"]) == (1, 0)
+        query = "select array_agg(state order by attempt) from payment"
+        await until(lambda: at_bank.db.fetchval(f"select ({query}) = $1", attempts))
+        assert await why(at_bank) == []
+
+
 async def test_a_word_on_the_file_is_for_those_alone_that_have_no_row(at_bank: Scene, tmp_path: Path) -> None:
     async with at_bank.running():
         await issue(at_bank, banked("h-1"), banked("h-2"))
@@ -293,11 +335,15 @@ async def test_a_file_that_stops_being_valid_books_nothing_of_it(at_bank: Scene,
 
 
 async def test_who_cannot_be_written_into_a_file_failed_and_frees_the_money(at_bank: Scene) -> None:
+    at_bank.settings.reissue_after_s, at_bank.settings.attempts_most = 0.1, 2
     async with at_bank.running():
         await issue(at_bank, banked("h-1", number="0" * 40))
-        await until(lambda: _same(at_bank.states(), {"failed"}))
+        # Nobody is asked about what nobody was told.
+        await until(lambda: at_bank.db.fetchval("select waiting = 'attempts' from reissue"))
+        assert await at_bank.db.fetchval("select string_agg(state, ' ') from payment") == "failed failed"
         balances = await at_bank.balances()
         assert (balances["in-transit"], balances["envelope"]) == (0, ENVELOPE)
+        assert await at_bank.db.fetchval("select sum(inquiries) from payment") == 0
 
 
 async def test_a_statement_is_kept_once_and_a_return_in_it_is_booked(at_bank: Scene, tmp_path: Path) -> None:
@@ -319,4 +365,5 @@ async def test_a_statement_is_kept_once_and_a_return_in_it_is_booked(at_bank: Sc
         found = await load(at_bank, returned)
         assert (found["rows_booked"], found["rows_parked"]) == (2, 0)
         assert await at_bank.states() == {"h-1": "returned"}
+        assert await at_bank.db.fetchval("select confirmed_at is not null from reissue")
         assert await at_bank.db.fetchval("select count(*) from bank_line") == 2

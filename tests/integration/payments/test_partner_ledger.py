@@ -134,6 +134,20 @@ def test_what_expired_says_so_and_what_failed_may_be_settled_after_all(tmp_path:
     assert statuses(relenting.do(at=NOW + timedelta(seconds=200))) == []
 
 
+def test_an_answer_that_a_payment_failed_binds_it_and_one_that_it_was_forgotten_does_not(
+    tmp_path: Path,
+) -> None:
+    later = NOW + timedelta(seconds=61)
+    bound = Books(tmp_path / "1", fail=1.0, relent=1.0, relent_after_s=60)
+    assert statuses(bound.do(("p-1", PAY), ("p-2", PAY)))[2:] == [("p-1", S.FAILED), ("p-2", S.FAILED)]
+    assert statuses(bound.do(("p-1", INQUIRE))) == [("p-1", S.FAILED)]
+    assert statuses(bound.do(("p-1", INQUIRE), at=later)) == [("p-1", S.FAILED), ("p-2", S.SETTLED)]
+    forgetful = Books(tmp_path / "2", fail=1.0, relent=1.0, relent_after_s=60, forget=1.0)
+    forgetful.do(("p-1", PAY))
+    assert statuses(forgetful.do(("p-1", INQUIRE))) == [("p-1", S.NOT_FOUND)]
+    assert statuses(forgetful.do(at=later)) == [("p-1", S.SETTLED)]
+
+
 def test_what_it_forgot_is_not_found_though_it_was_paid(tmp_path: Path) -> None:
     books = Books(tmp_path, forget=1.0)
     books.do(("p-1", PAY))

@@ -84,12 +84,13 @@ async def test_what_failed_makes_room_for_who_waits_and_is_sent_again_only_when_
         await scene.send([scene.report(told["h-0"], "h-0", S.FAILED)])
         await scene.settled_down(waiting={}, states={"h-0": "failed", "h-1": "issued", "h-2": "issued"})
         await scene.send([scene.scored(families[0], AMOUNT, sequence=2, revision=2)])
+        await scene.confirm(told["h-0"], "h-0", S.FAILED)
         await until(lambda: scene.db.fetchval("select waiting = 'envelope' from reissue"))
         await scene.settled_down(waiting={}, parked=[])
     row = await scene.db.fetchrow("select committed, released, payments from spent")
     assert row is not None
     assert tuple(row) == (3 * AMOUNT, AMOUNT, 2)
-    assert len(await scene.instructions()) == 3
+    assert len(await scene.instructions()) == 4
 
 
 SETTLED_OF_CANCELLED = "report: settled, but the payment is cancelled already"

@@ -20,7 +20,7 @@ from services.payments.decided import Decision, Outcome
 from services.payments.entitlements import Desk, Household, Issued, SealedPayee
 from services.payments.ledger import Account as Books
 from services.payments.ledger import Transfer
-from services.payments.states import ENDED, LIVE, Account, Payment, State
+from services.payments.states import ENDED, LIVE, Account, Inquiry, Payment, State
 from tests.unit.payments.test_entitlements import APPROVED, PAYEE, PROGRAMME, TERMS, nobody_held
 from tests.unit.payments.test_states import PAYMENT, report
 
@@ -56,11 +56,12 @@ def desk(cycle: Cycle = APPROVED, payee: Payee | None = PAYEE) -> Desk:
         lambda *_: "",
         mark=lambda payee: payees.written(payee).encode(),
         confirms=True,
+        partners={"wing"},
     )
 
 
 def wanted(*, ordered: bool = False) -> Wanted:
-    return Wanted("h-1", KEY, TERMS.cycle_id, ordered)
+    return Wanted("h-1", KEY, TERMS.cycle_id, ordered, is_asked=True, is_confirmed=True)
 
 
 def again(
@@ -68,6 +69,40 @@ def again(
 ) -> tuple[Household, object]:
     after, tried = attempts.again(at or desk(), POLICY, household, wanted(ordered=ordered), held=held)
     return after, tried.waiting
+
+
+def test_the_partner_is_asked_once_before_another_attempt_is_made_by_itself() -> None:
+    unasked = Wanted("h-1", KEY, TERMS.cycle_id, is_ordered=False)
+    after, tried = attempts.again(desk(), POLICY, HOUSEHOLD, unasked, held=False)
+    (asked,) = after.changes
+    assert isinstance(asked, Inquiry)
+    assert (asked.payment, asked.sequence) == (FAILED._replace(inquiries=1), 8)
+    assert (tried.waiting, tried.asked) == (Hindrance.ANSWER, states.question_id(asked.payment))
+    assert (after.sequence, after.payments[KEY].inquiries) == (8, 1)
+    unanswered = unasked._replace(is_asked=True)
+    again, tried = attempts.again(desk(), POLICY, HOUSEHOLD, unanswered, held=False)
+    assert (again.changes, tried) == ((), (unanswered, Hindrance.ANSWER, None))
+
+
+def test_a_partner_that_is_none_any_more_is_not_asked_and_its_payment_waits_for_a_person() -> None:
+    unasked = Wanted("h-1", KEY, TERMS.cycle_id, is_ordered=False)
+    nobody = replace(desk(), partners=())
+    after, tried = attempts.again(nobody, POLICY, HOUSEHOLD, unasked, held=False)
+    assert (after.changes, tried) == ((), (unasked, Hindrance.ANSWER, None))
+    after, tried = attempts.again(nobody, POLICY, HOUSEHOLD, unasked._replace(is_ordered=True), held=False)
+    assert (len(after.changes), tried.waiting) == (1, None)
+
+
+def test_nobody_is_asked_about_what_would_wait_all_the_same() -> None:
+    unasked = Wanted("h-1", KEY, TERMS.cycle_id, is_ordered=False)
+    elsewhere = HOUSEHOLD._replace(paid_to=b"another account")
+    for household, held, waiting in (
+        (elsewhere, False, Waiting.PAYEE),
+        (HOUSEHOLD, True, Waiting.HOLD),
+        (HOUSEHOLD._replace(payments={KEY: FAILED._replace(attempt=3)}), False, Hindrance.ATTEMPTS),
+    ):
+        after, tried = attempts.again(desk(), POLICY, household, unasked, held=held)
+        assert (after.changes, tried.waiting) == ((), waiting)
 
 
 @pytest.mark.parametrize("state", sorted(ENDED))
@@ -189,6 +224,7 @@ class Attempts(RuleBasedStateMachine):
         household = self.household._replace(payments={KEY: self.counting()})
         after, _ = attempts.again(desk(cycle), POLICY, household, wanted(ordered=True), held=False)
         for change in after.changes:
+            assert isinstance(change, Issued)
             assert change.payment.payment_id not in self.payments
             self.payments[change.payment.payment_id] = change.payment
             self.transfers.append(ledger.issued(change.payment, 1))

@@ -20,7 +20,7 @@ from services.payments.cycles import Cycle, Terms
 from services.payments.decided import Outcome
 from services.payments.entitlements import Corrected, Desk, Household, Issued, SealedPayee
 from services.payments.heard import DecisionHeard, ScoredHeard
-from services.payments.states import Cancelling, State
+from services.payments.states import Cancelling, Inquiry, State
 
 NOW = datetime(2023, 6, 2, tzinfo=UTC)
 PROGRAMME, PERIOD = "covid-19-cash-transfer", "2023-06"
@@ -268,10 +268,10 @@ def interleaved(draw: st.DrawFn, *several: Sequence[Event]) -> list[Event]:
     return mixed
 
 
-def run(events: Sequence[Event]) -> tuple[Household, list[Issued | Corrected | Cancelling]]:
+def run(events: Sequence[Event]) -> tuple[Household, list[Issued | Corrected | Cancelling | Inquiry]]:
     """`None` is the approval; until it, the cycle is submitted. Returns the household and all it was told."""
     household: Household | None = None
-    at, told = desk(SUBMITTED), list[Issued | Corrected | Cancelling]()
+    at, told = desk(SUBMITTED), list[Issued | Corrected | Cancelling | Inquiry]()
     for event in events:
         if event is None:
             at = desk()

@@ -7,7 +7,8 @@ from itertools import product
 import pytest
 
 from contracts.payment import PaymentReport, ReportStatus
-from contracts.wire import Cause, Received
+from contracts.topics import partner_instruction
+from contracts.wire import Cause, Received, event_id
 from postbox.errors import Park
 from services.payments import ledger, states
 from services.payments.cycles import NotPossible
@@ -133,6 +134,46 @@ def test_what_settles_after_it_ended_is_outside_the_index_where_another_attempt_
     (update,) = after.updates
     assert update.transfer is not None
     assert (update.transfer.debit, update.transfer.credit) == (Books.PAID, Books.OWED)
+
+
+QUESTION = event_id(partner_instruction("wing"), "p-1", "inquire", 1)
+"""As `events` names it to the partner."""
+
+
+@pytest.mark.parametrize("state", sorted(_FINAL))
+def test_an_end_is_confirmed_by_the_same_word_in_answer_to_the_latest_question(state: State) -> None:
+    before = account(state, inquiries=1)
+    answer = report(_FINAL[state], {"instruction_id": QUESTION})
+    after = states.book(before, answer)
+    assert after is not None
+    assert (after.confirmed, after.updates, after.payments) == ((QUESTION,), (), before.payments)
+    known = before._replace(reports={"r-1": ("p-1", _FINAL[state])})
+    again = states.book(known, answer)
+    assert again is not None
+    assert (again.confirmed, again.booked) == ((QUESTION,), ())
+
+
+@pytest.mark.parametrize(
+    ("status", "changes"),
+    [
+        (R.FAILED, {}),
+        (R.FAILED, {"instruction_id": event_id(partner_instruction("wing"), "p-1", "inquire", 2)}),
+        (R.FAILED, {"instruction_id": event_id(partner_instruction("wing"), "p-1", "pay", 0)}),
+        (R.ACCEPTED, {"instruction_id": QUESTION}),
+        (R.NOT_FOUND, {"instruction_id": QUESTION}),
+        (R.SETTLED, {"instruction_id": QUESTION}),
+    ],
+)
+def test_no_other_word_confirms_an_end(status: ReportStatus, changes: dict[str, object]) -> None:
+    after = states.book(account(S.FAILED, inquiries=1), report(status, changes))
+    assert after is not None
+    assert after.confirmed == ()
+
+
+def test_the_answer_that_ends_a_payment_does_not_confirm_its_end() -> None:
+    after = states.book(account(S.UNKNOWN, inquiries=1), report(R.FAILED, {"instruction_id": QUESTION}))
+    assert after is not None
+    assert (after.payments["p-1"].state, after.confirmed) == (S.FAILED, ())
 
 
 def test_the_same_report_again_changes_nothing() -> None:

@@ -69,6 +69,22 @@ def test_rows_come_late_and_beside_ones_that_nobody_ordered(tmp_path: Path) -> N
     assert len({named for named, *_ in beside} - set(IDS)) == 3
 
 
+def test_questions_are_answered_by_what_became_of_the_orders_in_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "ask-1.csv"
+    path.write_text(
+        "kind,end_to_end_id,payment_id,amount_khr\n" + "".join(f"inquire,{i},{i},176000\n" for i in IDS)
+    )
+    asked = bank.read_questions(path)
+    assert (asked.message_id, [each.id for each in asked.orders]) == ("ask-1", list(IDS))
+    for behaviour, word in (
+        ({"fail": 1.0}, "RJCT"),
+        ({"fail": 1.0, "relent": 1.0}, "ACSC"),
+        ({"fail": 0.0}, "ACSC"),
+    ):
+        outcomes = bank.ended(asked.orders, Behaviour.model_validate(behaviour))
+        assert [each.status for each in outcomes] == [word] * len(IDS)
+
+
 def test_a_file_that_breaks_off_is_no_xml_any_more(tmp_path: Path) -> None:
     with pytest.raises(etree.XMLSyntaxError):
         answered(tmp_path, cut=1.0)

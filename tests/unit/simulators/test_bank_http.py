@@ -90,6 +90,31 @@ async def test_a_file_refused_whole_is_in_no_statement(tmp_path: Path) -> None:
         assert await summary(http) == (1, 0, 0)
 
 
+def questions(*ids: str) -> str:
+    lines = ["kind,end_to_end_id,payment_id,amount_khr", *(f"inquire,{each},{each},176000" for each in ids)]
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "word"), [({}, "ACSC"), ({"fail": 1.0}, "RJCT"), ({"fail": 1.0, "relent": 1.0}, "ACSC")]
+)
+async def test_a_question_is_answered_from_the_books_and_never_heard_of_in_silence(
+    tmp_path: Path, behaviour: dict[str, float], word: str
+) -> None:
+    async with a_counter(tmp_path, **behaviour) as http:
+        await bring(http, order("m-1", "a", "b"))
+        (report,) = await bring(http, questions("b", "c"))
+        assert await fetched(http, tmp_path, report) == [("b", word, "176000")]
+        assert await summary(http) == (1, 2 * (word == "ACSC"), 352_000 * (word == "ACSC"))
+
+
+async def test_what_was_refused_with_its_file_is_rejected_when_it_is_asked_about(tmp_path: Path) -> None:
+    async with a_counter(tmp_path, refuse=1.0) as http:
+        await bring(http, order("m-1", "a"))
+        (report,) = await bring(http, questions("a"))
+        assert await fetched(http, tmp_path, report) == [("a", "RJCT", "176000")]
+
+
 @pytest.mark.parametrize("content", ["no xml", "<a/>", order("../../out", "a")])
 async def test_what_is_no_order_is_refused(tmp_path: Path, content: str) -> None:
     async with a_counter(tmp_path) as http:

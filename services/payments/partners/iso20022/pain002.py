@@ -36,7 +36,7 @@ _END_TO_END_ID = f"{{{NAMESPACE}{PAIN_002}}}OrgnlEndToEndId"
 class Said(NamedTuple):
     """One row. `amount` in riel, None where the bank repeats none; `flaw` says why it can't be taken.
 
-    `occurred_at` has no offset where the bank writes none.
+    Times have no offset where the bank writes none; `said_at` is the file's.
     """
 
     payment_id: str | None
@@ -46,6 +46,7 @@ class Said(NamedTuple):
     reason: str | None
     occurred_at: datetime | None
     flaw: str | None = None
+    said_at: datetime | None = None
 
 
 class Whole(NamedTuple):
@@ -65,10 +66,10 @@ def named(path: Path) -> Iterator[str | Whole | None]:
     valid.
     """
     for each in _parts(path, checked=False):
-        yield each if isinstance(each, Whole) else each.findtext(_END_TO_END_ID)
+        yield each if isinstance(each, Whole) else each[0].findtext(_END_TO_END_ID)
 
 
-def _parts(path: Path, *, checked: bool) -> Iterator[etree._Element | Whole]:
+def _parts(path: Path, *, checked: bool) -> Iterator[tuple[etree._Element, datetime | None] | Whole]:
     created, block, tags = None, None, ("GrpHdr", _GROUP, _ROW, _BLOCK)
     wholes: dict[str, Whole] = {}
     for event in elements(path, PAIN_002, begin=(), end=tags, checked=checked):
@@ -77,9 +78,9 @@ def _parts(path: Path, *, checked: bool) -> Iterator[etree._Element | Whole]:
             if block is None:  # what stands before the rows is gone after the first
                 parent = element.getparent()
                 block = {} if parent is None else leaves(parent)
-            yield element
+            yield element, created
         elif event.tag == "GrpHdr":
-            created = text(leaves(element), "CreDtTm")
+            created = _time(text(leaves(element), "CreDtTm"))
         else:
             said = leaves(element) if block is None else block
             if whole := _whole(said, created):
@@ -90,10 +91,10 @@ def _parts(path: Path, *, checked: bool) -> Iterator[etree._Element | Whole]:
 
 def rows(path: Path, *, checked: bool = False) -> Iterator[Said]:
     """What it says of single payments, in order; what was `checked` is not held against its schema again."""
-    return (_said(each) for each in _parts(path, checked=checked) if not isinstance(each, Whole))
+    return (_said(*each) for each in _parts(path, checked=checked) if not isinstance(each, Whole))
 
 
-def _whole(said: Leaves, created: str | None) -> Whole | None:
+def _whole(said: Leaves, created: datetime | None) -> Whole | None:
     """None where each payment is spoken of singly, or nothing is said at all."""
     code = text(said, "PmtInfSts", "GrpSts")
     message_id = text(said, "OrgnlPmtInfId", "OrgnlMsgId")
@@ -107,12 +108,12 @@ def _whole(said: Leaves, created: str | None) -> Whole | None:
         message_id,
         ReportStatus.ACCEPTED if settled else status,
         reason,
-        datetime.fromisoformat(created) if created else None,
+        created,
         None if status else "status: a GrpSts or PmtInfSts we do not know",
     )
 
 
-def _said(row: etree._Element) -> Said:
+def _said(row: etree._Element, created: datetime | None) -> Said:
     said = leaves(row)
     payment, code = text(said, "OrgnlEndToEndId"), text(said, "TxSts")
     reason = _reason(said)
@@ -126,16 +127,20 @@ def _said(row: etree._Element) -> Said:
         flaws.append("payment: OrgnlEndToEndId is missing")
     if status is None:
         flaws.append("status: TxSts is missing" if code is None else "status: a TxSts we do not know")
-    at = text(said, "AccptncDtTm")
     return Said(
         payment_id=spread(payment) if payment is not None else None,
         status=status,
         amount=amount,
         reference=text(said, "AcctSvcrRef"),
         reason=reason,
-        occurred_at=datetime.fromisoformat(at) if at else None,
+        occurred_at=_time(text(said, "AccptncDtTm")),
         flaw="; ".join(flaws) or None,
+        said_at=created,
     )
+
+
+def _time(said: str | None) -> datetime | None:
+    return datetime.fromisoformat(said) if said else None
 
 
 def _reason(said: Leaves) -> str | None:
