@@ -12,6 +12,11 @@ from aiokafka.errors import KafkaError
 Handling = Literal["park", "wait", "behind"]
 
 BEHIND = "behind a parked message"
+DATABASE_AWAY = (
+    *(asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError),
+    *(OSError, TimeoutError),
+)
+"""What a query may raise while PostgreSQL is killed: asyncpg may lose count of what it asked, too."""
 
 _PASSING = (
     OSError,

@@ -22,6 +22,7 @@ from postbox import callers, migrate, operations, parking, positions, problems
 from postbox.batch import Limits, Loop, Tools
 from postbox.broker import Broker
 from postbox.courier import Courier
+from postbox.errors import DATABASE_AWAY
 from postbox.listening import Listener, Polling
 from postbox.message import Subscription
 from postbox.outbox import Publisher, backlog, waiting_s
@@ -201,7 +202,7 @@ class Service:
                 waited_s = await waiting_s(db)
             if waited_s > UNPUBLISHED_S_MOST:
                 reasons.append(f"messages wait to be published since {waited_s:.0f} s: is Kafka there?")
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except DATABASE_AWAY:
             reasons.append("the database does not answer")
         if self.metrics.is_stalled():
             reasons.append("batches fail and are tried again")

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from postbox.errors import DATABASE_AWAY
 from tests.faults.plan import LISTENING
-from tests.faults.world import DATABASE_AWAY, READY_S_MAX, World
+from tests.faults.world import READY_S_MAX, World
 
 LOOKS_EVERY_S = 3.0
 RECOVERED_S = 600.0

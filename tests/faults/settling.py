@@ -9,8 +9,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from contracts import topics
+from postbox.errors import DATABASE_AWAY
 from tests.faults.plan import LISTENING, SERVICES
-from tests.faults.world import DATABASE_AWAY, World
+from tests.faults.world import World
 from tonle.stack.topics import PARTNERS
 
 STILL_S_MAX = 120.0

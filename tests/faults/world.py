@@ -26,11 +26,6 @@ from tonle.stack.supervisor import Stack, StackSettings
 
 STOP_S_MAX = 15.0
 READY_S_MAX = 300
-DATABASE_AWAY = (
-    *(asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError),
-    *(OSError, TimeoutError),
-)
-"""What a query may raise while PostgreSQL is killed: asyncpg may lose count of what it asked, too."""
 PARTITIONS = 4
 # Impatient, so that every time-out, lease and watch comes into play within seconds.
 IMPATIENT: Mapping[str, Mapping[str, str]] = {
