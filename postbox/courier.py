@@ -39,6 +39,11 @@ class Courier:
         if self._task is None:
             self._task = asyncio.create_task(self._carry(), name="courier")
 
+    async def bring(self, lane: str, written: Written) -> None:
+        """Take what the caller committed to a lane, and wait until there is room for more."""
+        self.take([lane], written)
+        await self.until_room()
+
     async def until_room(self) -> None:
         """Wait while more than `MESSAGES_MOST` messages that were taken are not on the broker."""
         while self._messages > MESSAGES_MOST:

@@ -10,6 +10,7 @@ from contracts.topics import HOUSEHOLD_REGISTERED
 from contracts.wire import Cause, Record
 from postbox import outbox
 from postbox.message import Connection
+from postbox.outbox import Written
 from postbox.service import Service
 from services.eligibility import milestones, store, store_calendar
 from services.eligibility.agenda import PHNOM_PENH
@@ -19,7 +20,6 @@ from services.eligibility.handlers import Office
 from services.eligibility.households import Desk, Household, score_again
 from services.eligibility.jobs import judging
 from services.eligibility.milestones import Reached
-from services.eligibility.store_calendar import Run
 from vault import keyring
 from vault.sealing import Keys
 
@@ -47,15 +47,15 @@ async def run(office: Office, service: Service, *, chunk: int = CHUNK) -> bool:
     now = datetime.now(UTC)
     async with service.db.acquire() as db, db.transaction():
         await store_calendar.begin(db, now.astimezone(PHNOM_PENH).date(), SCHEDULER, now)
-        found = await reach_chunk(office, db, chunk, now)
-    if found is None:
+        written = await reach_chunk(office, db, chunk, now)
+    if written is None:
         return False
-    await service.publisher.publish(LANE)
+    await service.courier.bring(LANE, written)
     return True
 
 
-async def reach_chunk(office: Office, db: Connection, most: int, now: datetime) -> Run | None:
-    """A chunk in the caller's transaction; None where no run is unfinished."""
+async def reach_chunk(office: Office, db: Connection, most: int, now: datetime) -> Written | None:
+    """A chunk in the caller's transaction: what was written; None where no run is unfinished."""
     # Cycles before households: the order in which the stream locks them, too.
     terms = await store.terms_for_scoring(db)
     turn = await store_calendar.next_run(db)
@@ -72,8 +72,7 @@ async def reach_chunk(office: Office, db: Connection, most: int, now: datetime) 
     finished_at = now if len(found) < most else None
     await store_calendar.go_on(db, turn, (len(found), len(done.reached), rescored), finished_at)
     told = [_record(each, kept, keys, now) for each, kept in done.reached]
-    await outbox.write(db, LANE, [*told, *office.told(done.changed, keys, now)])
-    return turn
+    return await outbox.write(db, LANE, [*told, *office.told(done.changed, keys, now)])
 
 
 def reach_each(desk: Desk, found: Sequence[tuple[Household, Registration]], day: date) -> Done:

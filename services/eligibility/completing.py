@@ -43,8 +43,8 @@ async def tell_completed(service: Service) -> bool:
         await store_answers.tell(db, told, now)
         traceparent = service.new_traceparent()
         records = [_record(each, len(scored), traceparent, now) for each in told]
-        await outbox.write(db, LANE, records)
-    await service.publisher.publish(LANE)
+        written = await outbox.write(db, LANE, records)
+    service.courier.take([LANE], written)
     return False
 
 

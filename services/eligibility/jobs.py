@@ -9,13 +9,14 @@ from contracts.wire import Record
 from postbox import outbox
 from postbox.errors import handling_of, reason_of
 from postbox.message import Connection
+from postbox.outbox import Written
 from postbox.service import Service
 from services.eligibility import coverage, store, store_coverage
 from services.eligibility.coverage import Reach
 from services.eligibility.grounds import Registration, facts_on
 from services.eligibility.handlers import Office
 from services.eligibility.households import Desk, Household, entitled, score_again
-from services.eligibility.store import Terms, Turn
+from services.eligibility.store import Terms
 from services.eligibility.store_coverage import Counting
 from vault import keyring
 
@@ -28,14 +29,15 @@ async def score_caseload(office: Office, service: Service, *, chunk: int = CHUNK
     Can be stopped anywhere: how far it got is written with what it decided.
     """
     async with service.db.acquire() as db, db.transaction():
-        turn = await score_chunk(office, db, chunk)
-    if turn is None:
+        done = await score_chunk(office, db, chunk)
+    if done is None:
         return False
-    await service.publisher.publish(_lane(turn))
+    await service.courier.bring(*done)
     return True
 
 
-async def score_chunk(office: Office, db: Connection, most: int) -> Turn | None:
+async def score_chunk(office: Office, db: Connection, most: int) -> tuple[str, Written] | None:
+    """A chunk in the caller's transaction: its lane and what was written; None where no job is unfinished."""
     now = datetime.now(UTC)
     # Cycles before households: the order in which the stream locks them, too.
     terms = await store.terms_for_scoring(db)
@@ -47,8 +49,8 @@ async def score_chunk(office: Office, db: Connection, most: int) -> Turn | None:
     await store.add_failures(db, turn, again.failed, now)
     done = now if len(found) < most else None
     await store.go_on(db, turn, [each.household_id for each, _ in found], again.told, done)
-    await outbox.write(db, _lane(turn), again.records)
-    return turn
+    lane = f"job:{turn.cycle_id}"
+    return lane, await outbox.write(db, lane, again.records)
 
 
 class Again(NamedTuple):
@@ -98,10 +100,6 @@ def judging(household: Household, failed: dict[str, str]) -> Iterator[None]:
         if handling_of(error) == "wait":
             raise
         failed[household.household_id] = reason_of(error)
-
-
-def _lane(turn: Turn) -> str:
-    return f"job:{turn.cycle_id}"
 
 
 async def count_coverage(office: Office, service: Service, *, chunk: int = CHUNK) -> bool:

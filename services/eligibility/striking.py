@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 
 from postbox import outbox
 from postbox.message import Connection
+from postbox.outbox import Written
 from postbox.service import Service
 from services.eligibility import jobs, store, store_shocks
 from services.eligibility.handlers import Office
-from services.eligibility.store_shocks import Turn
 
 SHOCKS = "shocks"
 CHUNK = 500
@@ -19,15 +19,15 @@ async def run(office: Office, service: Service, *, chunk: int = CHUNK) -> bool:
     Can be stopped anywhere: how far it got is written with what it decided.
     """
     async with service.db.acquire() as db, db.transaction():
-        turn = await score_chunk(office, db, chunk)
-    if turn is None:
+        done = await score_chunk(office, db, chunk)
+    if done is None:
         return False
-    await service.publisher.publish(lane(turn.name))
+    await service.courier.bring(*done)
     return True
 
 
-async def score_chunk(office: Office, db: Connection, most: int) -> Turn | None:
-    """A chunk in the caller's transaction; None where no job is unfinished."""
+async def score_chunk(office: Office, db: Connection, most: int) -> tuple[str, Written] | None:
+    """A chunk in the caller's transaction: its lane and what was written; None where no job is unfinished."""
     now = datetime.now(UTC)
     # Shocks and cycles before households: the order in which the stream locks them, too.
     terms = await store.terms_for_scoring(db)
@@ -41,8 +41,7 @@ async def score_chunk(office: Office, db: Connection, most: int) -> Turn | None:
     await store_shocks.add_failures(db, turn, again.failed, now)
     finished_at = now if len(found) < most else None
     await store_shocks.go_on(db, turn, [each.household_id for each, _ in found], again.told, finished_at)
-    await outbox.write(db, lane(turn.name), again.records)
-    return turn
+    return lane(turn.name), await outbox.write(db, lane(turn.name), again.records)
 
 
 def lane(name: str) -> str:

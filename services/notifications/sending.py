@@ -228,8 +228,7 @@ class Sender:
                 log.warning("outcomes could not be written, trying again", exc_info=error)
                 await asyncio.sleep(wait)
         self.counters.count(each for each in results if each.sms_id in versions)
-        service.courier.take([LANE], written)
-        await service.courier.until_room()
+        await service.courier.bring(LANE, written)
 
     async def _announce(self, db: Connection, finished: Sequence[Finished]) -> Written:
         now = self.now()

@@ -8,6 +8,7 @@ from functools import partial
 from contracts.wire import Record
 from postbox import outbox, parking
 from postbox.message import Connection
+from postbox.outbox import Written
 from postbox.service import Job, Service
 from services.payments import (
     attempts,
@@ -67,8 +68,7 @@ async def issue_waiting(office: Office, service: Service) -> bool:
         records = await issue(office, db, turn.cycle.cycle_id, waiting)
         await store_cycles.go_on(db, turn, waiting[-1] if len(waiting) == CHUNK else None)
         written = await outbox.write(db, ISSUE_LANE, records)
-    service.courier.take([ISSUE_LANE], written)
-    await service.courier.until_room()
+    await service.courier.bring(ISSUE_LANE, written)
     return True
 
 
@@ -86,8 +86,9 @@ async def freeze(office: Office, service: Service) -> bool:
         cycle = await store_cycles.find(db, freezing.payroll.cycle_id)
         assert cycle is not None
         found = await store_payrolls.freezable(db, freezing, FREEZE_CHUNK)
+        written: Written = {}
         if found:
-            await outbox.write(db, FREEZE_LANE, await _screen(office, db, found, now))
+            written = await outbox.write(db, FREEZE_LANE, await _screen(office, db, found, now))
             lines = await _lines(office, db, cycle, found)
             await store_payrolls.add_lines(db, freezing.payroll, lines, found[-1])
         else:
@@ -95,7 +96,7 @@ async def freeze(office: Office, service: Service) -> bool:
             async for page in store_payrolls.lines(db, cycle.cycle_id, freezing.payroll.number):
                 digest.add(page)
             await store_payrolls.save(db, payroll.freeze(freezing.payroll, digest, office.thresholds), now)
-    await service.publisher.publish(FREEZE_LANE)
+    await service.courier.bring(FREEZE_LANE, written)
     return True
 
 
@@ -126,8 +127,8 @@ async def lift_holds(office: Office, service: Service) -> bool:
             return False
         first = free[0][0]
         records = await issue(office, db, first, [each for cycle_id, each in free if cycle_id == first])
-        await outbox.write(db, LIFT_LANE, records)
-    await service.publisher.publish(LIFT_LANE)
+        written = await outbox.write(db, LIFT_LANE, records)
+    await service.courier.bring(LIFT_LANE, written)
     return True
 
 
@@ -138,8 +139,8 @@ async def inquire(office: Office, service: Service) -> bool:
         silent = await store_reports.next_reminder(db, now)
         if silent is None:
             return False
-        await outbox.write(db, INQUIRE_LANE, await _ask(office, db, silent, now))
-    await service.publisher.publish(INQUIRE_LANE)
+        written = await outbox.write(db, INQUIRE_LANE, await _ask(office, db, silent, now))
+    await service.courier.bring(INQUIRE_LANE, written)
     return True
 
 
@@ -150,8 +151,8 @@ async def reissue(office: Office, service: Service) -> bool:
         due = await store_attempts.due(db, now, CHUNK)
         if not due:
             return False
-        await outbox.write(db, REISSUE_LANE, await _again(office, db, due, now))
-    await service.publisher.publish(REISSUE_LANE)
+        written = await outbox.write(db, REISSUE_LANE, await _again(office, db, due, now))
+    await service.courier.bring(REISSUE_LANE, written)
     return True
 
 

@@ -86,8 +86,7 @@ class Importer:
             if not await store_imports.lock_import(db, run.import_id, run.row_number):
                 return
             written = await self._save(db, service, run, chunk)
-        service.courier.take([LANE_IMPORT], written)
-        await service.courier.until_room()
+        await service.courier.bring(LANE_IMPORT, written)
 
     def _read(self, run: Import) -> list[Examined]:
         stream = self._stream

@@ -67,7 +67,7 @@ class Intake:
             written = await self._book(db, taken) if taken else {}
             await store_receipts.forget_parked(db)
         if written:
-            await service.publisher.publish(LANE, written=written)
+            await service.courier.bring(LANE, written)
         return len(taken) == AT_ONCE
 
     async def expire(self, gateway: Gateway, service: Service) -> bool:
@@ -82,7 +82,7 @@ class Intake:
             written = await self._announce(db, silent)
         if silent or queued:
             log.warning("%d SMS without a receipt are unknown now, %d are sent again", len(silent), queued)
-        await service.publisher.publish(LANE, written=written)
+        await service.courier.bring(LANE, written)
         return len(due) == AT_ONCE
 
     async def _ask(self, gateway: Gateway, ids: Sequence[str]) -> None:
@@ -111,7 +111,7 @@ class Intake:
             for _, kept in batch:
                 if not kept.done():
                     kept.set_result(None)
-            await _publish(service, written)
+            await service.courier.bring(LANE, written)
 
     async def _book(self, db: Connection, told: Iterable[Receipt]) -> Written:
         told = list(told)
@@ -138,10 +138,3 @@ class Intake:
 async def _listen(gateway: Gateway, _: Service) -> bool:
     await gateway.listen()
     return False
-
-
-async def _publish(service: Service, written: Written) -> None:
-    try:
-        await service.publisher.publish(LANE, written=written)
-    except Exception as error:
-        log.warning("what receipts say is not published yet; the relay does it", exc_info=error)

@@ -140,8 +140,7 @@ class Intake:
             total = Tally(*map(sum, zip(kept, tally, strict=True)))
             await store_files.go_on(db, file, total)
         stream.done += len(chunk)
-        service.courier.take([LANE], written)
-        await service.courier.until_room()
+        await service.courier.bring(LANE, written)
 
     async def _end(self, service: Service, file: File, refused: tuple[str, str] | None) -> None:
         self._stream = None

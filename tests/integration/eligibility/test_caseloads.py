@@ -7,16 +7,22 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from random import Random
-from typing import NamedTuple
+from types import SimpleNamespace
+from typing import NamedTuple, cast
 
 import asyncpg
 import pytest
 import pytest_asyncio
+from aiokafka.errors import KafkaConnectionError
 
 from contracts.cycle import CycleState
 from contracts.household import KeyPurpose
 from contracts.wire import Record
+from postbox.courier import Courier
 from postbox.message import Batch
+from postbox.outbox import Publisher
+from postbox.service import Service
+from postbox.telemetry import Metrics
 from services.eligibility import app, handlers, jobs
 from services.eligibility.handlers import Office
 from services.eligibility.packages import Panel
@@ -199,6 +205,26 @@ async def test_a_caseload_that_was_stopped_goes_on_where_it_was(desk: Desk) -> N
     rows = await desk.fetch("select household_id, sequence from decision order by 1")
     assert [tuple(row) for row in rows] == [(f"h-{n}", 2) for n in range(5)]
     assert await desk.fetch("select 1 from caseload where finished_at is null") == []
+
+
+class Away:
+    """What publishes while the broker does not answer."""
+
+    async def publish(self, *_: object, **__: object) -> int:
+        raise KafkaConnectionError
+
+
+async def test_a_chunk_is_done_while_the_broker_is_away_and_waits_in_the_outbox(desk: Desk) -> None:
+    await desk.commit("registered", desk.sealer.registered("h-1"))
+    await desk.commit("cycle", cycle_changed())
+    publisher = cast(Publisher, Away())
+    async with asyncpg.create_pool(desk.dsn, min_size=1) as pool:
+        courier = Courier(publisher, Metrics())
+        service = cast(Service, SimpleNamespace(db=pool, publisher=publisher, courier=courier))
+        assert await jobs.score_caseload(desk.office, service)
+        await courier.close()
+    waits = await desk.fetch("select 1 from outbox where published_at is null and lane like 'job:%'")
+    assert (len(waits) > 0, [row[0] for row in await desk.fetch("select seen from caseload")]) == (True, [1])
 
 
 async def test_an_ended_cycle_concerns_only_who_registered_later(desk: Desk) -> None:

@@ -5,9 +5,11 @@ from collections.abc import Awaitable, Callable
 
 import httpx
 import pytest
+from aiokafka.errors import KafkaConnectionError
 
 from contracts import topics
 from contracts.sms import SmsUpdated
+from postbox.outbox import Publisher
 from tests.integration.notifications.conftest import Gateway, Scene
 from tests.waiting import until
 
@@ -178,6 +180,33 @@ async def test_silence_ends_as_unknown_and_a_doubtful_sms_goes_again_only_where_
 
         await until(told_unknown)
         assert await scene.db.fetchval("select attempts from sms") == 2
+
+
+async def test_an_overdue_receipt_ends_its_wait_once_while_the_broker_is_away(
+    scene: Scene,
+    gateway: Gateway,
+    told: dict[str, object],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def unheard(*_: object, **__: object) -> int:
+        raise KafkaConnectionError
+
+    await gateway.start(silent=1.0, silent_s=30.0)
+    told["receipt_window_s"] = 2.0
+    async with scene.running(**told):
+        (sms_id,) = await sent(scene, 1)
+        with monkeypatch.context() as away:
+            away.setattr(Publisher, "publish", unheard)
+            await until(lambda: _true("publishing failed" in caplog.text or "job overdue" in caplog.text))
+        assert "job overdue-receipts failed" not in caplog.text
+        assert await receipt_of(scene, sms_id) == "unknown"
+        await until(published(scene, 1))
+        assert await updates(scene) == [(sms_id, "unknown", "timeout")]
+
+
+async def _true(value: bool) -> bool:
+    return value
 
 
 async def test_a_receipt_that_can_not_be_kept_is_told_again(

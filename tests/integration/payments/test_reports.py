@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 from aiokafka import ConsumerRecord
+from aiokafka.errors import KafkaConnectionError
 from joserfc import jws
 
 from contracts import bundle, topics
@@ -91,6 +92,28 @@ async def test_what_failed_makes_room_for_who_waits_and_is_sent_again_only_when_
     assert row is not None
     assert tuple(row) == (3 * AMOUNT, AMOUNT, 2)
     assert len(await scene.instructions()) == 4
+
+
+async def test_a_silent_partner_is_asked_though_the_broker_is_away_and_hears_it_later(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def unheard(*_: object, **__: object) -> int:
+        raise KafkaConnectionError
+
+    scene.settings.report_timeout_s = 5.0
+    async with scene.running():
+        await issue(scene, "h-1")
+        with monkeypatch.context() as away:
+            away.setattr(scene.service.publisher, "publish", unheard)
+            await until(lambda: scene.db.fetchval("select state = 'unknown' from payment"))
+            await until(lambda: _true("publishing failed" in caplog.text or "job inquire" in caplog.text))
+        assert "job inquire failed" not in caplog.text
+        told = [each.kind for _, each in await scene.instructions()]
+    assert told == [InstructionKind.PAY, InstructionKind.INQUIRE]
+
+
+async def _true(value: bool) -> bool:
+    return value
 
 
 SETTLED_OF_CANCELLED = "report: settled, but the payment is cancelled already"
