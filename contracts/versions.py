@@ -13,16 +13,15 @@ Decode = Callable[[str, bytes | None, bytes | None, Headers], Received[Contract]
 DecodeAll = Callable[[str, Sequence[Encoded]], list[Received[Contract]]]
 
 
-def decoder(topic: Topic, heard_as: type[Contract] | None = None) -> Decode:
-    """What decodes a record of this topic; `heard_as` is a narrower contract than the topic's own."""
+def decoders(topic: Topic, heard_as: type[Contract] | None = None) -> tuple[Decode, DecodeAll | None]:
+    """What decodes a record of this topic, and many in one go (None where they are read one by one).
+
+    `heard_as` is a narrower contract than the topic's own.
+    """
     if topic is topics.HOUSEHOLD_KEY:
-        return key_v1
-    return partial(wire.decode, heard_as or topic.contract)
-
-
-def decoder_of_all(topic: Topic, heard_as: type[Contract] | None = None) -> DecodeAll | None:
-    """What decodes many records of this topic in one go; None where they are read one by one."""
-    return None if topic is topics.HOUSEHOLD_KEY else partial(wire.decode_all, heard_as or topic.contract)
+        return key_v1, None
+    contract = heard_as or topic.contract
+    return partial(wire.decode, contract), partial(wire.decode_all, contract)
 
 
 def key_v1(topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> Received[Contract]:

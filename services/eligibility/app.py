@@ -85,12 +85,9 @@ def service(settings: EligibilitySettings) -> Service:
 
 
 def _listen(topic: Topic, handler: Handler) -> Subscription:
-    return Subscription(
-        *(topic.name, versions.decoder(topic), handler, topic.contract),
-        holds=not topic.compacted,
-        compacted=topic.compacted,
-        decode_all=versions.decoder_of_all(topic),
-    )
+    decode, decode_all = versions.decoders(topic)
+    said, table = (topic.name, decode, handler, topic.contract), topic.compacted
+    return Subscription(*said, holds=not table, compacted=table, decode_all=decode_all)
 
 
 if __name__ == "__main__":

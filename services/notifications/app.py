@@ -86,7 +86,7 @@ def service(settings: Settings) -> Service:
 def _listen(
     topic: Topic, handler: Handler, heard_as: type[Contract] | None = None, wants: Wants = None
 ) -> Subscription:
-    decode, decode_all = versions.decoder(topic, heard_as), versions.decoder_of_all(topic, heard_as)
+    decode, decode_all = versions.decoders(topic, heard_as)
     said, table = (topic.name, decode, handler, topic.contract), topic.compacted
     return Subscription(*said, compacted=table, wants=wants, decode_all=decode_all)
 

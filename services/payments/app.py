@@ -83,7 +83,7 @@ def service_of(settings: PaymentsSettings) -> Service:
 
 
 def _listen(topic: topics.Topic, handler: Handler, heard_as: type[ScoredHeard] | None = None) -> Subscription:
-    decode, decode_all = versions.decoder(topic, heard_as), versions.decoder_of_all(topic, heard_as)
+    decode, decode_all = versions.decoders(topic, heard_as)
     said, table = (topic.name, decode, handler, topic.contract), topic.compacted
     return Subscription(*said, holds=not table, compacted=table, decode_all=decode_all)
 

@@ -72,4 +72,4 @@ def test_a_header_that_is_no_text_is_left_to_be_refused_alone(value: bytes | Non
 
 
 def test_keys_told_before_version_2_are_read_one_by_one() -> None:
-    assert versions.decoder_of_all(topics.HOUSEHOLD_KEY) is None
+    assert versions.decoders(topics.HOUSEHOLD_KEY) == (versions.key_v1, None)

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 
-from contracts import topics, versions, wire
+from contracts import versions, wire
 from contracts.household import DataKey, HouseholdKeys, KeyPurpose, KeyState
 from contracts.release import SAMPLES
 from tests.contracts.examples import HOUSEHOLD
@@ -23,7 +23,7 @@ def told(kind: str, **changes: object) -> tuple[bytes, bytes, list[tuple[str, by
 
 
 def decoded(kind: str, **changes: object) -> wire.Received[HouseholdKeys]:
-    received = versions.decoder(topics.HOUSEHOLD_KEY)(TOPIC, *told(kind, **changes))
+    received = versions.key_v1(TOPIC, *told(kind, **changes))
     return cast(wire.Received[HouseholdKeys], received)
 
 
@@ -44,4 +44,4 @@ def test_what_is_no_key_is_refused_by_its_field() -> None:
     with pytest.raises(wire.WireError, match=r"^purpose: enum$"):
         decoded("full", purpose="diary")
     with pytest.raises(wire.WireError, match="null"):
-        versions.decoder(topics.HOUSEHOLD_KEY)(TOPIC, b"key", None, [])
+        versions.key_v1(TOPIC, b"key", None, [])
