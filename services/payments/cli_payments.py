@@ -17,7 +17,7 @@ Why = Annotated[str, typer.Option(help="Why; kept with what you decide.")]
 _LISTED = ("payment_id", "household_id", "cycle_id", "attempt", "amount", "partner", "state", "reason")
 _ENDED = (
     *("household_id", "cycle_id", "attempts", "amount", "state", "reason", "waiting", "ordered_by"),
-    "due_at",
+    *("due_at", "asked_at"),
 )
 _DIFFERING = (
     *("household_id", "payment_id", "kind", "cycle_id", "partner", "partner_reference", "amount", "at"),
@@ -59,10 +59,10 @@ def list_payments(
 def list_failed(cycle: Cycle = None, most: Most = 100, as_json: AsJson = False) -> None:
     """List what is not paid by the partner's word, and why it is not sent again yet.
 
-    `waiting` says why: `time` (due again at `due_at`), `partner-answer` (the partner was asked whether it is
-    over, and has not said so yet), `attempts` (as many were made as are made by themselves: see `tonle
-    payments reissue`), `left`, `not-due`, `payee` (comes with the household's next decision), or what any
-    payment may wait for: `envelope`, `hold`, `closed`.
+    `waiting` says why: `time` (due again at `due_at`), `partner-answer` (the partner was asked at `asked_at`
+    whether it is over, and has not said so yet), `attempts` (as many were made as are made by themselves:
+    see `tonle payments reissue`), `left`, `not-due`, `payee` (comes with the household's next decision), or
+    what any payment may wait for: `envelope`, `hold`, `closed`.
     """
     _show("/attempts/ended", {"cycle": cycle, "most": most}, _ENDED, as_json)
 

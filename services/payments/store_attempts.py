@@ -21,7 +21,10 @@ from difference
 
 
 class Ended(NamedTuple):
-    """An entitlement key that is not paid, and why it is not sent again; `amount`: its last attempt's."""
+    """An entitlement key that is not paid, and why it is not sent again; `amount`: its last attempt's.
+
+    `asked_at`: when its partner was asked whether that is over.
+    """
 
     household_id: str
     cycle_id: str
@@ -35,6 +38,7 @@ class Ended(NamedTuple):
     ordered_by: str | None
     due_at: datetime | None
     ended_at: datetime
+    asked_at: datetime | None
 
 
 class Differing(NamedTuple):
@@ -179,7 +183,7 @@ async def ended(db: Connection, cycle_id: str | None, after: tuple[str, str, str
     rows = await db.fetch(
         """
         select r.household_id, r.cycle_id, r.programme, r.period, p.attempt, p.amount, p.state, p.reason,
-            r.waiting, r.ordered_by, r.due_at, r.ended_at
+            r.waiting, r.ordered_by, r.due_at, r.ended_at, r.asked_at
         from reissue r join lateral (
             select * from payment p where p.household_id = r.household_id and p.programme = r.programme
                 and p.period = r.period and p.purpose = r.purpose order by attempt desc limit 1) p on true

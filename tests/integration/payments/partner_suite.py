@@ -211,6 +211,7 @@ class PartnerSuite:
         await talk.tell([talk.instruction(one, InstructionKind.INQUIRE)])
         answer = (await talk.until_said(one, 3))[-1].data
         assert (answer.report_id, answer.status) == (ended.data.report_id, ended.data.status)
+        assert answer.instruction_id == f"{one}/inquire/{talk.sequence}"
 
     async def test_a_payment_never_told_is_not_found_and_may_still_be_told(self, talk: Talk) -> None:
         one = talk.payment()

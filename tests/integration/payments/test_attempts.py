@@ -93,7 +93,7 @@ async def test_without_an_answer_it_waits_for_a_person_however_often_it_is_said_
         assert await scene.db.fetchval("select count(*) from report") == 4
         await scene.settled_down(states={"h-1": "failed"}, parked=[])
         (left,) = (await scene.call("GET", "/attempts/ended")).json()
-        assert (left["attempts"], left["waiting"]) == (1, "partner-answer")
+        assert (left["attempts"], left["waiting"], left["asked_at"] is None) == (1, "partner-answer", False)
         assert len(await scene.instructions()) == 2
         await scene.call("POST", "/attempts/reissue", {"household": "h-1"}, by="Sokha")
         await attempt(scene, 2)
