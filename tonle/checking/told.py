@@ -25,6 +25,8 @@ from tonle.stack.topics import SERVED
 
 POLL_MS = 1000
 RECORDS_AT_ONCE = 5000
+ITEM_BITS = 10
+"""A place is partition, offset and number in its record, which holds at most 500 events."""
 
 
 @dataclass
@@ -208,8 +210,8 @@ async def _partitions(kafka: Broker, topic: str) -> list[TopicPartition]:
 
 def said(topic: Topic, records: Iterable[ConsumerRecord], reading: Reading) -> Iterator[Told]:
     for record in records:
-        place = (record.partition << 48) | record.offset
-        for event in _events(topic, record, reading):
+        first = (record.partition << 48) | (record.offset << ITEM_BITS)
+        for place, event in enumerate(_events(topic, record, reading), first):
             for line in _lines(topic, event):
                 yield Told(line.household, line.key, line.value, line.about, event.id, event.sequence, place)
 

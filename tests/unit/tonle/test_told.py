@@ -105,6 +105,7 @@ def test_of_a_bundle_of_instructions_each_is_known_by_its_id() -> None:
         for each in (full, minimal)
     ]
     assert [each.key for each in told] == [f"{HOUSEHOLD}/{each.event_id}" for each in told]
+    assert [each.place for each in told] == [1 << 48, (1 << 48) + 1]  # their order is seen, too
 
 
 @pytest.mark.parametrize("value", [b"", b"{", b"[]", b"a.b.c", b"\xff"])
