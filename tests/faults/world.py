@@ -15,6 +15,7 @@ from postbox.broker import Broker
 from simulators.partner_behaviour import Behaviour
 from tests.faults.plan import SERVICES, Plan
 from tests.faults.tally import Tally
+from tests.keys import give_master_key
 from tonle.stack import kafka, postgres, process, supervisor
 from tonle.stack.access import ADMIN
 from tonle.stack.keeper import Keeper
@@ -73,6 +74,7 @@ class World:
         self._watching: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
+        give_master_key(self.plan.home, self.plan.seed)
         await self._stack.start()
         self._watching = asyncio.create_task(self._watch(), name="scrape metrics")
         return self

@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 from rich.console import Console
 
+from tests.keys import give_master_key
 from tonle.demo_run import Done, Plan, perform
 from tonle.demo_screen import Screen
 from tonle.stack.supervisor import Stack, StackSettings
@@ -37,6 +38,7 @@ async def run(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run]:
     home = tmp_path_factory.mktemp("flow")
     plan = Plan(HOUSEHOLDS, seed=8, envelope=HOUSEHOLDS * 1_000_000, home=home, file=file)
     screen = Screen(Console(file=io.StringIO()), HOUSEHOLDS)
+    give_master_key(home, plan.seed)
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("TONLE_SAMPLE_RATIO", "1")
         async with Stack(StackSettings(data_dir=home, durable=False, partitions=2)) as stack:

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from services.eligibility import programmes
 from services.eligibility.suppression import shown
+from tests.keys import give_master_key
 from tests.waiting import until
 from tonle import check, cli, generate, terminal
 from tonle.demo_acts import APPROVER, PREPARER, Acts
@@ -75,6 +76,7 @@ async def office(tmp_path: Path) -> AsyncIterator[Office]:
     file = tmp_path / "households.csv"
     generate.write(file, households=HOUSEHOLDS, seed=5)
     settings = StackSettings(data_dir=tmp_path / "stack", durable=False, partitions=2)
+    give_master_key(settings.data_dir, 5)
     async with Stack(settings) as stack, Acts(stack.state) as acts:
         await acts.let_in()
         at = Office(stack, acts.tokens)
