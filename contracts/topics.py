@@ -1,6 +1,7 @@
 """The flow on one screen: every topic, what it carries, who says it and who listens."""
 
 from dataclasses import dataclass
+from functools import cache
 
 from contracts.appeal import AppealDecided
 from contracts.condition import ConditionReported
@@ -129,6 +130,7 @@ TOPICS = (
 )
 
 
+@cache
 def partner_instruction(partner: str, reader: str = "") -> Topic:
     """The topic one payment partner reads: signed by payments, encrypted to that partner alone.
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import asyncpg
 from aiokafka import ConsumerRecord
+from aiokafka.errors import KafkaConnectionError
 
 from postbox.broker import Broker
 from postbox.service import ServiceSettings
@@ -14,6 +15,11 @@ from tonle.checking import told
 def as_admin(settings: ServiceSettings) -> dict[str, str]:
     """What a client is told to be the admin of the broker that these settings name."""
     return admin(settings).options
+
+
+async def unheard(*_: object, **__: object) -> int:
+    """What publishing does while the broker is away."""
+    raise KafkaConnectionError
 
 
 async def all_published(db: asyncpg.Connection) -> bool:

@@ -22,7 +22,7 @@ from services.payments.cycles import Cycle
 from services.payments.entitlements import Corrected, Household, Issued
 from services.payments.holds import Hold
 from services.payments.partners.kafka import Mailing
-from services.payments.states import Account, Cancelling, Inquiry, Payment, State, Updated
+from services.payments.states import Account, Cancelling, Inquiry, State, Updated, instruction_id
 from vault.sealing import Keys
 
 _TOLD_AS = {state: PaymentState(state.value) for state in State}
@@ -90,7 +90,7 @@ class Voice:
         )
 
     def _pay(self, issued: Issued, until: date) -> None:
-        known_as = self._instruction_id(issued.payment, "pay", 0)
+        known_as = instruction_id(issued.payment, InstructionKind.PAY)
         said = written.order(issued.payment, issued.payee, known_as, until)
         self._instruct(said, known_as, issued)
 
@@ -102,7 +102,7 @@ class Voice:
 
     def _ask(self, asked: Inquiry | Cancelling, kind: InstructionKind, number: int) -> None:
         payment = asked.payment
-        known_as = self._instruction_id(payment, kind.value, number)
+        known_as = instruction_id(payment, kind, number)
         instruction = PaymentInstruction(
             instruction_id=known_as,
             kind=kind,
@@ -112,9 +112,6 @@ class Voice:
             commune=payment.commune,
         )
         self._instruct(dump(instruction), known_as, asked)
-
-    def _instruction_id(self, payment: Payment, *what: object) -> str:
-        return self.mailings[payment.partner].instruction_id(payment.payment_id, *what)
 
     def _instruct(self, said: bytes, known_as: str, about: Issued | Inquiry | Cancelling) -> None:
         payment = about.payment

@@ -221,10 +221,14 @@ def book(account: Account | None, report: Received[PaymentReport]) -> Account | 
     return booked
 
 
+def instruction_id(payment: Payment, kind: InstructionKind, number: int = 0) -> str:
+    """The same order, question or request to the partner has the same id for ever."""
+    return event_id(partner_instruction(payment.partner), payment.payment_id, kind.value, number)
+
+
 def question_id(payment: Payment) -> str:
     """The latest question to the partner about a payment, as its answer names it."""
-    topic = partner_instruction(payment.partner)
-    return event_id(topic, payment.payment_id, InstructionKind.INQUIRE.value, payment.inquiries)
+    return instruction_id(payment, InstructionKind.INQUIRE, payment.inquiries)
 
 
 def cancel(

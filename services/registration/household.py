@@ -9,6 +9,7 @@ from typing import NamedTuple
 from pydantic_core import to_json
 
 from contracts.household import Account, EquityCard, Member, Persons
+from contracts.wire import uuid_of
 from services.registration.places import Place
 
 _compact = json.JSONEncoder(separators=(",", ":")).encode
@@ -232,8 +233,7 @@ def household_id_of(keyed_hash: Callable[[str], bytes], reference: str) -> str:
     registered one after another lies together in every index, and a few hundred villages share that byte.
     """
     digits = keyed_hash(f"household/{reference}").hex()
-    first, variant = _first_byte(keyed_hash, reference[:-_END]), "89ab"[int(digits[16], 16) & 3]
-    return f"{first}{digits[2:8]}-{digits[8:12]}-8{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:32]}"
+    return uuid_of(_first_byte(keyed_hash, reference[:-_END]) + digits[2:], 8)
 
 
 @lru_cache(maxsize=1024)

@@ -24,7 +24,6 @@ from contracts.wire import (
     WireError,
     decode,
     emit_bytes,
-    event_id,
 )
 from postbox import outbox
 from postbox.message import Item
@@ -105,10 +104,6 @@ class Mailing:
         # What shares a bundle shares its partition, however many there are, and its strand of the outbox.
         self._shares = lcm(outbox.STRANDS, max(1, to.partitions))
         self._written: dict[int, list[Record]] = {}
-
-    def instruction_id(self, *business_key: object) -> str:
-        """The same question or order has the same id for ever."""
-        return event_id(self._to.instructions, *business_key)
 
     def instruct(
         self,

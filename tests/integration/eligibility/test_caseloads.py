@@ -13,7 +13,6 @@ from typing import NamedTuple, cast
 import asyncpg
 import pytest
 import pytest_asyncio
-from aiokafka.errors import KafkaConnectionError
 
 from contracts.cycle import CycleState
 from contracts.household import KeyPurpose
@@ -26,6 +25,7 @@ from postbox.telemetry import Metrics
 from services.eligibility import app, handlers, jobs
 from services.eligibility.handlers import Office
 from services.eligibility.packages import Panel
+from tests.broker import unheard
 from tests.conftest import MakeDatabase
 from tests.integration.eligibility.conftest import Scene
 from tests.unit.eligibility.samples import (
@@ -207,17 +207,10 @@ async def test_a_caseload_that_was_stopped_goes_on_where_it_was(desk: Desk) -> N
     assert await desk.fetch("select 1 from caseload where finished_at is null") == []
 
 
-class Away:
-    """What publishes while the broker does not answer."""
-
-    async def publish(self, *_: object, **__: object) -> int:
-        raise KafkaConnectionError
-
-
 async def test_a_chunk_is_done_while_the_broker_is_away_and_waits_in_the_outbox(desk: Desk) -> None:
     await desk.commit("registered", desk.sealer.registered("h-1"))
     await desk.commit("cycle", cycle_changed())
-    publisher = cast(Publisher, Away())
+    publisher = cast(Publisher, SimpleNamespace(publish=unheard))
     async with asyncpg.create_pool(desk.dsn, min_size=1) as pool:
         courier = Courier(publisher, Metrics())
         service = cast(Service, SimpleNamespace(db=pool, publisher=publisher, courier=courier))

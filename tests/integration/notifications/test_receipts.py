@@ -5,11 +5,11 @@ from collections.abc import Awaitable, Callable
 
 import httpx
 import pytest
-from aiokafka.errors import KafkaConnectionError
 
 from contracts import topics
 from contracts.sms import SmsUpdated
 from postbox.outbox import Publisher
+from tests.broker import unheard
 from tests.integration.notifications.conftest import Gateway, Scene
 from tests.waiting import until
 
@@ -189,9 +189,6 @@ async def test_an_overdue_receipt_ends_its_wait_once_while_the_broker_is_away(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    async def unheard(*_: object, **__: object) -> int:
-        raise KafkaConnectionError
-
     await gateway.start(silent=1.0, silent_s=30.0)
     told["receipt_window_s"] = 2.0
     async with scene.running(**told):

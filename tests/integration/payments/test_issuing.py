@@ -5,11 +5,11 @@ import json
 
 import asyncpg
 import pytest
-from aiokafka.errors import KafkaConnectionError
 
 from contracts import topics, wire
 from contracts.household import KeyPurpose, KeyState
 from contracts.payment import InstructionKind, PaymentIssued
+from tests.broker import unheard
 from tests.integration.payments.conftest import CYCLE, PROGRAMME, Scene, events, family
 from tests.waiting import until
 from vault.sealing import Keys
@@ -385,9 +385,6 @@ async def test_money_rows_are_never_edited(scene: Scene) -> None:
 async def test_an_approver_is_answered_while_the_broker_is_away_and_all_hear_of_it_later(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def unheard(*_: object, **__: object) -> int:
-        raise KafkaConnectionError
-
     async with scene.running():
         await scene.open_cycle()
         with monkeypatch.context() as away:

@@ -4,13 +4,13 @@ from datetime import UTC, datetime
 
 import pytest
 from aiokafka import ConsumerRecord
-from aiokafka.errors import KafkaConnectionError
 from joserfc import jws
 
 from contracts import bundle, topics
 from contracts.payment import InstructionKind, PaymentInstruction, ReportStatus
 from contracts.wire import Record
 from postbox.errors import BEHIND
+from tests.broker import unheard
 from tests.integration.payments.conftest import SIGNATURES, Scene, events, family, jwk
 from tests.waiting import until
 
@@ -97,9 +97,6 @@ async def test_what_failed_makes_room_for_who_waits_and_is_sent_again_only_when_
 async def test_a_silent_partner_is_asked_though_the_broker_is_away_and_hears_it_later(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def unheard(*_: object, **__: object) -> int:
-        raise KafkaConnectionError
-
     scene.settings.report_timeout_s = 5.0
     async with scene.running():
         await issue(scene, "h-1")
