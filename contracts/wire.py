@@ -24,6 +24,7 @@ _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 JSON = b"application/json"
 JOSE = b"application/jose"
 _TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_TRACEPARENTS = re.compile(rf"(?:{_TRACEPARENT.pattern}\x00)*")
 EMITTED = (
     "ce_specversion",
     "ce_type",
@@ -228,12 +229,13 @@ def decode_all(contract: type[M], topic: str, records: Sequence[Encoded]) -> lis
     ids, traces, keys = (_texts(*each) for each in (id_, trace, [record.key for record in records]))
     if not all(keys):
         raise WireError("key: missing")
+    if not len(ids) == len(traces) == len(keys) == len(records):
+        raise WireError("key or a ce_ header: a NUL in it")
     times, sequences, correlations = map(_alike, (time, sequence, correlation))
-    columns = (
-        *(said, ids, repeat(topic, len(records)), keys),
-        *(map(time_of, times), map(int, sequences), correlations, map(trace_of, traces)),
-    )
-    return [Received(*each) for each in zip(*columns, strict=True)]
+    passed_on = traces if _TRACEPARENTS.fullmatch("\x00".join((*traces, ""))) else map(trace_of, traces)
+    numbers = map(int, sequences)
+    columns = (said, ids, repeat(topic), keys, map(time_of, times), numbers, correlations, passed_on)
+    return list(map(Received, *columns))
 
 
 def envelope(data: M, topic: str, key: bytes | None, headers: Headers) -> Received[M]:

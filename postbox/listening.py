@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from time import monotonic
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
@@ -19,6 +20,8 @@ from postbox.broker import Broker
 HINT_EVERY_S = 1.0
 MANY_RECORDS = 32
 GATHER_EVERY_S = 0.05
+QUIET_LOOKS = 4
+"""So many looks in a row that find nothing say that nothing is on its way."""
 Records = tuple[ConsumerRecord, ...]
 Handle = Callable[[Sequence[ConsumerRecord], AIOKafkaConsumer], Awaitable[None]]
 
@@ -104,12 +107,13 @@ class Listener:
     async def _gather(self, consumer: AIOKafkaConsumer, most: int) -> list[ConsumerRecord]:
         """What comes while a busy service waits a little: many cost one batch little more than few."""
         gathered: list[ConsumerRecord] = []
-        until = monotonic() + self._polling.gather_ms / 1000
+        until, quiet = monotonic() + self._polling.gather_ms / 1000, 0
         with suppress(KafkaError):
-            while len(gathered) < most and (left := until - monotonic()) > 0:
+            while len(gathered) < most and quiet < QUIET_LOOKS and (left := until - monotonic()) > 0:
                 await asyncio.sleep(min(left, GATHER_EVERY_S))
-                for found in (await consumer.getmany(max_records=most - len(gathered))).values():
-                    gathered.extend(found)
+                found = await consumer.getmany(max_records=most - len(gathered))
+                gathered.extend(chain.from_iterable(found.values()))
+                quiet = 0 if found else quiet + 1
         return gathered
 
 

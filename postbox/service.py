@@ -217,13 +217,19 @@ class Service:
         return False
 
     async def measure(self) -> None:
-        """Bring the gauges that are read from the database up to date."""
-        async with self.db.acquire() as db:
-            self.metrics.outbox.set(await backlog(db))
-            for handling, count in (await parking.counts(db)).items():
-                self.metrics.waiting.labels(handling).set(count)
-            for place, position in (await positions.read_all(db)).items():
-                self.metrics.stopped.labels(*place).set(position.stopped is not None)
+        """Bring the gauges that are read from the database up to date; they say nothing while it is away."""
+        try:
+            async with asyncio.timeout(2), self.db.acquire() as db:
+                outgoing, parked = await backlog(db), await parking.counts(db)
+                places = await positions.read_all(db)
+        except DATABASE_AWAY:
+            self.metrics.forget_the_database()
+            return
+        self.metrics.outbox.set(outgoing)
+        for handling, count in parked.items():
+            self.metrics.waiting.labels(handling).set(count)
+        for place, position in places.items():
+            self.metrics.stopped.labels(*place).set(position.stopped is not None)
 
     async def _publisher(self, stack: AsyncExitStack) -> Publisher:
         def producer() -> AIOKafkaProducer:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -71,7 +72,8 @@ class Tracing:
     @contextmanager
     def batch(self, topic: str, events: Sequence[Event]) -> Iterator[None]:
         """One span for a batch, and one for each sampled event, which goes on from there."""
-        sampled = [event for event in events if is_sampled(event.traceparent)]
+        marked = [event for event in events if event.traceparent.endswith("1")]
+        sampled = [event for event in marked if is_sampled(event.traceparent)]
         if not sampled:
             yield
             return
@@ -140,6 +142,12 @@ class Metrics:
         self.waiting = Gauge(
             "postbox_parked_now", "Messages parked now", ["handling"], registry=self.registry
         )
+
+    def forget_the_database(self) -> None:
+        """What the gauges that are read from it said may no longer be so: no number, no series."""
+        self.outbox.set(math.nan)
+        self.waiting.clear()
+        self.stopped.clear()
 
     def is_stalled(self) -> bool:
         """Whether batches fail and are tried again just now."""

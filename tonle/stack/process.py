@@ -84,10 +84,13 @@ def _unshare() -> None:
 def before_exec(
     death_signal: signal.Signals, confinement: Confinement, niceness: int = 0
 ) -> Callable[[], None]:
-    """A `preexec_fn`: be nice, confine, then ask the kernel to signal the child when its parent ends."""
+    """A `preexec_fn`: be patient, nice and confined; let the kernel signal the child when its parent ends."""
     parent = os.getpid()
 
     def prepare() -> None:
+        # Who wakes up interrupts nobody: each keeps its core, and what lies in its cache, a little longer.
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
         if niceness:
             _yield_to_others(niceness)
         confinement.enter()  # first: a change of credentials clears the death signal

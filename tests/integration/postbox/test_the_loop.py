@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Sequence
 
-import asyncpg
 import cramjam
 import msgpack
 import pytest
@@ -11,6 +10,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from postbox import outbox, reading
 from postbox.batch import Loop
+from postbox.listening import MANY_RECORDS
 from postbox.message import Batch, Connection, Outgoing, Subscription
 from postbox.service import Job, Service
 from tests.broker import as_admin
@@ -215,6 +215,15 @@ async def test_a_stale_prefetch_that_takes_several_transactions_jumps_over_nothi
     assert await scene.effects() == list(range(6))
 
 
+async def test_a_service_that_gathers_goes_on_once_nothing_comes(scene: Scene) -> None:
+    scene.settings = scene.settings.model_copy(update={"gather_ms": 600_000})
+    for number in range(MANY_RECORDS):
+        await scene.add(number)
+    async with scene.running():
+        await until(scene.all_done)
+    assert len(await scene.effects()) == MANY_RECORDS
+
+
 async def test_what_a_crash_left_in_a_lane_goes_out_before_what_follows(scene: Scene) -> None:
     await scene.add(1, key="a")
     async with scene.running():
@@ -350,30 +359,3 @@ async def _forget_the_groups_offsets(scene: Scene) -> None:
 async def _stopped(scene: Scene, why: str) -> bool:
     answer = await scene.call("GET", "/health/ready")
     return answer.status_code == 503 and why in answer.text
-
-
-async def test_what_no_replay_can_help_is_dismissed_and_what_waits_behind_it_goes_on(scene: Scene) -> None:
-    async with scene.running():
-        await scene.send(b"{", b"k")
-        await scene.add(2)
-        await until(scene.all_done)
-        first, second = (each["id"] for each in (await scene.call("GET", "/parked")).json()["parked"])
-        why = {"why": "cut off by its sender, who sent it again"}
-        assert (await scene.call("POST", f"/parked/{second}/dismiss", why)).status_code == 409
-        assert (await scene.call("POST", f"/parked/{first}/dismiss", {"why": ""})).status_code == 422
-        assert (await scene.call("POST", f"/parked/{first}/dismiss", why)).json()["dismissed_by"] == "admin"
-        assert (await scene.call("POST", f"/parked/{first}/dismiss", why)).status_code == 404
-        await scene.add(3)
-        await until(scene.all_done)
-        (kept,) = (await scene.call("GET", "/dismissed")).json()
-    assert (kept["id"], kept["why"]) == (first, why["why"])
-    assert (await scene.effects(), await scene.parked()) == ([2, 3], [])
-    with pytest.raises(asyncpg.RestrictViolationError, match="dismissed is written once"):
-        await scene.db.execute("delete from dismissed")
-
-
-async def test_who_is_not_known_may_not_see_what_is_parked(scene: Scene) -> None:
-    async with scene.running():
-        scene.admin_token = "guess"
-        assert (await scene.call("GET", "/parked")).status_code == 401
-        assert (await scene.call("GET", "/health/live")).status_code == 200

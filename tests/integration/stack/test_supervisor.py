@@ -213,12 +213,14 @@ async def read(running: state.StackState) -> tuple[str, bytes]:
     return word, value
 
 
-async def test_a_child_is_as_nice_as_it_is_told_within_its_session_and_beside_others(tmp_path: Path) -> None:
+async def test_a_child_is_as_nice_as_told_in_its_session_and_beside_others_and_interrupts_nobody(
+    tmp_path: Path,
+) -> None:
     group = Path("/proc/self/autogroup")
     read = f"pathlib.Path('{group}').read_text()" if group.exists() else "7"
-    said = f"import os, pathlib; print(os.nice(0), {read})"
+    said = f"import os, pathlib; print(os.nice(0), os.sched_getscheduler(0), {read})"
     log = tmp_path / "child.log"
     child = await process.spawn("child", [sys.executable, "-c", said], log=log, niceness=7)
     assert await child.process.wait() == 0
-    niceness, *_, of_group = log.read_text().split()
-    assert (niceness, of_group) == ("7", "7")
+    niceness, policy, *_, of_group = log.read_text().split()
+    assert (niceness, policy, of_group) == ("7", str(os.SCHED_BATCH), "7")
