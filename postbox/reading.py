@@ -50,7 +50,7 @@ def read_all(to: Subscription, records: Sequence[Raw]) -> list[Message]:
             events = to.decode_all(to.topic, some)
             columns = some, repeat(0, len(some)), [event.key for event in events], events
             # A named tuple is made by a function of Python's, and this many of them cost.
-            found += map(tuple.__new__, repeat(Message), zip(*columns, strict=True))
+            found += list(map(tuple.__new__, repeat(Message), zip(*columns, strict=True)))
         except Exception:  # what is wrong with which shows when they are read one by one
             found += [message for record in some for message in read(to, record)]
     return found

@@ -72,8 +72,7 @@ class Tracing:
     @contextmanager
     def batch(self, topic: str, events: Sequence[Event]) -> Iterator[None]:
         """One span for a batch, and one for each sampled event, which goes on from there."""
-        marked = [event for event in events if event.traceparent.endswith("1")]
-        sampled = [event for event in marked if is_sampled(event.traceparent)]
+        sampled = [event for event in events if is_sampled(event.traceparent)]
         if not sampled:
             yield
             return

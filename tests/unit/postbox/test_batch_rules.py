@@ -123,6 +123,18 @@ def test_where_many_cannot_be_read_in_one_go_each_is_read_alone_and_the_bad_one_
     assert asked == [2, 4]
 
 
+def test_where_reading_in_one_go_gives_too_few_each_is_read_alone_and_once() -> None:
+    async def handler(*_: object) -> list[DeadLetter]:
+        return []
+
+    def decode(_: str, key: bytes | None, value: bytes | None, __: Headers) -> Added:
+        return Added((key or b"").decode(), int(value or b""))
+
+    to = Subscription("t", decode, handler, Added, decode_all=lambda *_: [Added("a", 1)])
+    records = [At(0, b"1", b"a"), At(1, b"2", b"b")]
+    assert [each.event for each in read_all(to, records)] == [Added("a", 1), Added("b", 2)]
+
+
 def test_a_log_that_was_cut_and_written_on_is_recognised_by_the_record_before_the_position() -> None:
     position = Position(5, checksum(At(4)))
     assert not is_another_log([At(3), At(4), At(5)], position)
