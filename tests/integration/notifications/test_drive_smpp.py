@@ -16,7 +16,7 @@ from tests.integration.notifications.test_real_kannel import (
     program,
 )
 from tests.waiting import until
-from tonle.stack.process import free_port
+from tonle.stack.process import free_port, port_is_free
 
 pytestmark = pytest.mark.more
 
@@ -43,7 +43,12 @@ async def driver(log: Path) -> AsyncIterator[int]:
     command = (str(DRIVE_SMPP), "-v", "0", "-p", str(port), "-m", str(DELIVERED))
     async with listening, program(log, *command):
         await until(lambda: _says(log, "Starting drive_smpp test"))
+        await until(lambda: _listens(port))
         yield port
+
+
+async def _listens(port: int) -> bool:
+    return not port_is_free(port)
 
 
 async def _says(log: Path, words: str, times: int = 1) -> bool:
