@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 
 import pytest
 from aiokafka import ConsumerRecord
@@ -10,16 +11,18 @@ from contracts import wire
 from contracts.household import HouseholdExited, HouseholdKeys, HouseholdRegistered, Payee, Persons
 from contracts.topics import HOUSEHOLD_EXITED, HOUSEHOLD_KEYS, HOUSEHOLD_REGISTERED
 from postbox.packing import unpack
+from services.registration import store
 from services.registration.office import Office
 from tests.broker import published
 from tests.integration.registration.conftest import Window, form, numbered
-from tests.unit.registration.samples import PHNOM_PENH, RURAL, URBAN, household
+from tests.unit.registration.samples import PHNOM_PENH, RURAL, URBAN, csv_bytes, household, row
 from vault import keyring
 from vault.master import MasterKey
 from vault.sealing import Keys
 
 pytestmark = pytest.mark.stack
 FIRST = numbered(1)
+Look = Callable[..., Awaitable[object]]
 
 
 async def test_a_registered_household_can_be_read_back_as_it_was_sent(open_window: Window) -> None:
@@ -65,6 +68,33 @@ async def test_ten_equal_requests_at_once_register_one_household(open_window: Wi
     await open_window.registrar()
     answers = await asyncio.gather(*(open_window.register(form()) for _ in range(10)))
     assert {answer.status_code for answer in answers} == {201}
+    assert len(await open_window.on(HOUSEHOLD_REGISTERED.name)) == 1
+
+
+@pytest.mark.parametrize("way", ["desk", "file"])
+async def test_a_household_that_is_registered_between_two_looks_is_no_duplicate_of_itself(
+    open_window: Window, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    await open_window.registrar()
+    between = asyncio.Event()
+
+    def then_another(look: Look) -> Look:
+        async def looked(*asked: object) -> object:
+            found = await look(*asked)
+            if not between.is_set():
+                between.set()
+                assert (await open_window.register(form())).status_code == 201
+            return found
+
+        return looked
+
+    for look in ("known", "holders"):
+        monkeypatch.setattr(store, look, then_another(getattr(store, look)))
+    if way == "desk":
+        assert (await open_window.register(form())).status_code == 201
+    else:
+        assert (await open_window.imported(csv_bytes([row(1)])))["duplicates"] == 0
+    assert between.is_set()
     assert len(await open_window.on(HOUSEHOLD_REGISTERED.name)) == 1
 
 
