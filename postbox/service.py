@@ -33,6 +33,8 @@ from postbox.telemetry import Metrics, Tracing, log_to_stderr, new_traceparent
 log = logging.getLogger(__name__)
 
 UNPUBLISHED_S_MOST = 30.0
+DATABASE_S_MOST = 2.0
+"""Who asks how a service is does not wait longer for its database."""
 STOP_S_MOST = 30.0
 # Longer than clients keep a connection (httpx: 5 s): they close first, and lose no request on a closed one.
 KEEP_ALIVE_S = 65
@@ -193,7 +195,7 @@ class Service:
         """Why the service can't work now; empty when it can."""
         reasons = []
         try:
-            async with asyncio.timeout(2), self.db.acquire() as db:
+            async with asyncio.timeout(DATABASE_S_MOST), self.db.acquire() as db:
                 for place, position in (await positions.read_all(db)).items():
                     if position.stopped:
                         reasons.append(
@@ -219,7 +221,7 @@ class Service:
     async def measure(self) -> None:
         """Bring the gauges that are read from the database up to date; they say nothing while it is away."""
         try:
-            async with asyncio.timeout(2), self.db.acquire() as db:
+            async with asyncio.timeout(DATABASE_S_MOST), self.db.acquire() as db:
                 outgoing, parked = await backlog(db), await parking.counts(db)
                 places = await positions.read_all(db)
         except DATABASE_AWAY:

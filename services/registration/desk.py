@@ -104,9 +104,7 @@ class Desk:
     async def _admit(self, candidate: Candidate) -> tuple[str, int]:
         """The household's id and revision."""
         household = candidate.household
-        # Holders first: who an equal request registers in between is known, and no duplicate of itself.
-        holders = await store.holders(self.db, household.claims)
-        known = await store.known(self.db, [household.reference])
+        known, holders = await store.met(self.db, [household.reference], household.claims)
         id_of = self._office.household_id
         answer = admission.admit([candidate], known, holders, self.caller.covers, None, id_of=id_of)[0]
         if isinstance(answer, Duplicate):

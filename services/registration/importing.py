@@ -148,9 +148,11 @@ def _unkept(each: Examined, error: Exception) -> Examined:
 async def _judge(db: Connection, office: Office, run: Import, chunk: Sequence[Examined]) -> list[Judged]:
     candidates = [each.candidate for each in chunk if each.candidate is not None]
     households = [candidate.household for candidate in candidates]
-    # Holders first: who is registered at a desk in between is known, and no duplicate of itself.
-    holders = await store.holders(db, [claim for household in households for claim in household.claims])
-    known = await store.known(db, [household.reference for household in households])
+    known, holders = await store.met(
+        db,
+        [household.reference for household in households],
+        [claim for household in households for claim in household.claims],
+    )
     answers = iter(
         admission.admit(
             candidates,

@@ -69,6 +69,15 @@ async def holders(db: Connection, claims: Iterable[str]) -> dict[str, Holder]:
     return {claim: Holder(*holder) for claim, *holder in rows}
 
 
+async def met(
+    db: Connection, references: Iterable[str], claims: Iterable[str]
+) -> tuple[dict[str, Known], dict[str, Holder]]:
+    """What households would meet that are to be registered: who is `known`, and the `holders` of claims."""
+    # Holders first: a household that is registered in between is known then, and no duplicate of itself.
+    held = await holders(db, claims)
+    return await known(db, references), held
+
+
 async def add(db: Connection, households: Sequence[tuple[Registration, Origin]]) -> None:
     """Write households of which nothing was kept yet, and how they came; sorted by id."""
     columns = (

@@ -48,6 +48,14 @@ def add(total: tuple[str, int] | None, event: Added) -> tuple[str, int] | None:
     return (event.key, (total[1] if total else 0) + event.amount) if event.amount else None
 
 
+async def handle_none(*_: object) -> list[DeadLetter]:
+    return []
+
+
+def decode(_: str, key: bytes | None, value: bytes | None, __: Headers) -> Added:
+    return Added((key or b"").decode(), int(value or b""))
+
+
 def batch(*events: tuple[str, int], holds: bool = False) -> Batch[Added]:
     return Batch([Added(key, amount) for key, amount in events], datetime.now(UTC), holds=holds)
 
@@ -76,11 +84,8 @@ def test_on_moneys_path_later_messages_of_a_parked_key_wait_behind_it() -> None:
 
 
 def test_a_key_is_held_by_what_waits_and_on_moneys_path_by_what_is_parked() -> None:
-    async def handler(*_: object) -> list[DeadLetter]:
-        return []
-
     def subscription(*, holds: bool) -> Subscription:
-        return Subscription("t", lambda *_: Added("a", 1), handler, Added, holds=holds)
+        return Subscription("t", lambda *_: Added("a", 1), handle_none, Added, holds=holds)
 
     assert subscription(holds=False).key_is_held("wait")
     assert not subscription(holds=False).key_is_held("park")
@@ -102,18 +107,14 @@ def test_tables_are_read_first_and_in_their_order_whatever_was_polled_of_them_al
 
 
 def test_where_many_cannot_be_read_in_one_go_each_is_read_alone_and_the_bad_one_says_why() -> None:
-    async def handler(*_: object) -> list[DeadLetter]:
-        return []
-
-    def decode(_: str, key: bytes | None, value: bytes | None, __: Headers) -> Added:
-        return Added((key or b"").decode(), int(value or b""))
-
     def decode_all(_: str, records: Sequence[message.Raw]) -> list[Added]:
         asked.append(len(records))
         return [decode("", each.key, each.value, ()) for each in records]
 
     asked: list[int] = []
-    to = Subscription("t", decode, handler, Added, wants=lambda value: value != b"0", decode_all=decode_all)
+    to = Subscription(
+        "t", decode, handle_none, Added, wants=lambda value: value != b"0", decode_all=decode_all
+    )
     good = [At(0, b"1", b"a"), At(1, b"0"), At(2, b"3", b"b")]
     assert read_all(to, good) == [*read(to, good[0]), *read(to, good[2])]
     found = read_all(to, [*good, At(3, b"x", b"c"), At(4, b"5", b"a")])
@@ -124,13 +125,7 @@ def test_where_many_cannot_be_read_in_one_go_each_is_read_alone_and_the_bad_one_
 
 
 def test_where_reading_in_one_go_gives_too_few_each_is_read_alone_and_once() -> None:
-    async def handler(*_: object) -> list[DeadLetter]:
-        return []
-
-    def decode(_: str, key: bytes | None, value: bytes | None, __: Headers) -> Added:
-        return Added((key or b"").decode(), int(value or b""))
-
-    to = Subscription("t", decode, handler, Added, decode_all=lambda *_: [Added("a", 1)])
+    to = Subscription("t", decode, handle_none, Added, decode_all=lambda *_: [Added("a", 1)])
     records = [At(0, b"1", b"a"), At(1, b"2", b"b")]
     assert [each.event for each in read_all(to, records)] == [Added("a", 1), Added("b", 2)]
 
